@@ -1,0 +1,53 @@
+// The sidecar index of a WebDataset tar shard: built in one pass over the file, written beside it,
+// read again by every job (DESIGN.md, section 3, point 1).
+#ifndef NAVIT_PACKER_SHARD_INDEX_H_
+#define NAVIT_PACKER_SHARD_INDEX_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "proto/data.pb.h"
+
+namespace navit {
+
+inline constexpr uint32_t kShardIndexFormatVersion = 1;
+
+// Called after each member with the bytes of the shard that were read so far.
+using IndexProgress = std::function<void(uint64_t bytes_read)>;
+
+// Reads the tar file `shard` once, front to back. Members are grouped by key: the path up to the
+// first dot of its last component. Members used: jpg, jpeg, png, webp (image), txt, json, cls; any
+// other is passed over. Images are not decoded: a header that cannot be read gives width 0.
+//
+// NotFound / Unavailable (cannot open / read error) name the shard. InvalidArgument names shard and
+// byte offset: not a tar file, truncated, bad header checksum, two members of one key and kind, a
+// key that comes back after other keys, a compressed or sparse member; or "no samples".
+absl::StatusOr<v1::ShardIndex> BuildShardIndex(const std::string& shard,
+                                               const IndexProgress& progress = nullptr);
+
+// FOLDER/NAME.navit-index, or SHARD.navit-index when `index_folder` is empty. In a folder NAME
+// holds a hash of the shard's path, so that equal file names of different folders do not meet.
+std::string SidecarPath(absl::string_view shard, absl::string_view index_folder);
+
+// Serialises `index`, writes it under a temporary name, syncs, renames, syncs the folder.
+// The status names the file; ResourceExhausted: no space left.
+absl::Status WriteShardIndex(const v1::ShardIndex& index, const std::string& path);
+
+// Reads a sidecar. NotFound: no such file. InvalidArgument: not a sidecar of this version, damaged
+// (it carries a checksum), or columns of unequal length.
+absl::StatusOr<v1::ShardIndex> ReadShardIndex(const std::string& path);
+
+// The work of an IndexShard lease: uses the sidecar when it fits the shard (size and hash of the
+// whole file; the file is read for that, nothing is decoded), else builds and writes it. A folder
+// that cannot be written is an error. Returns the manifest's entry for the shard.
+absl::StatusOr<v1::ShardEntry> IndexShard(const std::string& shard,
+                                          const std::string& index_folder,
+                                          const IndexProgress& progress = nullptr);
+
+}  // namespace navit
+
+#endif  // NAVIT_PACKER_SHARD_INDEX_H_
