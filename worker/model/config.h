@@ -1,0 +1,62 @@
+// The numbers of a model: presets and overrides of v1::ModelSpec resolved once.
+#ifndef NAVIT_WORKER_MODEL_CONFIG_H_
+#define NAVIT_WORKER_MODEL_CONFIG_H_
+
+#include <array>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "proto/job_spec.pb.h"
+
+namespace navit {
+
+// Tokens of the byte-level tokenizer: the 256 bytes, begin, end.
+inline constexpr int64_t kTextVocabulary = 258;
+
+// Size of one transformer encoder.
+struct TowerConfig {
+  int64_t width = 0;
+  int64_t depth = 0;
+  int64_t mlp_dim = 0;
+  int64_t heads = 0;
+
+  int64_t head_dim() const { return width / heads; }
+};
+
+struct ModelConfig {
+  TowerConfig image;
+  TowerConfig text;
+  int64_t patch_size = 0;
+  // Rows of each of the two position tables of the image tower.
+  int64_t max_grid = 0;
+  int64_t text_vocabulary = kTextVocabulary;
+  // Rows of the text tower's position table.
+  int64_t max_text_tokens = 0;
+  // Common width of image and text embeddings.
+  int64_t embedding_dim = 0;
+  // Per channel, of pixels in [0, 1].
+  std::array<float, 3> pixel_mean = {0.5f, 0.5f, 0.5f};
+  std::array<float, 3> pixel_std = {0.5f, 0.5f, 0.5f};
+
+  // Numbers of one patch: patch_size * patch_size * 3, in the order (row, column, channel).
+  int64_t patch_dim() const { return patch_size * patch_size * 3; }
+};
+
+// Presets mu, Ti, S, M, B and L are width/depth/mlp_dim/heads of NaViT and ViT (Ti 192/12/768/3
+// ...); every number of `size` overrides the preset's. The text tower takes the image tower's
+// numbers where it has none of its own. InvalidArgument names the field, as in
+// "model.image.size.heads: must divide width ...".
+absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
+                                               const v1::PreprocessSpec& preprocess);
+
+// Useful floating-point operations of one forward pass over segments of these lengths: patch
+// embedding, linear layers, attention (4 l^2 D for a segment of l tokens and width D), pooling and
+// projections of both towers; real tokens only. A multiplication and an addition count as two.
+// Training takes three times as many. The loss is not in it.
+double UsefulForwardFlops(const ModelConfig& config, absl::Span<const int64_t> image_tokens,
+                          absl::Span<const int64_t> text_tokens);
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_CONFIG_H_

@@ -1,0 +1,123 @@
+// The model's parameters as one flat array, with a table of names and shapes.
+//
+// Everything that treats all parameters alike (all-reduce, clipping, AdamW, checkpoints, comparing
+// replicas) is a loop over flat memory; the towers find their tensors by name.
+//
+// Names, with D the tower's width, M its MLP width, p the patch side (linear weights are [out,
+// in]):
+//   loss.logit_scale                     [1]  natural logarithm of the scale
+//   TOWER.projection.weight              [embedding_dim, D]
+//   TOWER.pool.probe                     [D]
+//   TOWER.pool.{q,k,v,proj}.weight       [D, D]
+//   TOWER.pool.norm.gain                 [D]
+//   TOWER.pool.mlp.{fc1,fc2}.{weight,bias}
+//   TOWER.norm.gain                      [D]
+//   TOWER.blocks.N.norm1.gain            [D]
+//   TOWER.blocks.N.attn.qkv.weight       [3D, D]   rows: all of q, all of k, all of v
+//   TOWER.blocks.N.attn.{q,k}_norm.gain  [D / heads]
+//   TOWER.blocks.N.attn.proj.weight      [D, D]
+//   TOWER.blocks.N.norm2.gain            [D]
+//   TOWER.blocks.N.mlp.fc1.{weight,bias} [M, D], [M]
+//   TOWER.blocks.N.mlp.fc2.{weight,bias} [D, M], [D]
+//   image.patch_embed.{weight,bias}      [D, p*p*3], [D]
+//   image.position.{row,column}          [max_grid, D]
+//   text.token_embed                     [vocabulary, D]
+//   text.position                        [max_text_tokens, D]
+// with TOWER in {image, text}.
+#ifndef NAVIT_WORKER_MODEL_PARAMETERS_H_
+#define NAVIT_WORKER_MODEL_PARAMETERS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "worker/model/aligned_buffer.h"
+#include "worker/model/config.h"
+
+namespace navit {
+
+struct ParameterInfo {
+  // How the tensor starts out.
+  enum class Init {
+    kZero,
+    kOne,
+    // Normal with standard deviation 0.02.
+    kNormal,
+    // Xavier-uniform over the whole matrix.
+    kXavier,
+    // The three square thirds of a [3D, D] matrix, each Xavier-uniform as a D x D matrix.
+    kXavierThirds,
+    // ln(1 / 0.07).
+    kLogitScale,
+  };
+
+  std::string name;
+  std::vector<int64_t> shape;
+  // First element in the flat array, a multiple of kTensorAlignment bytes.
+  size_t offset = 0;
+  // Product of shape.
+  size_t size = 0;
+  // Weight decay applies: matrices only, neither tables nor probes.
+  bool decay = false;
+  Init init = Init::kZero;
+};
+
+// Which tensor lies where. The order is that in which the backward pass completes gradients: the
+// logit scale, the text tower from its head to its embeddings, then the image tower likewise; so a
+// prefix of the flat array is complete at any time of the backward pass.
+class ParameterTable {
+ public:
+  explicit ParameterTable(const ModelConfig& config);
+
+  const ModelConfig& config() const { return config_; }
+  absl::Span<const ParameterInfo> entries() const { return entries_; }
+  // Floats of the flat array, gaps for alignment included (gaps are zero and stay zero).
+  size_t total_size() const { return total_size_; }
+  // Trainable numbers, without gaps.
+  size_t parameter_count() const { return parameter_count_; }
+
+  // The entry of that name; it must exist. FindOrNull returns nullptr otherwise.
+  const ParameterInfo& Find(absl::string_view name) const;
+  const ParameterInfo* FindOrNull(absl::string_view name) const;
+
+ private:
+  void Add(std::string name, std::vector<int64_t> shape, ParameterInfo::Init init, bool decay);
+  void AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim);
+  void AddTower(const std::string& tower, const TowerConfig& size);
+
+  ModelConfig config_;
+  std::vector<ParameterInfo> entries_;
+  absl::flat_hash_map<std::string, size_t> index_;
+  size_t total_size_ = 0;
+  size_t parameter_count_ = 0;
+};
+
+// What a step changes: the weights and AdamW's two moments, flat arrays laid out by the table, and
+// the number of updates so far. This is all that a checkpoint or a joining rank needs; gradients
+// are scratch.
+struct ModelState {
+  explicit ModelState(const ParameterTable& table)
+      : parameters(table.total_size()),
+        first_moment(table.total_size()),
+        second_moment(table.total_size()),
+        gradients(table.total_size()) {}
+
+  AlignedBuffer parameters;
+  AlignedBuffer first_moment;
+  AlignedBuffer second_moment;
+  AlignedBuffer gradients;
+  // Updates applied (skipped steps are not among them), for AdamW's bias correction.
+  uint64_t updates = 0;
+};
+
+// Sets parameters to their initial values and everything else to zero. The values depend on the
+// seed and each tensor's name and shape alone: equal on every machine and for every world size.
+void InitializeState(const ParameterTable& table, uint64_t seed, ModelState* state);
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_PARAMETERS_H_

@@ -1,0 +1,89 @@
+// One training step of one rank.
+//
+//   ComputeGradients: forward -> contrastive loss over all ranks -> backward -> all-reduce
+//   Apply:            clip -> AdamW
+//
+// The two are apart so that the caller can refuse to apply after an abort: gradients are good on
+// this rank when ComputeGradients has returned OK, and poison otherwise.
+#ifndef NAVIT_WORKER_MODEL_TRAIN_STEP_H_
+#define NAVIT_WORKER_MODEL_TRAIN_STEP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "proto/fleet.pb.h"
+#include "proto/job_spec.pb.h"
+#include "worker/collective.h"
+#include "worker/model/batch.h"
+#include "worker/model/optimizer.h"
+#include "worker/model/parameters.h"
+
+namespace navit {
+
+class ThreadPool;
+
+struct TrainStepOptions {
+  OptimizerOptions optimizer;
+  // Pairs of the batch with the same caption (other than an example's own) are left out of the
+  // sums; otherwise they are negatives.
+  bool ignore_equal_captions = true;
+  // Packs are computed together up to this many tokens of the image tower.
+  int64_t micro_batch_tokens = 2304;
+  // Activations of as many micro-batches as fit are kept between forward and backward; those of
+  // the others are computed twice (GradCache).
+  int64_t activation_bytes = int64_t{4} << 30;
+  // Gradients are all-reduced in buckets of about this size while the backward pass goes on.
+  int64_t bucket_bytes = int64_t{1} << 20;
+};
+
+// `spec` is resolved (all fields present).
+TrainStepOptions ResolveTrainStepOptions(const v1::JobSpec& spec);
+
+struct StepGradients {
+  // Mean over the N valid examples of all ranks; 0 when N is 0.
+  double loss = 0;
+  // N.
+  int64_t valid_examples = 0;
+  // Scale of the logits in this step.
+  double logit_scale = 0;
+  // Useful operations of this rank, forward and backward.
+  double useful_flops = 0;
+};
+
+class TrainStep {
+ public:
+  // Called when a phase starts: PHASE_FORWARD, PHASE_LOSS, PHASE_BACKWARD, PHASE_ALL_REDUCE (the
+  // part that is not hidden behind backward), PHASE_OPTIMIZER.
+  using PhaseCallback = std::function<void(v1::Phase)>;
+
+  // `table`, `state` and `pool` must outlive the step; `on_phase` may be empty. Buffers for
+  // activations grow to what the largest step so far needed and are reused.
+  TrainStep(const ParameterTable* table, const TrainStepOptions& options, ModelState* state,
+            ThreadPool* pool, PhaseCallback on_phase);
+  ~TrainStep();
+
+  // Sets state->gradients to the gradient of the mean loss over the examples of all ranks' packs.
+  // Every rank calls it for every step, one without packs too; all ranks get the same bits. An
+  // error of the collective (Aborted and so on) is returned as it is; then the communicator is
+  // broken, gradients are undefined, parameters untouched. Between call and return the collective
+  // is used by this thread and by one of the step's own, never by both at once.
+  absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
+                                                 Collective* collective);
+
+  // Updates the weights from state->gradients, on every rank with the same bits. `progress` in
+  // [0, 1] drives the schedule. Nothing changes when the step had no valid example or the gradient
+  // is not finite.
+  UpdateResult Apply(const StepGradients& gradients, double progress);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_TRAIN_STEP_H_
