@@ -1,0 +1,216 @@
+"""A whole navit cluster of real processes on loopback, for tests.
+
+    with Cluster(folder) as cluster:
+        cluster.start_coordinator()
+        cluster.start_packers(2)
+        cluster.start_trainers(2)
+        cluster.submit(spec)
+        cluster.wait("name", "succeeded")
+
+Every process listens on a port that the system chooses and says which in its port file; nothing
+sleeps to guess readiness. Logs of all processes lie in the folder and are printed by `tail_logs`
+when a test fails.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def program(package, name):
+    """Path of a built program, from runfiles or from a checkout's bazel-bin."""
+    for base in (ROOT, ROOT / "bazel-bin"):
+        path = base / package / name
+        if path.exists():
+            return str(path)
+    raise FileNotFoundError("{}/{} is not built".format(package, name))
+
+
+COORDINATOR = ("server", "navit-coordinator")
+PACKER = ("packer", "navit-packer")
+TRAINER = ("worker", "navit-trainer")
+NAVITCTL = ("cli", "navitctl")
+
+
+def wait_until(what, condition, seconds=120.0):
+    """Polls `condition` until it returns something true, which is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError("waited {} s for {}".format(seconds, what))
+        time.sleep(0.05)
+
+
+class Process:
+    """One running program with its log and port file."""
+
+    def __init__(self, folder, name, argv):
+        self.name = name
+        self.argv = argv
+        self.log_path = folder / (name + ".log")
+        self.port_file = folder / (name + ".ports")
+        if self.port_file.exists():
+            self.port_file.unlink()
+        log = open(self.log_path, "ab")
+        self.popen = subprocess.Popen(
+            argv + ["--port_file={}".format(self.port_file)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+
+    def port(self, which):
+        """The bound port ("grpc" or "http"), once the process has said it."""
+
+        def read():
+            if self.popen.poll() is not None:
+                raise RuntimeError(
+                    "{} ended with {}:\n{}".format(self.name, self.popen.returncode, self.tail())
+                )
+            if not self.port_file.exists():
+                return None
+            return json.loads(self.port_file.read_text()).get(which)
+
+        return wait_until("the port of " + self.name, read, 30)
+
+    def metrics(self):
+        """The text of /metrics."""
+        url = "http://127.0.0.1:{}/metrics".format(self.port("http"))
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return reply.read().decode()
+
+    def kill(self):
+        """SIGKILL, as a machine that is gone."""
+        self.popen.send_signal(signal.SIGKILL)
+        self.popen.wait()
+
+    def terminate(self, seconds=60):
+        """SIGTERM; returns the exit status of an orderly end."""
+        self.popen.send_signal(signal.SIGTERM)
+        return self.popen.wait(timeout=seconds)
+
+    def tail(self, lines=40):
+        if not self.log_path.exists():
+            return ""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Cluster:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.coordinator = None
+        self.address = None
+        self.processes = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, exception_type, *_):
+        if exception_type is not None:
+            self.tail_logs()
+        for process in self.processes.values():
+            if process.popen.poll() is None:
+                process.popen.send_signal(signal.SIGCONT)
+                process.kill()
+
+    # -- processes
+
+    def _start(self, name, which, arguments):
+        self.processes[name] = Process(self.folder, name, [program(*which)] + arguments)
+        return self.processes[name]
+
+    def start_coordinator(self, arguments=()):
+        """Starts the coordinator, again on its old port if it ran before."""
+        listen = self.address or "127.0.0.1:0"
+        self.coordinator = self._start(
+            "coordinator",
+            COORDINATOR,
+            [
+                "--listen=" + listen,
+                "--listen_http=127.0.0.1:0",
+                "--state={}".format(self.folder / "coordinator.db"),
+            ]
+            + list(arguments),
+        )
+        self.address = "127.0.0.1:{}".format(self.coordinator.port("grpc"))
+        return self.coordinator
+
+    def start_packer(self, name, threads=1):
+        return self._start(
+            name,
+            PACKER,
+            [
+                "--coordinator=" + self.address,
+                "--name=" + name,
+                "--listen_http=127.0.0.1:0",
+                "--threads={}".format(threads),
+            ],
+        )
+
+    def start_packers(self, count):
+        return [self.start_packer("packer-{}".format(i)) for i in range(count)]
+
+    def start_trainer(self, name):
+        return self._start(
+            name,
+            TRAINER,
+            [
+                "--coordinator=" + self.address,
+                "--name=" + name,
+                "--listen_http=127.0.0.1:0",
+            ],
+        )
+
+    def start_trainers(self, count):
+        return [self.start_trainer("trainer-{}".format(i)) for i in range(count)]
+
+    def tail_logs(self):
+        for process in self.processes.values():
+            print("---- {}\n{}".format(process.name, process.tail()))
+
+    # -- navitctl
+
+    def navitctl(self, *arguments, check=True, stdin=None, seconds=600):
+        """Runs navitctl; returns the finished process with text output."""
+        environment = dict(os.environ, NAVIT_SERVER=self.address or "127.0.0.1:1")
+        done = subprocess.run(
+            [program(*NAVITCTL)] + list(arguments),
+            env=environment,
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise RuntimeError(
+                "navitctl {}: exit {}\n{}{}".format(
+                    " ".join(arguments), done.returncode, done.stdout, done.stderr
+                )
+            )
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.navitctl(*arguments, "-o", "json").stdout)
+
+    def submit(self, spec):
+        """Submits a spec (a dictionary in the job file's dialect); returns the job's name."""
+        return self.navitctl("submit", "-", stdin=json.dumps(spec)).stdout.strip()
+
+    def wait(self, job, state, seconds=240):
+        return self.navitctl("wait", job, "--for=" + state, "--timeout={}".format(seconds))
+
+    def history(self, job):
+        """The committed steps of the job, oldest first."""
+        return self.json("history", job)["steps"]
