@@ -1,0 +1,193 @@
+"""The life of a job as a person meets it: pause, resume, cancel, retry, bad input, bad data."""
+import json
+import os
+import pathlib
+import unittest
+
+from tests.cluster import data
+from tests.cluster.cluster import Cluster, wait_until
+
+FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
+
+
+class JobsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dataset = data.make_dataset(FOLDER / "data")
+        cls.cluster = Cluster(FOLDER / "cluster")
+        cls.cluster.start_coordinator()
+        cls.cluster.start_packers(1)
+        cls.cluster.start_trainers(1)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.__exit__(None)
+
+    def job(self, name, dataset=None, **changes):
+        changes.setdefault("workers", {"trainers": {"min": 1, "max": 1}})
+        return data.tiny_job(
+            name, dataset or self.dataset, FOLDER / "ckpt", **changes
+        )
+
+    def failed_reason(self, spec):
+        name = self.cluster.submit(spec)
+        done = self.cluster.navitctl(
+            "wait", name, "--for=succeeded", "--timeout=120", check=False
+        )
+        job = self.cluster.json("get", name)
+        self.assertEqual(job["state"], "failed", job)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        return job["reason"]
+
+    def test_pause_and_resume_give_the_undisturbed_curve(self):
+        plain = self.cluster.submit(self.job("plain", steps=25))
+        self.cluster.wait(plain, "succeeded")
+        paused = self.cluster.submit(self.job("paused", steps=25))
+        self.cluster.navitctl("wait", paused, "--for=step=4", "--timeout=60")
+        self.cluster.navitctl("pause", paused)
+        self.cluster.wait(paused, "paused")
+        workers = self.cluster.json("workers")["workers"]
+        self.assertEqual({w["state"] for w in workers}, {"idle"}, workers)
+        self.cluster.navitctl("resume", paused)
+        self.cluster.wait(paused, "succeeded")
+        losses = [[s["loss"] for s in self.cluster.history(j)] for j in (plain, paused)]
+        self.assertEqual(losses[0], losses[1])
+
+    def test_cancel_and_retry(self):
+        name = self.cluster.submit(self.job("cancelled", steps=60))
+        self.cluster.navitctl("wait", name, "--for=step=7", "--timeout=60")
+        self.cluster.navitctl("cancel", name)
+        done = self.cluster.navitctl("wait", name, "--for=succeeded", "--timeout=60", check=False)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.cluster.navitctl("retry", name)
+        self.cluster.wait(name, "succeeded")
+        self.assertEqual(len(self.cluster.history(name)), 60)
+
+    def test_a_job_given_in_epochs_sees_every_sample_that_often(self):
+        name = self.cluster.submit(self.job("epochs", train_for={"epochs": 2}))
+        self.cluster.wait(name, "succeeded")
+        audit = self.cluster.json("audit", name)
+        self.assertEqual(len(audit["epochs"]), 2)
+        for epoch in audit["epochs"]:
+            self.assertTrue(epoch["complete"])
+            self.assertEqual(int(epoch["samples_seen"]), 240)
+        self.assertEqual(int(audit["samples"]), 480)
+
+    def test_a_job_without_enough_trainers_says_why_it_waits(self):
+        name = self.cluster.submit(self.job("waiting", workers={"trainers": {"min": 9}}))
+        wait_until(
+            "an explanation",
+            lambda: "9" in self.cluster.navitctl("why", name).stdout,
+        )
+        self.cluster.navitctl("cancel", name)
+        self.cluster.navitctl("wait", name, "--for=cancelled", "--timeout=60", check=False)
+        self.assertEqual(self.cluster.json("get", name)["state"], "cancelled")
+
+    def test_bad_job_files_are_refused_with_the_path_of_the_field(self):
+        cases = [
+            ({"packing": {"sequence_lenght": 64}}, "packing.sequence_lenght"),
+            ({"packing": {"sequence_length": "long"}}, "packing.sequence_length"),
+            ({"packing": {"sequence_length": 0}}, "packing.sequence_length"),
+            ({"resolution": {"distribution": "gaussian"}}, "resolution.distribution"),
+            ({"optimizer": {"lr": float("nan")}}, "optimizer.lr"),
+            ({"train_for": {"steps": 3, "epochs": 1}}, "train_for"),
+        ]
+        for change, path in cases:
+            with self.subTest(path=path):
+                spec = dict(self.job("bad"), **change)
+                done = self.cluster.navitctl(
+                    "submit", "-", stdin=json.dumps(spec).replace("NaN", ".nan"), check=False
+                )
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(path, done.stderr)
+                self.assertEqual(done.stdout, "")
+        self.assertEqual(self.cluster.navitctl("get", "bad", check=False).returncode, 3)
+
+    def test_no_coordinator_is_exit_5(self):
+        done = self.cluster.navitctl("--server=127.0.0.1:1", "list", check=False, seconds=60)
+        self.assertEqual(done.returncode, 5, done.stderr)
+
+    def test_a_name_that_exists_is_a_conflict(self):
+        self.cluster.submit(self.job("twice", steps=2))
+        done = self.cluster.navitctl(
+            "submit", "-", stdin=json.dumps(self.job("twice", steps=2)), check=False
+        )
+        self.assertEqual(done.returncode, 7, done.stderr)
+
+    def test_missing_shards_fail_the_job_by_name(self):
+        missing = (str(FOLDER / "nowhere" / "{000..002}.tar"), self.dataset[1])
+        self.assertIn("nowhere", self.failed_reason(self.job("missing", missing)))
+
+    def test_a_truncated_shard_fails_the_job_by_name(self):
+        folder = FOLDER / "truncated"
+        train, heldout = data.make_dataset(folder)
+        shard = folder / "train-00001.tar"
+        shard.write_bytes(shard.read_bytes()[:5000])
+        self.assertIn("train-00001.tar", self.failed_reason(self.job("cut", (train, heldout))))
+
+    def test_broken_images_are_holes_and_later_packs_do_not_move(self):
+        folder = FOLDER / "holes"
+        samples = data.make_samples(240)
+        whole = data.write_shard(folder / "whole" / "0.tar", samples)
+        broken = list(samples)
+        for i in (3, 77):
+            members = dict(broken[i][1])
+            image = bytearray(members["png"])
+            image[60:] = bytes(len(image) - 60)
+            members["png"] = bytes(image)
+            broken[i] = (broken[i][0], members)
+        data.write_shard(folder / "broken" / "0.tar", broken)
+        histories = []
+        for name in ("whole", "broken"):
+            dataset = (str(folder / name / "0.tar"), self.dataset[1])
+            budgets = {"bad_sample_fraction": 0.05}
+            job = self.cluster.submit(
+                self.job(name, dataset, train_for={"epochs": 1}, budgets=budgets)
+            )
+            self.cluster.wait(job, "succeeded")
+            histories.append(self.cluster.history(job))
+        self.assertEqual(int(self.cluster.json("get", "broken")["holes"]), 2)
+        self.assertEqual(len(histories[0]), len(histories[1]))
+        for a, b in zip(*histories):
+            self.assertEqual(a["samples"], b["samples"])
+            if int(b.get("holes", 0)) == 0:
+                self.assertEqual(a["packs_digest"], b["packs_digest"])
+        packer = self.cluster.processes["packer-0"]
+        self.assertRegex(
+            packer.metrics(), r'navit_samples_skipped_total\{[^}]*reason="decode_error"[^}]*\} 2\b'
+        )
+
+    def test_too_many_broken_images_fail_the_job_by_its_budget(self):
+        folder = FOLDER / "rotten"
+        samples = [
+            (key, dict(members, png=members["png"][:60] + bytes(40)))
+            for key, members in data.make_samples(200)
+        ]
+        data.write_shard(folder / "0.tar", samples)
+        reason = self.failed_reason(
+            self.job("rotten", (str(folder / "0.tar"), self.dataset[1]), steps=50)
+        )
+        self.assertIn("bad_sample_fraction", reason)
+
+    def test_a_shard_that_changes_under_a_job_is_a_named_error(self):
+        folder = FOLDER / "changing"
+        train, heldout = data.make_dataset(folder)
+        name = self.cluster.submit(self.job("changing", (train, heldout), steps=4000))
+        self.cluster.navitctl("wait", name, "--for=step=3", "--timeout=60")
+        data.write_shard(folder / "train-00002.tar", data.make_samples(80, seed=9))
+        done = self.cluster.navitctl(
+            "wait", name, "--for=succeeded", "--timeout=120", check=False
+        )
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("train-00002.tar", self.cluster.json("get", name)["reason"])
+
+    def test_an_unwritable_checkpoint_folder_is_refused_at_submit(self):
+        spec = self.job("nofolder")
+        spec["checkpoints"]["directory"] = "/proc/navit"
+        done = self.cluster.navitctl("submit", "-", stdin=json.dumps(spec), check=False)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("checkpoints.directory", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
