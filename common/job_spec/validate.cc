@@ -1,0 +1,199 @@
+#include "common/job_spec/validate.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/job_spec/resolve.h"
+#include "common/job_spec/rules.h"
+#include "common/job_spec/scalar.h"
+#include "common/job_spec/validate_fields.h"
+
+namespace navit {
+namespace {
+
+constexpr size_t kMostViolations = 100;
+
+using Violations = std::vector<FieldViolation>;
+
+void Add(Violations& out, std::string path, std::string message) {
+  out.push_back({std::move(path), std::move(message)});
+}
+
+bool IsDnsLabel(absl::string_view name) {
+  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+  });
+}
+
+void CheckIdentity(const v1::JobSpec& spec, Violations& out) {
+  if (spec.api_version() != "navit.v1") {
+    Add(out, "api_version", absl::StrCat("must be navit.v1, is ", Quoted(spec.api_version())));
+  }
+  if (spec.kind() != "TrainingJob") {
+    Add(out, "kind", absl::StrCat("must be TrainingJob, is ", Quoted(spec.kind())));
+  }
+  if (!spec.name().empty() && !IsDnsLabel(spec.name())) {
+    Add(out, "name",
+        absl::StrCat("must be a DNS label (1 to 63 of a-z, 0-9 and -, neither first nor last a -), "
+                     "is ",
+                     Quoted(spec.name())));
+  }
+}
+
+void CheckPath(const std::string& text, const std::string& path, Violations& out) {
+  if (text.empty()) return;
+  if (absl::StrContains(text, "://")) {
+    Add(out, path, absl::StrCat("must be a local path in this version, is ", Quoted(text)));
+  } else if (text[0] != '/') {
+    Add(out, path,
+        absl::StrCat("must be an absolute path (each process has its own working folder), is ",
+                     Quoted(text)));
+  }
+}
+
+void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
+                   const std::string& path, Violations& out) {
+  if (datasets.size() > 1) {
+    Add(out, path, absl::StrCat("must have one entry in this version, has ", datasets.size()));
+    return;
+  }
+  for (int i = 0; i < datasets.size(); ++i) {
+    const std::string entry = IndexPath(path, i);
+    CheckPath(datasets[i].shards(), JoinPath(entry, "shards"), out);
+    const std::string& caption = datasets[i].captions().field();
+    const bool json = absl::StartsWith(caption, "json:") && caption.size() > 5;
+    if (!caption.empty() && caption != "txt" && caption != "cls" && !json) {
+      Add(out, JoinPath(entry, "captions.field"),
+          absl::StrCat("must be txt, cls or json:NAME, is ", Quoted(caption)));
+    }
+  }
+}
+
+void CheckLength(int size, int wanted, const char* path, Violations& out) {
+  if (size != wanted) {
+    Add(out, path, absl::StrCat("must have ", wanted, " numbers, has ", size));
+  }
+}
+
+void CheckOrder(double low, double high, const char* low_path, const char* high_name,
+                Violations& out) {
+  if (low > high) {
+    Add(out, low_path,
+        absl::StrCat("must be at most ", high_name, " (", NumberText(high), "), is ",
+                     NumberText(low)));
+  }
+}
+
+void CheckTokenDrop(const v1::TokenDropSpec& drop, Violations& out) {
+  if (drop.kind() != v1::TokenDropSpec::BETA) return;
+  if (!(drop.mean() < drop.max())) {
+    Add(out, "token_drop.mean",
+        absl::StrCat("must be below token_drop.max (", NumberText(drop.max()), "), is ",
+                     NumberText(drop.mean())));
+  } else if (!(drop.mean() > 0)) {
+    Add(out, "token_drop.mean", "must be above 0 for kind beta; for no drop use kind none");
+  }
+}
+
+void CheckTower(const std::string& preset, const v1::TowerSize& size, const std::string& path,
+                Violations& out) {
+  if (!FindTowerPreset(preset).has_value()) {
+    Add(out, JoinPath(path, "preset"),
+        absl::StrCat("must be one of ", TowerPresetNames(), "; is ", Quoted(preset)));
+    return;
+  }
+  if (size.heads() > 0 && size.width() % size.heads() != 0) {
+    Add(out, JoinPath(path, "size.heads"),
+        absl::StrCat("must divide width (", size.width(), "), is ", size.heads()));
+  }
+}
+
+void CheckModel(const v1::ModelSpec& model, Violations& out) {
+  CheckTower(model.image().preset(), model.image().size(), "model.image", out);
+  CheckTower(model.text().preset(), model.text().size(), "model.text", out);
+  if (model.text().tokenizer() != "bytes") {
+    Add(out, "model.text.tokenizer",
+        absl::StrCat("must be bytes in this version, is ", Quoted(model.text().tokenizer())));
+  }
+}
+
+void CheckTrainFor(const v1::TrainFor& train_for, Violations& out) {
+  const int named = train_for.has_steps() + train_for.has_epochs() + train_for.has_examples();
+  if (named != 1) {
+    Add(out, "train_for",
+        absl::StrCat("must name exactly one of steps, epochs, examples; names ", named));
+  }
+}
+
+void CheckTimeouts(const v1::TimeoutsSpec& timeouts, Violations& out) {
+  if (!(timeouts.heartbeat_seconds() < timeouts.lease_seconds())) {
+    Add(out, "timeouts.heartbeat_seconds",
+        absl::StrCat("must be below timeouts.lease_seconds (", NumberText(timeouts.lease_seconds()),
+                     "), is ", NumberText(timeouts.heartbeat_seconds())));
+  }
+  if (!(timeouts.lease_seconds() < timeouts.collective_seconds())) {
+    Add(out, "timeouts.lease_seconds",
+        absl::StrCat("must be below timeouts.collective_seconds (",
+                     NumberText(timeouts.collective_seconds()), "), is ",
+                     NumberText(timeouts.lease_seconds())));
+  }
+}
+
+void CheckRelay(const v1::JobSpec& spec, Violations& out) {
+  const double needed = 2 * EstimatedStepBytes(spec);
+  if (static_cast<double>(spec.budgets().relay_bytes()) < needed) {
+    Add(out, "budgets.relay_bytes",
+        absl::StrCat("must hold two steps of packs (about ", NumberText(needed), " bytes), is ",
+                     spec.budgets().relay_bytes()));
+  }
+}
+
+}  // namespace
+
+double EstimatedStepBytes(const v1::JobSpec& spec) {
+  const double patch = spec.model().image().patch_size();
+  // A token is its patch (8-bit RGB) and two 16-bit coordinates; an example is its caption (16-bit
+  // ids) and some 64 bytes of columns.
+  const double tokens = spec.packing().sequence_length() * (3 * patch * patch + 4);
+  const double examples =
+      spec.packing().max_examples_per_sequence() * (2.0 * spec.model().text().max_tokens() + 64);
+  return spec.packing().sequences_per_step() * (tokens + examples);
+}
+
+std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
+  Violations out;
+  ValidateFields(spec, kMostViolations, &out);
+  // Rules over several fields assume that each field alone is sound.
+  const bool fields_are_sound = out.empty();
+  CheckIdentity(spec, out);
+  CheckDatasets(spec.data().train(), "data.train", out);
+  CheckDatasets(spec.data().validation(), "data.validation", out);
+  CheckPath(spec.data().index(), "data.index", out);
+  CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
+  CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
+  CheckLength(spec.preprocess().std_size(), 3, "preprocess.std", out);
+  CheckOrder(spec.resolution().min_pixels(), spec.resolution().max_pixels(),
+             "resolution.min_pixels", "resolution.max_pixels", out);
+  CheckTokenDrop(spec.token_drop(), out);
+  CheckOrder(spec.packing().max_examples_per_sequence(), spec.packing().sequence_length(),
+             "packing.max_examples_per_sequence", "packing.sequence_length", out);
+  CheckModel(spec.model(), out);
+  CheckLength(spec.optimizer().betas_size(), 2, "optimizer.betas", out);
+  CheckTrainFor(spec.train_for(), out);
+  CheckOrder(spec.workers().trainers().min(), spec.workers().trainers().max(),
+             "workers.trainers.min", "workers.trainers.max", out);
+  CheckOrder(spec.workers().packers().min(), spec.workers().packers().max(), "workers.packers.min",
+             "workers.packers.max", out);
+  CheckOrder(spec.evaluation().token_budget(), spec.packing().sequence_length(),
+             "evaluation.token_budget", "packing.sequence_length", out);
+  CheckTimeouts(spec.timeouts(), out);
+  if (fields_are_sound) CheckRelay(spec, out);
+  if (out.size() > kMostViolations) out.resize(kMostViolations);
+  return out;
+}
+
+}  // namespace navit
