@@ -1,5 +1,5 @@
-// AdamW in torch's convention (decay multiplied by the learning rate), and what clipping needs, over
-// flat memory.
+// AdamW in torch's convention (decay multiplied by the learning rate), and what clipping needs,
+// over flat memory.
 #ifndef NAVIT_KERNELS_ADAMW_H_
 #define NAVIT_KERNELS_ADAMW_H_
 

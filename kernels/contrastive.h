@@ -4,7 +4,8 @@
 // With N valid pairs in the global batch the loss is
 //   L = 1/(2N)·Σ_i [lse_j z[i, j] − z[i, p(i)]] + 1/(2N)·Σ_j [lse_i z[i, j] − z[p⁻¹(j), j]].
 // One rank does:
-//   1. ContrastiveStats over its n rows and all N columns: (max, sum) of exp per row and per column,
+//   1. ContrastiveStats over its n rows and all N columns: (max, sum) of exp per row and per
+//   column,
 //      and the positives' scores. Rows are complete; columns hold this rank's rows only.
 //   2. All-reduce (max) of a copy of column_max, RescaleSoftmaxSums of column_sum to that maximum,
 //      all-reduce (sum) of column_sum: columns are now complete on every rank.
@@ -63,8 +64,8 @@ struct ContrastiveBackwardArgs {
   const float* column_lse = nullptr;  // [columns], over all ranks
   float row_weight = 0;
   float column_weight = 0;
-  float* dx = nullptr;      // [rows, dim]
-  float* dy = nullptr;      // [columns, dim]
+  float* dx = nullptr;  // [rows, dim]
+  float* dy = nullptr;  // [columns, dim]
   double* dscale = nullptr;
 };
 

@@ -10,8 +10,6 @@ namespace navit::kernels {
 
 ThreadPool::ThreadPool(int num_threads) : num_threads_(num_threads) {
   assert(num_threads >= 1);
-  // Debian's oneDNN is the OpenMP build. Its team size is a setting of the calling thread.
-  omp_set_num_threads(1);
   for (int thread = 1; thread < num_threads_; ++thread) {
     threads_.emplace_back([this, thread] { Loop(thread); });
   }
@@ -26,6 +24,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
+// Debian's oneDNN is the OpenMP build. Its team size is a setting of each calling thread.
 void ThreadPool::Loop(int thread) {
   omp_set_num_threads(1);
   uint64_t seen = 0;
@@ -43,20 +42,17 @@ void ThreadPool::Loop(int thread) {
 }
 
 void ThreadPool::Run(const std::function<void(int thread)>& job) {
-  if (num_threads_ > 1) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_ = &job;
-      running_ = num_threads_ - 1;
-      ++round_;
-    }
-    start_.notify_all();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    job_ = &job;
+    running_ = num_threads_ - 1;
+    ++round_;
   }
+  start_.notify_all();
+  omp_set_num_threads(1);
   job(0);
-  if (num_threads_ > 1) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    done_.wait(lock, [&] { return running_ == 0; });
-  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  done_.wait(lock, [&] { return running_ == 0; });
 }
 
 void ThreadPool::ParallelFor(int64_t count, int64_t grain,
@@ -67,6 +63,7 @@ void ThreadPool::ParallelFor(int64_t count, int64_t grain,
     return std::min(count, grains * thread / num_threads_ * grain);
   };
   if (grains == 1 || num_threads_ == 1) {
+    omp_set_num_threads(1);
     body(0, count);
     return;
   }
@@ -79,6 +76,7 @@ void ThreadPool::ParallelFor(int64_t count, int64_t grain,
 void ThreadPool::ParallelTasks(int64_t count, const std::function<void(int64_t task)>& body) {
   if (count <= 0) return;
   if (count == 1 || num_threads_ == 1) {
+    omp_set_num_threads(1);
     for (int64_t task = 0; task < count; ++task) body(task);
     return;
   }

@@ -14,8 +14,8 @@ namespace navit::kernels {
 // Owns num_threads − 1 threads; the caller of ParallelFor and ParallelTasks is the last one. One
 // caller at a time (a rank's step loop); bodies must not call the pool that runs them, and must not
 // throw. Both calls return when all of the work is done, and what the bodies wrote is then visible
-// to the caller. After construction, oneDNN calls of any thread of the pool, and of the thread that
-// made it, run single-threaded.
+// to the caller. oneDNN calls inside a body run single-threaded (the OpenMP team size of the
+// calling thread is set to 1 and stays so).
 //
 // The number of threads is part of what bit-equality is promised for, although every kernel here
 // gives the same bits for any number: none of them lets the partition change an order of summation.
