@@ -78,7 +78,8 @@ class Process:
                 )
             if not self.port_file.exists():
                 return None
-            return json.loads(self.port_file.read_text()).get(which)
+            ports = dict(line.split() for line in self.port_file.read_text().splitlines())
+            return ports.get(which)
 
         return wait_until("the port of " + self.name, read, 30)
 
