@@ -27,12 +27,10 @@ struct Batch {
   std::vector<int32_t> text_cu_seqlens = {0};
   // uint8 [T, patch_dim], RGB of 8 bits, not yet normalised.
   std::string patches;
-  // [T] in [0, max_grid).
-  std::vector<int32_t> rows;
-  std::vector<int32_t> columns;
-  // [L] in [0, vocabulary), and each token's place in its caption.
-  std::vector<int32_t> text;
-  std::vector<int32_t> text_positions;
+  // [T, 2] row and column of each patch in its image's grid, in [0, max_grid).
+  std::vector<uint16_t> positions;
+  // [L] token ids in [0, vocabulary).
+  std::vector<uint16_t> text;
 
   int64_t examples() const { return static_cast<int64_t>(samples.size()); }
   int64_t image_tokens() const { return image_cu_seqlens.back(); }

@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "kernels/thread_pool.h"
 #include "worker/model/batch.h"
 #include "worker/model/parameters.h"
 
 namespace navit {
-
-class ThreadPool;
 
 // Row i of both matrices belongs to sample samples[i]; holes have no row.
 struct Embeddings {
@@ -26,7 +25,7 @@ struct Embeddings {
 // Forward pass of both towers over the examples of `batch`, appended to `*embeddings`. Keeps no
 // activations.
 void Embed(const ParameterTable& table, absl::Span<const float> parameters, const Batch& batch,
-           ThreadPool* pool, Embeddings* embeddings);
+           kernels::ThreadPool* pool, Embeddings* embeddings);
 
 }  // namespace navit
 

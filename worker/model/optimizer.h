@@ -2,6 +2,7 @@
 #ifndef NAVIT_WORKER_MODEL_OPTIMIZER_H_
 #define NAVIT_WORKER_MODEL_OPTIMIZER_H_
 
+#include "kernels/thread_pool.h"
 #include "proto/job_spec.pb.h"
 #include "worker/model/parameters.h"
 
@@ -37,6 +38,12 @@ struct UpdateResult {
   // Nothing was changed, because the gradient is not finite.
   bool skipped = false;
 };
+
+// Clips the gradient to clip_norm, applies one AdamW update to all parameters and clamps the logit
+// scale's parameter at ln(100). Leaves everything as it is, and says so, when the gradient's norm
+// is not finite. The result depends on the state's bits alone.
+UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
+                         double learning_rate, ModelState* state, kernels::ThreadPool& pool);
 
 }  // namespace navit
 

@@ -8,7 +8,8 @@
 //   loss.logit_scale                     [1]  natural logarithm of the scale
 //   TOWER.projection.weight              [embedding_dim, D]
 //   TOWER.pool.probe                     [D]
-//   TOWER.pool.{q,k,v,proj}.weight       [D, D]
+//   TOWER.pool.{q,proj}.weight           [D, D]
+//   TOWER.pool.kv.weight                 [2D, D]   rows: all of k, all of v
 //   TOWER.pool.norm.gain                 [D]
 //   TOWER.pool.mlp.{fc1,fc2}.{weight,bias}
 //   TOWER.norm.gain                      [D]
@@ -40,6 +41,10 @@
 
 namespace navit {
 
+// ln(1 / 0.07), where the logit scale's parameter starts, and ln(100), where it is clamped.
+inline constexpr float kInitialLogitScale = 2.6592600f;
+inline constexpr float kLargestLogitScale = 4.6051702f;
+
 struct ParameterInfo {
   // How the tensor starts out.
   enum class Init {
@@ -49,8 +54,8 @@ struct ParameterInfo {
     kNormal,
     // Xavier-uniform over the whole matrix.
     kXavier,
-    // The three square thirds of a [3D, D] matrix, each Xavier-uniform as a D x D matrix.
-    kXavierThirds,
+    // A [kD, D] matrix of k stacked D x D matrices, each Xavier-uniform by itself.
+    kXavierSquares,
     // ln(1 / 0.07).
     kLogitScale,
   };

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "kernels/thread_pool.h"
 #include "proto/fleet.pb.h"
 #include "proto/job_spec.pb.h"
 #include "worker/collective.h"
@@ -23,8 +24,6 @@
 #include "worker/model/parameters.h"
 
 namespace navit {
-
-class ThreadPool;
 
 struct TrainStepOptions {
   OptimizerOptions optimizer;
@@ -63,7 +62,7 @@ class TrainStep {
   // `table`, `state` and `pool` must outlive the step; `on_phase` may be empty. Buffers for
   // activations grow to what the largest step so far needed and are reused.
   TrainStep(const ParameterTable* table, const TrainStepOptions& options, ModelState* state,
-            ThreadPool* pool, PhaseCallback on_phase);
+            kernels::ThreadPool* pool, PhaseCallback on_phase);
   ~TrainStep();
 
   // Sets state->gradients to the gradient of the mean loss over the examples of all ranks' packs.

@@ -1,0 +1,37 @@
+// Hands out aligned pieces of one buffer.
+#ifndef NAVIT_WORKER_MODEL_ARENA_H_
+#define NAVIT_WORKER_MODEL_ARENA_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "worker/model/aligned_buffer.h"
+
+namespace navit {
+
+// A layout is a function that takes its tensors from an Arena in order. It runs twice: over a
+// default-constructed Arena, which gives null pointers and only counts, and then over the buffer of
+// the size that it counted.
+class Arena {
+ public:
+  Arena() = default;
+  // `base` has at least used() floats of the counting run.
+  explicit Arena(float* base) : base_(base) {}
+
+  // `count` floats, uninitialised.
+  float* Take(int64_t count) {
+    float* piece = base_ == nullptr ? nullptr : base_ + used_;
+    used_ += AlignedFloats(static_cast<size_t>(count));
+    return piece;
+  }
+
+  size_t used() const { return used_; }
+
+ private:
+  float* base_ = nullptr;
+  size_t used_ = 0;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_ARENA_H_

@@ -1,0 +1,149 @@
+#include "worker/model/batch.h"
+
+#include <limits>
+#include <numeric>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "proto/pack.pb.h"
+
+namespace navit {
+namespace {
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat("pack: ", parts...));
+}
+
+uint16_t LoadUint16(const std::string& bytes, size_t index) {
+  const auto low = static_cast<unsigned char>(bytes[2 * index]);
+  const auto high = static_cast<unsigned char>(bytes[2 * index + 1]);
+  return static_cast<uint16_t>(low | (high << 8));
+}
+
+absl::Status CheckColumn(const char* name, int64_t size, int64_t examples) {
+  if (size == examples) return absl::OkStatus();
+  return Invalid(name, ": has ", size, " elements for ", examples, " samples");
+}
+
+absl::Status CheckBytes(const char* name, uint64_t size, uint64_t tokens, uint64_t bytes_each) {
+  // Divides rather than multiplies: `tokens` comes from outside and a product could wrap.
+  if (size / bytes_each == tokens && size % bytes_each == 0) return absl::OkStatus();
+  return Invalid(name, ": has ", size, " bytes for ", tokens, " tokens of ", bytes_each, " bytes");
+}
+
+absl::Status CheckSizes(const v1::Pack& pack, const ModelConfig& config) {
+  if (pack.patch_size() != config.patch_size) {
+    return Invalid("patch_size: is ", pack.patch_size(), ", the model's is ", config.patch_size);
+  }
+  const int64_t examples = pack.samples_size();
+  NAVIT_RETURN_IF_ERROR(CheckColumn("image_tokens", pack.image_tokens_size(), examples));
+  NAVIT_RETURN_IF_ERROR(CheckColumn("grid_rows", pack.grid_rows_size(), examples));
+  NAVIT_RETURN_IF_ERROR(CheckColumn("grid_columns", pack.grid_columns_size(), examples));
+  NAVIT_RETURN_IF_ERROR(CheckColumn("text_tokens", pack.text_tokens_size(), examples));
+  NAVIT_RETURN_IF_ERROR(CheckColumn("caption_hashes", pack.caption_hashes_size(), examples));
+  const uint64_t image_tokens =
+      std::accumulate(pack.image_tokens().begin(), pack.image_tokens().end(), uint64_t{0});
+  const uint64_t text_tokens =
+      std::accumulate(pack.text_tokens().begin(), pack.text_tokens().end(), uint64_t{0});
+  if (image_tokens > std::numeric_limits<int32_t>::max()) return Invalid("image_tokens: too many");
+  if (text_tokens > std::numeric_limits<int32_t>::max()) return Invalid("text_tokens: too many");
+  NAVIT_RETURN_IF_ERROR(
+      CheckBytes("patches", pack.patches().size(), image_tokens, config.patch_dim()));
+  NAVIT_RETURN_IF_ERROR(CheckBytes("positions", pack.positions().size(), image_tokens, 4));
+  return CheckBytes("text", pack.text().size(), text_tokens, 2);
+}
+
+absl::Status CheckExample(const v1::Pack& pack, int i, const ModelConfig& config) {
+  const uint64_t rows = pack.grid_rows(i);
+  const uint64_t columns = pack.grid_columns(i);
+  if (rows > static_cast<uint64_t>(config.max_grid)) {
+    return Invalid("grid_rows[", i, "]: is ", rows, ", max_grid is ", config.max_grid);
+  }
+  if (columns > static_cast<uint64_t>(config.max_grid)) {
+    return Invalid("grid_columns[", i, "]: is ", columns, ", max_grid is ", config.max_grid);
+  }
+  if (pack.image_tokens(i) > rows * columns) {
+    return Invalid("image_tokens[", i, "]: is ", pack.image_tokens(i), ", the grid has ",
+                   rows * columns, " patches");
+  }
+  if (pack.text_tokens(i) > static_cast<uint64_t>(config.max_text_tokens)) {
+    return Invalid("text_tokens[", i, "]: is ", pack.text_tokens(i), ", max_tokens is ",
+                   config.max_text_tokens);
+  }
+  if ((pack.image_tokens(i) == 0) != (pack.text_tokens(i) == 0)) {
+    return Invalid("text_tokens[", i, "]: a hole must be empty in both towers, has ",
+                   pack.image_tokens(i), " image and ", pack.text_tokens(i), " text tokens");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Batch> ParseBatch(absl::string_view payload, const ModelConfig& config) {
+  v1::Pack pack;
+  if (payload.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
+      !pack.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return Invalid("payload: ", payload.size(), " bytes that are no Pack");
+  }
+  NAVIT_RETURN_IF_ERROR(CheckSizes(pack, config));
+  Batch batch;
+  batch.epoch = pack.epoch();
+  batch.planned_examples = pack.samples_size();
+  size_t image_token = 0;
+  size_t text_token = 0;
+  for (int i = 0; i < pack.samples_size(); ++i) {
+    NAVIT_RETURN_IF_ERROR(CheckExample(pack, i, config));
+    if (pack.image_tokens(i) == 0) continue;
+    for (uint32_t token = 0; token < pack.image_tokens(i); ++token, ++image_token) {
+      const uint16_t row = LoadUint16(pack.positions(), 2 * image_token);
+      const uint16_t column = LoadUint16(pack.positions(), 2 * image_token + 1);
+      if (row >= pack.grid_rows(i) || column >= pack.grid_columns(i)) {
+        return Invalid("positions[", image_token, "]: (", row, ", ", column,
+                       ") is outside of the grid ", pack.grid_rows(i), " x ", pack.grid_columns(i));
+      }
+      batch.positions.push_back(row);
+      batch.positions.push_back(column);
+    }
+    for (uint32_t token = 0; token < pack.text_tokens(i); ++token, ++text_token) {
+      const uint16_t id = LoadUint16(pack.text(), text_token);
+      if (id >= config.text_vocabulary) {
+        return Invalid("text[", text_token, "]: token ", id, " is outside of the vocabulary of ",
+                       config.text_vocabulary);
+      }
+      batch.text.push_back(id);
+    }
+    batch.samples.push_back(pack.samples(i));
+    batch.caption_hashes.push_back(pack.caption_hashes(i));
+    batch.image_cu_seqlens.push_back(static_cast<int32_t>(image_token));
+    batch.text_cu_seqlens.push_back(static_cast<int32_t>(text_token));
+  }
+  batch.patches = std::move(*pack.mutable_patches());
+  return batch;
+}
+
+Batch Concatenate(absl::Span<const Batch* const> batches) {
+  Batch all;
+  const auto append = [](const auto& from, auto* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  for (const Batch* batch : batches) {
+    all.epoch = batch->epoch;
+    all.planned_examples += batch->planned_examples;
+    const int32_t image_tokens = all.image_cu_seqlens.back();
+    const int32_t text_tokens = all.text_cu_seqlens.back();
+    for (int64_t i = 1; i <= batch->examples(); ++i) {
+      all.image_cu_seqlens.push_back(image_tokens + batch->image_cu_seqlens[i]);
+      all.text_cu_seqlens.push_back(text_tokens + batch->text_cu_seqlens[i]);
+    }
+    append(batch->samples, &all.samples);
+    append(batch->caption_hashes, &all.caption_hashes);
+    append(batch->patches, &all.patches);
+    append(batch->positions, &all.positions);
+    append(batch->text, &all.text);
+  }
+  return all;
+}
+
+}  // namespace navit

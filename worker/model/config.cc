@@ -1,0 +1,130 @@
+#include "worker/model/config.h"
+
+#include <cmath>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace navit {
+namespace {
+
+struct Preset {
+  const char* name;
+  TowerConfig size;
+};
+
+constexpr Preset kPresets[] = {
+    {"mu", {32, 1, 128, 2}},   {"Ti", {192, 12, 768, 3}},  {"S", {384, 12, 1536, 6}},
+    {"M", {512, 12, 2048, 8}}, {"B", {768, 12, 3072, 12}}, {"L", {1024, 24, 4096, 16}},
+};
+
+absl::StatusOr<TowerConfig> FindPreset(const std::string& field, const std::string& name) {
+  for (const Preset& preset : kPresets) {
+    if (name == preset.name) return preset.size;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": must be mu, Ti, S, M, B or L, is \"", name, "\""));
+}
+
+// `size` with the overrides of `spec`, checked.
+absl::StatusOr<TowerConfig> Override(const std::string& field, TowerConfig size,
+                                     const v1::TowerSize& spec) {
+  if (spec.has_width()) size.width = spec.width();
+  if (spec.has_depth()) size.depth = spec.depth();
+  if (spec.has_mlp_dim()) size.mlp_dim = spec.mlp_dim();
+  if (spec.has_heads()) size.heads = spec.heads();
+  if (size.width < 1) return absl::InvalidArgumentError(absl::StrCat(field, ".width: must be > 0"));
+  if (size.depth < 1) return absl::InvalidArgumentError(absl::StrCat(field, ".depth: must be > 0"));
+  if (size.mlp_dim < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".mlp_dim: must be > 0"));
+  }
+  if (size.heads < 1 || size.width % size.heads != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".heads: must divide width ", size.width, ", is ", size.heads));
+  }
+  return size;
+}
+
+double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
+                  absl::Span<const int64_t> lengths, double input_flops_per_token) {
+  const double width = static_cast<double>(tower.width);
+  const double mlp = 4.0 * width * static_cast<double>(tower.mlp_dim);
+  // QKV and output projection: (3 + 1) D^2 multiply-adds.
+  const double block = 8.0 * width * width + mlp;
+  const double keys_and_values = 4.0 * width * width;
+  const double per_token =
+      input_flops_per_token + static_cast<double>(tower.depth) * block + keys_and_values;
+  const double per_segment =
+      2.0 * width * width + mlp + 2.0 * width * static_cast<double>(embedding_dim);
+  double flops = 0;
+  for (const int64_t length : lengths) {
+    if (length == 0) continue;
+    const double tokens = static_cast<double>(length);
+    flops += tokens * per_token + per_segment +
+             4.0 * width * tokens * (static_cast<double>(tower.depth) * tokens + 1.0);
+  }
+  return flops;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
+                                               const v1::PreprocessSpec& preprocess) {
+  ModelConfig config;
+  NAVIT_ASSIGN_OR_RETURN(const TowerConfig image_preset,
+                         FindPreset("model.image.preset", model.image().preset()));
+  NAVIT_ASSIGN_OR_RETURN(config.image,
+                         Override("model.image.size", image_preset, model.image().size()));
+  TowerConfig text_preset = config.image;
+  if (!model.text().preset().empty()) {
+    NAVIT_ASSIGN_OR_RETURN(text_preset, FindPreset("model.text.preset", model.text().preset()));
+  }
+  NAVIT_ASSIGN_OR_RETURN(config.text,
+                         Override("model.text.size", text_preset, model.text().size()));
+  config.patch_size = model.image().patch_size();
+  config.max_grid = model.image().max_grid();
+  config.max_text_tokens = model.text().max_tokens();
+  config.embedding_dim =
+      model.has_embedding_dim() ? static_cast<int64_t>(model.embedding_dim()) : config.image.width;
+  if (config.patch_size < 1) {
+    return absl::InvalidArgumentError("model.image.patch_size: must be > 0");
+  }
+  if (config.max_grid < 1 || config.max_grid > 65536) {
+    return absl::InvalidArgumentError("model.image.max_grid: must be in [1, 65536]");
+  }
+  if (config.max_text_tokens < 1) {
+    return absl::InvalidArgumentError("model.text.max_tokens: must be > 0");
+  }
+  if (config.embedding_dim < 1) {
+    return absl::InvalidArgumentError("model.embedding_dim: must be > 0");
+  }
+  if (preprocess.mean_size() != 3) {
+    return absl::InvalidArgumentError("preprocess.mean: must have three numbers");
+  }
+  if (preprocess.std_size() != 3) {
+    return absl::InvalidArgumentError("preprocess.std: must have three numbers");
+  }
+  for (int channel = 0; channel < 3; ++channel) {
+    if (!std::isfinite(preprocess.mean(channel))) {
+      return absl::InvalidArgumentError("preprocess.mean: must be finite");
+    }
+    if (!(preprocess.std(channel) > 0) || !std::isfinite(preprocess.std(channel))) {
+      return absl::InvalidArgumentError("preprocess.std: must be > 0");
+    }
+    config.pixel_mean[channel] = preprocess.mean(channel);
+    config.pixel_std[channel] = preprocess.std(channel);
+  }
+  return config;
+}
+
+double UsefulForwardFlops(const ModelConfig& config, absl::Span<const int64_t> image_tokens,
+                          absl::Span<const int64_t> text_tokens) {
+  const double patch_embedding =
+      2.0 * static_cast<double>(config.patch_dim()) * static_cast<double>(config.image.width);
+  return TowerFlops(config.image, config.embedding_dim, image_tokens, patch_embedding) +
+         TowerFlops(config.text, config.embedding_dim, text_tokens, 0.0);
+}
+
+}  // namespace navit

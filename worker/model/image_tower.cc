@@ -1,0 +1,85 @@
+#include "worker/model/image_tower.h"
+
+#include "kernels/linear.h"
+#include "kernels/patch_normalize.h"
+#include "kernels/position_table.h"
+
+namespace navit {
+
+ImageTower::ImageTower(const ParameterTable& table)
+    : config_(table.config()),
+      patch_embed_(table.Find("image.patch_embed.weight").offset),
+      patch_embed_bias_(table.Find("image.patch_embed.bias").offset),
+      row_table_(table.Find("image.position.row").offset),
+      column_table_(table.Find("image.position.column").offset),
+      tower_(table, "image", table.config().image) {}
+
+ImageTowerActivations ImageTower::LayOut(const Batch& batch, Arena* arena) const {
+  ImageTowerActivations a;
+  a.patches = arena->Take(batch.image_tokens() * config_.patch_dim());
+  a.tower = tower_.LayOut(batch.image_tokens(), batch.examples(), arena);
+  return a;
+}
+
+TowerScratch ImageTower::LayOutScratch(const Batch& batch, Arena* arena) const {
+  return tower_.LayOutScratch(batch.image_tokens(), batch.examples(), arena);
+}
+
+void ImageTower::Forward(const float* parameters, const Batch& batch,
+                         const ImageTowerActivations& a, kernels::ThreadPool& pool) const {
+  const int64_t tokens = batch.image_tokens();
+  kernels::PatchNormalizeArgs normalize;
+  normalize.tokens = tokens;
+  normalize.patch_values = config_.patch_dim();
+  normalize.x = reinterpret_cast<const uint8_t*>(batch.patches.data());
+  for (int channel = 0; channel < 3; ++channel) {
+    normalize.mean[channel] = config_.pixel_mean[channel];
+    normalize.std[channel] = config_.pixel_std[channel];
+  }
+  normalize.y = a.patches;
+  kernels::PatchNormalize(normalize, pool);
+  kernels::LinearForward({.rows = tokens,
+                          .in = config_.patch_dim(),
+                          .out = config_.image.width,
+                          .x = a.patches,
+                          .weight = parameters + patch_embed_,
+                          .bias = parameters + patch_embed_bias_,
+                          .y = a.tower.tokens()},
+                         pool);
+  kernels::PositionTableForward({.tokens = tokens,
+                                 .dim = config_.image.width,
+                                 .table_rows = config_.max_grid,
+                                 .positions = batch.positions.data(),
+                                 .row_table = parameters + row_table_,
+                                 .column_table = parameters + column_table_,
+                                 .x = a.tower.tokens()},
+                                pool);
+  tower_.Forward(parameters, batch.image_cu_seqlens, a.tower, pool);
+}
+
+void ImageTower::Backward(const float* parameters, float* gradients, const Batch& batch,
+                          const ImageTowerActivations& a, const float* dembeddings,
+                          const TowerScratch& scratch, kernels::ThreadPool& pool,
+                          const GradientProgress& progress) const {
+  const int64_t tokens = batch.image_tokens();
+  tower_.Backward(parameters, gradients, batch.image_cu_seqlens, a.tower, dembeddings, scratch,
+                  pool, progress);
+  kernels::PositionTableBackward({.tokens = tokens,
+                                  .dim = config_.image.width,
+                                  .table_rows = config_.max_grid,
+                                  .positions = batch.positions.data(),
+                                  .dx = scratch.dx,
+                                  .drow_table = gradients + row_table_,
+                                  .dcolumn_table = gradients + column_table_},
+                                 pool);
+  kernels::LinearBackwardWeight({.rows = tokens,
+                                 .in = config_.patch_dim(),
+                                 .out = config_.image.width,
+                                 .x = a.patches,
+                                 .dy = scratch.dx,
+                                 .dweight = gradients + patch_embed_,
+                                 .dbias = gradients + patch_embed_bias_},
+                                pool);
+}
+
+}  // namespace navit

@@ -1,0 +1,41 @@
+// The image tower: patches -> linear embedding + factorized position tables -> encoder.
+#ifndef NAVIT_WORKER_MODEL_IMAGE_TOWER_H_
+#define NAVIT_WORKER_MODEL_IMAGE_TOWER_H_
+
+#include "kernels/thread_pool.h"
+#include "worker/model/arena.h"
+#include "worker/model/batch.h"
+#include "worker/model/parameters.h"
+#include "worker/model/tower.h"
+
+namespace navit {
+
+struct ImageTowerActivations {
+  float* patches = nullptr;  // [T, patch_dim] normalised
+  TowerActivations tower;
+};
+
+class ImageTower {
+ public:
+  explicit ImageTower(const ParameterTable& table);
+
+  ImageTowerActivations LayOut(const Batch& batch, Arena* arena) const;
+  TowerScratch LayOutScratch(const Batch& batch, Arena* arena) const;
+
+  // `batch` holds at least one example; embeddings are in activations.tower.embeddings().
+  void Forward(const float* parameters, const Batch& batch,
+               const ImageTowerActivations& activations, kernels::ThreadPool& pool) const;
+  void Backward(const float* parameters, float* gradients, const Batch& batch,
+                const ImageTowerActivations& activations, const float* dembeddings,
+                const TowerScratch& scratch, kernels::ThreadPool& pool,
+                const GradientProgress& progress) const;
+
+ private:
+  ModelConfig config_;
+  size_t patch_embed_, patch_embed_bias_, row_table_, column_table_;
+  Tower tower_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_IMAGE_TOWER_H_

@@ -1,0 +1,288 @@
+#include "worker/model/train_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "common/status_macros.h"
+#include "worker/model/contrastive_loss.h"
+#include "worker/model/gradient_reducer.h"
+#include "worker/model/image_tower.h"
+#include "worker/model/text_tower.h"
+
+namespace navit {
+namespace {
+
+// Examples that go through the towers together.
+struct MicroBatch {
+  Batch batch;
+  // Index of its first example among this rank's.
+  int64_t first_example = 0;
+  // Where its activations are kept.
+  size_t slot = 0;
+};
+
+// Consecutive packs, joined up to `max_tokens` image tokens; packs without examples are left out.
+std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t max_tokens) {
+  std::vector<MicroBatch> result;
+  int64_t first_example = 0;
+  for (size_t begin = 0; begin < packs.size();) {
+    int64_t tokens = packs[begin].image_tokens();
+    std::vector<const Batch*> members = {&packs[begin]};
+    size_t end = begin + 1;
+    for (; end < packs.size() && tokens + packs[end].image_tokens() <= max_tokens; ++end) {
+      tokens += packs[end].image_tokens();
+      members.push_back(&packs[end]);
+    }
+    begin = end;
+    MicroBatch micro;
+    micro.batch = Concatenate(members);
+    if (micro.batch.examples() == 0) continue;
+    micro.first_example = first_example;
+    first_example += micro.batch.examples();
+    result.push_back(std::move(micro));
+  }
+  return result;
+}
+
+double UsefulTrainingFlops(const ModelConfig& config, const std::vector<MicroBatch>& micros) {
+  std::vector<int64_t> image_tokens, text_tokens;
+  for (const MicroBatch& micro : micros) {
+    const Batch& batch = micro.batch;
+    for (int64_t i = 0; i < batch.examples(); ++i) {
+      image_tokens.push_back(batch.image_cu_seqlens[i + 1] - batch.image_cu_seqlens[i]);
+      text_tokens.push_back(batch.text_cu_seqlens[i + 1] - batch.text_cu_seqlens[i]);
+    }
+  }
+  return 3 * UsefulForwardFlops(config, image_tokens, text_tokens);
+}
+
+// A buffer that grows to the largest size asked for.
+float* Reserve(size_t floats, AlignedBuffer* buffer) {
+  if (buffer->size() < floats) {
+    *buffer = AlignedBuffer();  // Frees first: both at once may not fit.
+    *buffer = AlignedBuffer(floats);
+  }
+  return buffer->data();
+}
+
+}  // namespace
+
+TrainStepOptions ResolveTrainStepOptions(const v1::JobSpec& spec) {
+  TrainStepOptions options;
+  options.optimizer = ResolveOptimizerOptions(spec.optimizer(), spec.schedule());
+  options.ignore_equal_captions = spec.loss().equal_captions() != v1::LossSpec::NEGATIVES;
+  return options;
+}
+
+class TrainStep::Impl {
+ public:
+  Impl(const ParameterTable* table, const TrainStepOptions& options, ModelState* state,
+       kernels::ThreadPool* pool, PhaseCallback on_phase)
+      : table_(*table),
+        options_(options),
+        state_(*state),
+        pool_(*pool),
+        on_phase_(std::move(on_phase)),
+        image_tower_(*table),
+        text_tower_(*table) {}
+
+  absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
+                                                 Collective* collective) {
+    Enter(v1::PHASE_FORWARD);
+    std::vector<MicroBatch> micros = MakeMicroBatches(packs, options_.micro_batch_tokens);
+    AssignSlots(&micros);
+    GatherEmbeddings(micros);
+
+    Enter(v1::PHASE_LOSS);
+    const size_t logit_scale = table_.Find("loss.logit_scale").offset;
+    ContrastiveLossArgs loss_args;
+    loss_args.dim = table_.config().embedding_dim;
+    loss_args.images = images_;
+    loss_args.texts = texts_;
+    loss_args.caption_hashes = caption_hashes_;
+    loss_args.logit_scale_parameter = state_.parameters.data()[logit_scale];
+    loss_args.ignore_equal_captions = options_.ignore_equal_captions;
+    loss_args.dimages = absl::MakeSpan(dimages_);
+    loss_args.dtexts = absl::MakeSpan(dtexts_);
+    NAVIT_ASSIGN_OR_RETURN(const ContrastiveLossResult loss,
+                           ContrastiveLoss(loss_args, collective, pool_));
+
+    Enter(v1::PHASE_BACKWARD);
+    std::fill_n(state_.gradients.data(), state_.gradients.size(), 0.0f);
+    state_.gradients.data()[logit_scale] = static_cast<float>(loss.dlogit_scale_parameter);
+    if (loss.examples > 0) {
+      GradientReducer reducer(state_.gradients.span(), options_.bucket_bytes / sizeof(float),
+                              collective);
+      Backward(micros, &reducer);
+      Enter(v1::PHASE_ALL_REDUCE);
+      NAVIT_RETURN_IF_ERROR(reducer.Finish());
+    }
+
+    StepGradients result;
+    result.loss = loss.loss;
+    result.valid_examples = loss.examples;
+    result.logit_scale = std::exp(loss_args.logit_scale_parameter);
+    result.useful_flops = UsefulTrainingFlops(table_.config(), micros);
+    return result;
+  }
+
+  UpdateResult Apply(const StepGradients& gradients, double progress) {
+    Enter(v1::PHASE_OPTIMIZER);
+    const double learning_rate = LearningRate(options_.optimizer, progress);
+    if (gradients.valid_examples == 0) {
+      UpdateResult result;
+      result.learning_rate = learning_rate;
+      result.logit_scale = gradients.logit_scale;
+      result.skipped = true;
+      return result;
+    }
+    return ApplyUpdate(table_, options_.optimizer, learning_rate, &state_, pool_);
+  }
+
+ private:
+  struct Activations {
+    ImageTowerActivations image;
+    TowerActivations text;
+  };
+
+  void Enter(v1::Phase phase) const {
+    if (on_phase_) on_phase_(phase);
+  }
+
+  Activations LayOut(const Batch& batch, Arena* arena) const {
+    Activations a;
+    a.image = image_tower_.LayOut(batch, arena);
+    a.text = text_tower_.LayOut(batch, arena);
+    return a;
+  }
+
+  // Each micro-batch gets a slot of its own as long as their sizes fit activation_bytes; the rest
+  // share the last slot, and all but the last of them are computed twice.
+  void AssignSlots(std::vector<MicroBatch>* micros) {
+    std::vector<size_t> sizes;
+    size_t largest = 0;
+    for (const MicroBatch& micro : *micros) {
+      Arena count;
+      LayOut(micro.batch, &count);
+      sizes.push_back(count.used());
+      largest = std::max(largest, count.used());
+    }
+    const size_t limit = static_cast<size_t>(options_.activation_bytes) / sizeof(float);
+    size_t slots = 0;
+    size_t used = 0;
+    while (slots < sizes.size() && used + sizes[slots] <= limit) used += sizes[slots++];
+    if (slots < sizes.size()) {
+      // Room for the largest of those that share a slot.
+      while (slots > 0 && used + largest > limit) used -= sizes[--slots];
+      ++slots;
+    }
+    slots_.resize(std::max(slots_.size(), slots));
+    for (size_t i = 0; i < micros->size(); ++i) (*micros)[i].slot = std::min(i, slots - 1);
+  }
+
+  // Forward pass of both towers into the micro-batch's slot.
+  Activations Forward(const MicroBatch& micro) {
+    Arena count;
+    LayOut(micro.batch, &count);
+    Arena arena(Reserve(count.used(), &slots_[micro.slot]));
+    const Activations a = LayOut(micro.batch, &arena);
+    const float* parameters = state_.parameters.data();
+    image_tower_.Forward(parameters, micro.batch, a.image, pool_);
+    text_tower_.Forward(parameters, micro.batch, a.text, pool_);
+    return a;
+  }
+
+  // Forward pass of all micro-batches, and this rank's embeddings in one array.
+  void GatherEmbeddings(const std::vector<MicroBatch>& micros) {
+    images_.clear();
+    texts_.clear();
+    caption_hashes_.clear();
+    kept_.assign(slots_.size(), {});
+    resident_.assign(slots_.size(), -1);
+    const int64_t dim = table_.config().embedding_dim;
+    for (size_t i = 0; i < micros.size(); ++i) {
+      const Batch& batch = micros[i].batch;
+      const Activations a = Forward(micros[i]);
+      const size_t floats = batch.examples() * dim;
+      images_.insert(images_.end(), a.image.tower.embeddings(),
+                     a.image.tower.embeddings() + floats);
+      texts_.insert(texts_.end(), a.text.embeddings(), a.text.embeddings() + floats);
+      caption_hashes_.insert(caption_hashes_.end(), batch.caption_hashes.begin(),
+                             batch.caption_hashes.end());
+      kept_[micros[i].slot] = a;
+      resident_[micros[i].slot] = static_cast<int64_t>(i);
+    }
+    dimages_.assign(images_.size(), 0.0f);
+    dtexts_.assign(texts_.size(), 0.0f);
+  }
+
+  // Last micro-batch first: its activations are still there when slots are shared. Only the last
+  // one to run completes gradients.
+  void Backward(const std::vector<MicroBatch>& micros, GradientReducer* reducer) {
+    const int64_t dim = table_.config().embedding_dim;
+    const float* parameters = state_.parameters.data();
+    float* gradients = state_.gradients.data();
+    for (size_t i = micros.size(); i-- > 0;) {
+      const MicroBatch& micro = micros[i];
+      if (resident_[micro.slot] != static_cast<int64_t>(i)) {
+        kept_[micro.slot] = Forward(micro);
+        resident_[micro.slot] = static_cast<int64_t>(i);
+      }
+      const Activations& a = kept_[micro.slot];
+      GradientProgress progress;
+      if (i == 0) progress = [reducer](size_t complete) { reducer->Complete(complete); };
+      const size_t first = micro.first_example * dim;
+      // The order of the parameter table: text, then image.
+      {
+        Arena count;
+        text_tower_.LayOutScratch(micro.batch, &count);
+        Arena arena(Reserve(count.used(), &scratch_));
+        text_tower_.Backward(parameters, gradients, micro.batch, a.text, dtexts_.data() + first,
+                             text_tower_.LayOutScratch(micro.batch, &arena), pool_, progress);
+      }
+      {
+        Arena count;
+        image_tower_.LayOutScratch(micro.batch, &count);
+        Arena arena(Reserve(count.used(), &scratch_));
+        image_tower_.Backward(parameters, gradients, micro.batch, a.image, dimages_.data() + first,
+                              image_tower_.LayOutScratch(micro.batch, &arena), pool_, progress);
+      }
+    }
+  }
+
+  const ParameterTable& table_;
+  const TrainStepOptions options_;
+  ModelState& state_;
+  kernels::ThreadPool& pool_;
+  const PhaseCallback on_phase_;
+  const ImageTower image_tower_;
+  const TextTower text_tower_;
+
+  // Activations, what lies in them now, and of which micro-batch (-1: none).
+  std::vector<AlignedBuffer> slots_;
+  std::vector<Activations> kept_;
+  std::vector<int64_t> resident_;
+  AlignedBuffer scratch_;
+  // [n, dim], [n]: this rank's embeddings, their gradients and captions.
+  std::vector<float> images_, texts_, dimages_, dtexts_;
+  std::vector<uint64_t> caption_hashes_;
+};
+
+TrainStep::TrainStep(const ParameterTable* table, const TrainStepOptions& options,
+                     ModelState* state, kernels::ThreadPool* pool, PhaseCallback on_phase)
+    : impl_(std::make_unique<Impl>(table, options, state, pool, std::move(on_phase))) {}
+
+TrainStep::~TrainStep() = default;
+
+absl::StatusOr<StepGradients> TrainStep::ComputeGradients(absl::Span<const Batch> packs,
+                                                          Collective* collective) {
+  return impl_->ComputeGradients(packs, collective);
+}
+
+UpdateResult TrainStep::Apply(const StepGradients& gradients, double progress) {
+  return impl_->Apply(gradients, progress);
+}
+
+}  // namespace navit
