@@ -1,10 +1,12 @@
-// absl::Status on both ends of a gRPC call, and deadlines that a jump of the wall clock cannot move.
+// absl::Status on both ends of a gRPC call, and deadlines that a jump of the wall clock cannot
+// move.
 #ifndef NAVIT_COMMON_GRPC_STATUS_H_
 #define NAVIT_COMMON_GRPC_STATUS_H_
 
 #include <grpcpp/support/status.h>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace grpc {

@@ -29,10 +29,10 @@ using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
 class HttpServer {
  public:
-  // Listens on `address`, "host:port"; port 0 takes a free one. Routes are exact paths ("/metrics");
-  // one that ends in "/*" takes everything below. Unless given, "/healthz" answers 200 "ok".
-  // Only GET and HEAD; anything else is 405, an unknown path 404.
-  // InvalidArgument: not host:port. Unavailable: cannot listen there (in use, no such address).
+  // Listens on `address`, "host:port"; port 0 takes a free one. Routes are exact paths
+  // ("/metrics"); one that ends in "/*" takes everything below. Unless given, "/healthz" answers
+  // 200 "ok". Only GET and HEAD; anything else is 405, an unknown path 404. InvalidArgument: not
+  // host:port. Unavailable: cannot listen there (in use, no such address).
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(
       const std::string& address, std::map<std::string, HttpHandler> routes);
   // Ends open requests and stops.

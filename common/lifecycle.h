@@ -12,6 +12,7 @@
 #ifndef NAVIT_COMMON_LIFECYCLE_H_
 #define NAVIT_COMMON_LIFECYCLE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,19 +33,22 @@ struct ProgramInfo {
   const char* usage;
 };
 
-// Handles --help and --version (print, exit 0), parses flags (a mistake prints a line, exit 2), sets
-// the log level from --log-level and returns what is left of the command line.
-// Flags that every program gets here: --log-level, --port-file, --help, --version.
+// Handles --help and --version (print, exit 0), parses flags (a mistake prints a line, exit 2),
+// sets the log level from --log-level and returns what is left of the command line. Flags that
+// every program gets here: --log-level, --port-file, --help, --version.
 std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& info);
 
-// Sets the process's absl flags: first from the environment (flag `listen_http` ⇒ NAVIT_LISTEN_HTTP;
-// an empty value counts as absent), then from `arguments` (without the program's name), so that the
-// command line wins. --listen-http and --listen_http are the same; `--flag value`, `--flag=value`,
-// for booleans `--flag` and `--noflag`; `--` ends flags. Returns the positional arguments.
-// InvalidArgument names the flag or the variable.
+// Sets the process's absl flags: first from the environment (flag `listen_http` ⇒
+// NAVIT_LISTEN_HTTP; an empty value counts as absent), then from `arguments` (without the program's
+// name), so that the command line wins. --listen-http and --listen_http are the same; `--flag
+// value`, `--flag=value`, for booleans `--flag` and `--noflag`; `--` ends flags. Returns the
+// positional arguments. InvalidArgument names the flag or the variable.
 absl::StatusOr<std::vector<std::string>> ParseFlags(
     const std::vector<std::string>& arguments,
     const std::function<const char*(const char*)>& environment);
+
+// What --help prints: the program's own flags with defaults and environment twins.
+std::string HelpText(const ProgramInfo& info);
 
 // Turns SIGTERM and SIGINT into a notification. Make one in main before any thread starts (threads
 // inherit the blocked mask). A second signal ends the process at once with 128 + its number.
@@ -67,8 +71,8 @@ class ShutdownSignals {
   std::unique_ptr<Impl> impl_;
 };
 
-// With --port-file FILE: writes the ports that the program listens on, one "name port" per line
-// ("grpc 40123\nhttp 40124\n"), atomically, once it serves. Without the flag: nothing. How tests and
+// With --port-file FILE: writes the ports that the program listens on as one JSON object,
+// {"grpc":40123,"http":40124}, atomically, once it serves. Without the flag: nothing. How tests and
 // scripts that ask for port 0 learn what they got.
 absl::Status WritePortFile(const std::vector<std::pair<std::string, int>>& ports);
 

@@ -1,5 +1,6 @@
 // Log lines on stderr, one per message, in logfmt:
-//   time=2026-01-02T03:04:05.678Z level=info role=packer name=a-1 src=agent.cc:31 msg="lease 7 ended"
+//   time=2026-01-02T03:04:05.678Z level=info role=packer name=a-1 src=agent.cc:31 msg="lease 7
+//   ended"
 //
 // NAVIT_LOG(INFO) << "lease " << epoch << " ended";
 #ifndef NAVIT_COMMON_LOG_H_
@@ -46,15 +47,15 @@ class LogMessage {
 
 }  // namespace navit
 
-#define NAVIT_LOG(level)                                                   \
-  for (bool navit_log_once = ::navit::LogEnabled(::navit::LogLevel::level); \
-       navit_log_once; navit_log_once = false)                             \
+#define NAVIT_LOG(level)                                                                    \
+  for (bool navit_log_once = ::navit::LogEnabled(::navit::LogLevel::level); navit_log_once; \
+       navit_log_once = false)                                                              \
   ::navit::LogMessage(::navit::LogLevel::level, __FILE__, __LINE__).stream()
 
 // Aborts with the condition's text when it does not hold. For impossible states only: input from
 // outside gets an absl::Status.
-#define NAVIT_CHECK(condition) \
-  while (!(condition))         \
+#define NAVIT_CHECK(condition)                                               \
+  while (!(condition))                                                       \
   ::navit::LogMessage(::navit::LogLevel::FATAL, __FILE__, __LINE__).stream() \
       << "check failed: " #condition " "
 

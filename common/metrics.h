@@ -31,7 +31,8 @@ std::string MetricsText(const std::vector<std::shared_ptr<prometheus::Collectabl
 // The /metrics route: ProcessMetrics and `registry`.
 //
 //   HttpServer::Start(address, {{"/metrics", MetricsRoute("packer", registry)}});
-HttpHandler MetricsRoute(const std::string& role, std::shared_ptr<prometheus::Collectable> registry);
+HttpHandler MetricsRoute(const std::string& role,
+                         std::shared_ptr<prometheus::Collectable> registry);
 
 }  // namespace navit
 

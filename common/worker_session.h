@@ -4,7 +4,7 @@
 //   1. Register, repeated with backoff.
 //   2. Open Heartbeat; send the newest report at once, on every change and every interval; hand
 //      every directive to the delegate.
-//   3. When the stream breaks, or nothing came for three intervals: open it again (2).
+//   3. When the stream breaks, or nothing came for three intervals: open it anew (2).
 //   4. When the coordinator does not know us (NOT_FOUND), or its incarnation is not the one that we
 //      registered with: Register again (1).
 //   5. End when fenced, when told to stop, or when the coordinator was away for `grace`.
@@ -34,6 +34,8 @@ struct WorkerSessionOptions {
   // How long the coordinator may be away (coordinator_grace_seconds).
   absl::Duration grace = absl::Seconds(600);
   absl::Duration register_timeout = absl::Seconds(10);
+  // Besides three heartbeat intervals: how long a stream may be silent before it is opened anew.
+  absl::Duration min_silence = absl::Seconds(5);
   BackoffOptions backoff;
   Clock* clock = Clock::Real();
 };
