@@ -1,0 +1,81 @@
+// Collective operations between processes, on Gloo's TCP transport.
+//
+// Gloo brings the ranks together (one TCP connection per pair of ranks, one event loop per rank)
+// and moves blocks of memory; the algorithms here are rings over its unbound buffers, because only
+// those can be aborted at once from another thread, take a deadline per operation, and let ranks
+// have unequal counts. In a ring every block is summed along a fixed chain of ranks and its one
+// result is passed on, so that all ranks get the same bits, in every run of the same world size.
+//
+// Failures: a dead neighbour is seen at once (its connection closes). A rank that fails closes all
+// of its own connections, so the failure reaches every rank within a few hops and not at the
+// deadline.
+#ifndef NAVIT_WORKER_GLOO_COLLECTIVE_H_
+#define NAVIT_WORKER_GLOO_COLLECTIVE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "worker/collective.h"
+#include "worker/rendezvous_store.h"
+
+namespace navit {
+
+struct GlooOptions {
+  int rank = 0;
+  int world_size = 1;
+  // Address or name of this host, under which the other ranks reach it.
+  std::string host = "127.0.0.1";
+  // Of one operation, and of Connect.
+  absl::Duration timeout = absl::Seconds(30);
+};
+
+// Bytes that this rank sent and received, by operation, for metrics.
+struct CollectiveTraffic {
+  uint64_t all_reduce_bytes = 0;
+  uint64_t all_gather_bytes = 0;
+  uint64_t reduce_scatter_bytes = 0;
+  uint64_t broadcast_bytes = 0;
+};
+
+class GlooCollective : public Collective {
+ public:
+  explicit GlooCollective(const GlooOptions& options);
+  // A communicator that never failed closes its connections in order: what was sent arrives.
+  ~GlooCollective() override;
+
+  // Call once, before any operation: publishes this rank's addresses, waits for the others',
+  // connects to all of them. Abort may be called meanwhile (cancel the store as well, so that its
+  // wait ends). A world of one rank connects to nobody and does not use the store. Unavailable,
+  // DeadlineExceeded, Aborted, InvalidArgument (host cannot be used).
+  absl::Status Connect(RendezvousStore* store);
+
+  int rank() const override;
+  int world_size() const override;
+  // Aborted after Abort; DeadlineExceeded names the rank that was waited for; Unavailable: a rank
+  // is gone. FailedPrecondition: counts do not fit the buffers.
+  absl::Status AllReduceSum(absl::Span<float> values) override;
+  absl::Status AllReduceSum(absl::Span<double> values) override;
+  absl::Status AllReduceMax(absl::Span<float> values) override;
+  absl::Status AllGather(absl::Span<const float> mine, absl::Span<const size_t> counts,
+                         absl::Span<float> all) override;
+  absl::Status AllGather(absl::Span<const uint64_t> mine, absl::Span<const size_t> counts,
+                         absl::Span<uint64_t> all) override;
+  absl::Status ReduceScatter(absl::Span<const float> partial, absl::Span<const size_t> counts,
+                             absl::Span<float> mine) override;
+  absl::Status Broadcast(absl::Span<char> bytes, int root) override;
+  void Abort() override;
+
+  // Not while an operation runs.
+  CollectiveTraffic traffic() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_GLOO_COLLECTIVE_H_

@@ -1,0 +1,211 @@
+#include "worker/gloo_transport.h"
+
+#include <gloo/common/error.h>
+#include <gloo/transport/context.h>
+#include <gloo/transport/device.h>
+#include <gloo/transport/pair.h>
+#include <gloo/transport/tcp/device.h>
+#include <gloo/transport/unbound_buffer.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace navit {
+namespace {
+
+using gloo::transport::UnboundBuffer;
+
+int64_t SteadyNanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string AddressKey(int rank) { return absl::StrCat("gloo/", rank); }
+
+// The addresses on which a rank awaits each other rank: a byte count before each.
+std::string PackAddresses(const std::vector<std::vector<char>>& addresses) {
+  std::string packed;
+  for (const std::vector<char>& address : addresses) {
+    packed.push_back(static_cast<char>(address.size() & 0xff));
+    packed.push_back(static_cast<char>(address.size() >> 8));
+    packed.append(address.data(), address.size());
+  }
+  return packed;
+}
+
+// The `index`-th of them; empty when `packed` is not such a list.
+std::vector<char> UnpackAddress(const std::string& packed, int index) {
+  size_t position = 0;
+  for (int i = 0; position + 2 <= packed.size(); ++i) {
+    const size_t size = static_cast<unsigned char>(packed[position]) |
+                        static_cast<size_t>(static_cast<unsigned char>(packed[position + 1])) << 8;
+    position += 2;
+    if (position + size > packed.size()) break;
+    if (i == index) return {packed.begin() + position, packed.begin() + position + size};
+    position += size;
+  }
+  return {};
+}
+
+}  // namespace
+
+GlooTransport::GlooTransport(const GlooOptions& options) : options_(options) {}
+
+GlooTransport::~GlooTransport() = default;
+
+absl::Status GlooTransport::Connect(RendezvousStore* store) {
+  absl::Status status;
+  try {
+    status = ConnectAll(store);
+  } catch (const std::exception& e) {
+    status = absl::UnavailableError(absl::StrCat("connecting the ranks: ", e.what()));
+  }
+  if (!status.ok()) return Break(status);
+  absl::MutexLock lock(&mutex_);
+  return broken_;
+}
+
+absl::Status GlooTransport::ConnectAll(RendezvousStore* store) {
+  deadline_ns_ = SteadyNanoseconds() + absl::ToInt64Nanoseconds(options_.timeout);
+  try {
+    gloo::transport::tcp::attr attributes;
+    attributes.hostname = options_.host;
+    device_ = gloo::transport::tcp::CreateDevice(attributes);
+  } catch (const std::exception& e) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("host ", options_.host, " cannot be used for collectives: ", e.what()));
+  }
+  std::shared_ptr<gloo::transport::Context> context =
+      device_->createContext(options_.rank, options_.world_size);
+  // Gloo waits five times this long for a connection.
+  context->setTimeout(std::chrono::milliseconds(
+      std::max<int64_t>(1, absl::ToInt64Milliseconds(options_.timeout) / 5)));
+  std::vector<std::vector<char>> addresses(options_.world_size);
+  std::vector<std::string> keys;
+  for (int other = 0; other < options_.world_size; ++other) {
+    keys.push_back(AddressKey(other));
+    if (other == options_.rank) continue;
+    addresses[other] = context->createPair(other)->address().bytes();
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!broken_.ok()) return broken_;
+    context_ = context;
+  }
+  NAVIT_RETURN_IF_ERROR(store->Set(AddressKey(options_.rank), PackAddresses(addresses)));
+  NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> all,
+                         store->Get(keys, absl::Milliseconds(RemainingMilliseconds())));
+  for (int other = 0; other < options_.world_size; ++other) {
+    if (other == options_.rank) continue;
+    const std::vector<char> address = UnpackAddress(all[other], options_.rank);
+    if (address.empty()) {
+      return absl::InternalError(absl::StrCat("rank ", other, " published no usable address"));
+    }
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!broken_.ok()) return broken_;
+    }
+    context->getPair(other)->connect(address);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GlooTransport::StartOperation() {
+  ++tag_;
+  deadline_ns_ = SteadyNanoseconds() + absl::ToInt64Nanoseconds(options_.timeout);
+  absl::MutexLock lock(&mutex_);
+  return broken_;
+}
+
+int64_t GlooTransport::RemainingMilliseconds() const {
+  return std::max<int64_t>(1, (deadline_ns_ - SteadyNanoseconds()) / 1000000);
+}
+
+absl::Status GlooTransport::Exchange(int to, const void* send, size_t send_bytes, int from,
+                                     void* receive, size_t receive_bytes) {
+  absl::Status status;
+  try {
+    status = Transfer(to, send, send_bytes, from, receive, receive_bytes);
+  } catch (const std::exception& e) {
+    const std::string who =
+        absl::StrCat("exchange with rank ", from, to == from ? "" : absl::StrCat(" and rank ", to),
+                     ": ", e.what());
+    status = SteadyNanoseconds() >= deadline_ns_ ? absl::DeadlineExceededError(who)
+                                                 : absl::UnavailableError(who);
+  }
+  return status.ok() ? status : Break(status);
+}
+
+absl::Status GlooTransport::Transfer(int to, const void* send, size_t send_bytes, int from,
+                                     void* receive, size_t receive_bytes) {
+  std::unique_ptr<UnboundBuffer> sending;
+  std::unique_ptr<UnboundBuffer> receiving;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!broken_.ok()) return broken_;
+    if (send_bytes > 0)
+      sending = context_->createUnboundBuffer(const_cast<void*>(send), send_bytes);
+    if (receive_bytes > 0) receiving = context_->createUnboundBuffer(receive, receive_bytes);
+    sending_ = sending.get();
+    receiving_ = receiving.get();
+  }
+  // Runs before the buffers die, also when Gloo throws.
+  struct Unregister {
+    GlooTransport* self;
+    ~Unregister() {
+      absl::MutexLock lock(&self->mutex_);
+      self->sending_ = nullptr;
+      self->receiving_ = nullptr;
+    }
+  } unregister{this};
+  if (receiving != nullptr) receiving->recv(from, tag_);
+  if (sending != nullptr) sending->send(to, tag_);
+  // Both waits return false only after Abort.
+  if (receiving != nullptr &&
+      !receiving->waitRecv(std::chrono::milliseconds(RemainingMilliseconds()))) {
+    return absl::AbortedError("collective aborted");
+  }
+  if (sending != nullptr &&
+      !sending->waitSend(std::chrono::milliseconds(RemainingMilliseconds()))) {
+    return absl::AbortedError("collective aborted");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GlooTransport::Break(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  if (broken_.ok()) broken_ = status;
+  CloseConnections();
+  return broken_;
+}
+
+void GlooTransport::Abort() {
+  absl::MutexLock lock(&mutex_);
+  if (broken_.ok()) broken_ = absl::AbortedError("collective aborted");
+  // Closing a connection does not wake a wait on one of its buffers; these do.
+  if (sending_ != nullptr) sending_->abortWaitSend();
+  if (receiving_ != nullptr) receiving_->abortWaitRecv();
+  CloseConnections();
+}
+
+void GlooTransport::CloseConnections() {
+  mutex_.AssertHeld();
+  if (context_ == nullptr) return;
+  for (int other = 0; other < options_.world_size; ++other) {
+    if (other == options_.rank) continue;
+    try {
+      context_->getPair(other)->close();
+    } catch (const std::exception&) {
+      // The connection is unusable either way.
+    }
+  }
+}
+
+}  // namespace navit
