@@ -23,7 +23,7 @@ ABSL_FLAG(std::string, log_level, "info",
           "debug, info, warning or error: lines below it are not "
           "written");
 ABSL_FLAG(std::string, port_file, "",
-          "write the ports in use to this file, as a JSON object, once "
+          "write the ports in use to this file once "
           "the program serves");
 
 namespace navit {
@@ -124,11 +124,8 @@ void ShutdownSignals::OnRequest(std::function<void()> callback) {
 absl::Status WritePortFile(const std::vector<std::pair<std::string, int>>& ports) {
   const std::string path = absl::GetFlag(FLAGS_port_file);
   if (path.empty()) return absl::OkStatus();
-  std::string text = "{";
-  for (const auto& [name, port] : ports) {
-    absl::StrAppend(&text, text.size() > 1 ? "," : "", "\"", name, "\":", port);
-  }
-  absl::StrAppend(&text, "}\n");
+  std::string text;
+  for (const auto& [name, port] : ports) absl::StrAppend(&text, name, " ", port, "\n");
   return AtomicWriteFile(path, text);
 }
 

@@ -71,8 +71,8 @@ class ShutdownSignals {
   std::unique_ptr<Impl> impl_;
 };
 
-// With --port-file FILE: writes the ports that the program listens on as one JSON object,
-// {"grpc":40123,"http":40124}, atomically, once it serves. Without the flag: nothing. How tests and
+// With --port-file FILE: writes the ports that the program listens on, one "name port" per line
+// ("grpc 40123\nhttp 40124\n"), atomically, once it serves. Without the flag: nothing. How tests and
 // scripts that ask for port 0 learn what they got.
 absl::Status WritePortFile(const std::vector<std::pair<std::string, int>>& ports);
 

@@ -208,6 +208,7 @@ class WorkerSession::Impl {
       report = delegate_->BuildReport();
     }
     *report.mutable_worker() = options_.registration.worker();
+    report.set_sequence(++sequence_);
     if (!stream->Write(report)) return false;
     absl::MutexLock lock(&callback_mutex_);
     delegate_->OnReportSent(report, sent_at);
@@ -247,6 +248,7 @@ class WorkerSession::Impl {
   // Of the session's thread; the reader reads them while that thread is in Heartbeat.
   uint64_t coordinator_incarnation_ = 0;
   absl::Duration interval_ = absl::Seconds(1);
+  uint64_t sequence_ = 0;
   std::thread thread_;
 };
 

@@ -51,8 +51,8 @@ class WorkerSessionDelegate {
   // directive comes many times (same coordinator_incarnation and version). Never one of an
   // incarnation other than that of the last OnRegistered, never a fenced one.
   virtual void OnDirective(const v1::Directive& directive) = 0;
-  // The whole current truth of this worker; asked for just before each sending. `worker` is filled
-  // in by the session.
+  // The whole current truth of this worker; asked for just before each sending. `worker`
+  // and `sequence` are filled in by the session.
   virtual v1::WorkerReport BuildReport() = 0;
   // `report` was handed to the stream. `sent_at`: steady time from before it was built.
   virtual void OnReportSent(const v1::WorkerReport& /*report*/, absl::Duration /*sent_at*/) {}
