@@ -37,7 +37,7 @@ class TrainerProtocol {
  public:
   struct Options {
     // A rank with this many unacknowledged reports starts no further step (the coordinator is away).
-    size_t max_unacknowledged = 64;
+    size_t max_unacknowledged = 1024;
     // Tests only: JOINED is said while the old run still goes on.
     bool broken_promise = false;
   };
@@ -120,7 +120,16 @@ class TrainerProtocol {
   bool has_state() const { return has_state_; }
 
  private:
+  // Whether `job` is the job of this trainer's weights or promise.
   bool SameJob(const v1::JobData& job) const;
+  // Whether the newest directive is to run what runs here.
+  bool RunIsWanted() const;
+  // Joins the wanted generation if nothing of an older one goes on here.
+  void MaybeJoin();
+  // A rank that learns of stop_after_step only after its peers stopped there, and broke on their
+  // absence, has stopped.
+  void MaybeStopped();
+  void ForgetReports(uint64_t up_to_step);
 
   Options options_;
   // Newest directive seen.

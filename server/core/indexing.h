@@ -1,0 +1,56 @@
+// The indexing of one job: from shard patterns to the frozen shard list. In memory; a restart of the
+// coordinator starts it anew, and packers find the sidecar indexes that are there already.
+#ifndef NAVIT_SERVER_CORE_INDEXING_H_
+#define NAVIT_SERVER_CORE_INDEXING_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "proto/data.pb.h"
+#include "proto/fleet.pb.h"
+
+namespace navit {
+
+// xxh3 (128 bits, hex) of the deterministic serialisation.
+std::string ManifestHash(const v1::DataManifest& manifest);
+
+class Indexing {
+ public:
+  bool expanded() const { return expanded_; }
+  // The result of ExpandShards. INVALID_ARGUMENT: no training shard.
+  absl::Status SetShards(const v1::ShardList& shards);
+
+  // Shards are numbered train first, then validation.
+  uint64_t shards_total() const { return shards_.size(); }
+  uint64_t shards_indexed() const { return entries_.size(); }
+  const std::string& shard(uint64_t number) const { return shards_[number]; }
+  // The lowest shard that is not indexed and for which `leased(number)` is false.
+  template <typename Leased>
+  std::optional<uint64_t> NextShard(Leased leased) const {
+    for (uint64_t i = first_missing_; i < shards_.size(); ++i) {
+      if (entries_.count(i) == 0 && !leased(i)) return i;
+    }
+    return std::nullopt;
+  }
+  // INVALID_ARGUMENT: the entry is of another shard.
+  absl::Status SetEntry(uint64_t number, const v1::ShardEntry& entry);
+
+  bool done() const { return expanded_ && entries_.size() == shards_.size(); }
+  // Requires done(). INVALID_ARGUMENT: the training shards hold no sample.
+  absl::Status Manifest(v1::DataManifest* manifest) const;
+
+ private:
+  bool expanded_ = false;
+  uint64_t train_shards_ = 0;
+  std::vector<std::string> shards_;
+  std::map<uint64_t, v1::ShardEntry> entries_;
+  uint64_t first_missing_ = 0;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_SERVER_CORE_INDEXING_H_
