@@ -1,0 +1,133 @@
+#include "worker/model/optimizer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace navit {
+namespace {
+
+ModelConfig Config() {
+  ModelConfig config;
+  config.image = {.width = 16, .depth = 1, .mlp_dim = 32, .heads = 2};
+  config.text = config.image;
+  config.patch_size = 2;
+  config.max_grid = 4;
+  config.max_text_tokens = 5;
+  config.embedding_dim = 8;
+  return config;
+}
+
+class OptimizerTest : public ::testing::Test {
+ protected:
+  OptimizerTest() : table_(Config()), state_(table_), pool_(1) {
+    InitializeState(table_, 1, &state_);
+  }
+
+  float& Parameter(const char* name) { return state_.parameters.data()[table_.Find(name).offset]; }
+  float& Gradient(const char* name) { return state_.gradients.data()[table_.Find(name).offset]; }
+  UpdateResult Update(double lr) { return ApplyUpdate(table_, options_, lr, &state_, pool_); }
+
+  const ParameterTable table_;
+  ModelState state_;
+  kernels::ThreadPool pool_;
+  OptimizerOptions options_;
+};
+
+TEST_F(OptimizerTest, FirstUpdateMovesByTheLearningRateAgainstTheGradient) {
+  options_.clip_norm = 0;
+  const float before = Parameter("image.norm.gain");
+  Gradient("image.norm.gain") = 1e-3f;
+  const UpdateResult result = Update(0.01);
+  // Bias correction makes the first step lr * sign(g).
+  EXPECT_NEAR(Parameter("image.norm.gain"), before - 0.01, 1e-6);
+  EXPECT_FALSE(result.skipped);
+  EXPECT_NEAR(result.gradient_norm, 1e-3, 1e-9);
+  EXPECT_EQ(state_.updates, 1u);
+}
+
+TEST_F(OptimizerTest, DecayShrinksMatricesAndNothingElse) {
+  options_.weight_decay = 0.1;
+  const std::vector<float> before(state_.parameters.span().begin(), state_.parameters.span().end());
+  Update(0.5);
+  for (const ParameterInfo& info : table_.entries()) {
+    for (size_t i = info.offset; i < info.offset + info.size; ++i) {
+      const float expected = info.decay ? before[i] * 0.95f : before[i];
+      ASSERT_NEAR(state_.parameters.data()[i], expected, 1e-6f) << info.name;
+    }
+  }
+}
+
+TEST_F(OptimizerTest, ClippingScalesTheWholeGradient) {
+  options_.clip_norm = 1.0;
+  Gradient("image.norm.gain") = 30;
+  Gradient("text.norm.gain") = 40;
+  const UpdateResult result = Update(0.001);
+  EXPECT_NEAR(result.gradient_norm, 50, 1e-4);
+  const size_t offset = table_.Find("image.norm.gain").offset;
+  EXPECT_NEAR(state_.first_moment.data()[offset], 0.1 * 30 / 50, 1e-6);
+}
+
+TEST_F(OptimizerTest, NonFiniteGradientChangesNothing) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const std::vector<float> before(state_.parameters.span().begin(),
+                                    state_.parameters.span().end());
+    Gradient("image.norm.gain") = 1;
+    Gradient("text.pool.probe") = bad;
+    const UpdateResult result = Update(0.1);
+    EXPECT_TRUE(result.skipped);
+    EXPECT_EQ(state_.updates, 0u);
+    EXPECT_EQ(state_.parameters.span(), absl::MakeConstSpan(before));
+    EXPECT_EQ(state_.first_moment.data()[table_.Find("image.norm.gain").offset], 0);
+  }
+}
+
+TEST_F(OptimizerTest, LogitScaleIsClampedAfterTheUpdate) {
+  Parameter("loss.logit_scale") = 4.6f;
+  Gradient("loss.logit_scale") = -1;
+  const UpdateResult result = Update(0.5);
+  EXPECT_EQ(Parameter("loss.logit_scale"), kLargestLogitScale);
+  EXPECT_NEAR(result.logit_scale, 100, 1e-4);
+}
+
+TEST(LearningRate, WarmsUpThenFallsAlongACosine) {
+  OptimizerOptions options;
+  options.lr = 2;
+  options.warmup_fraction = 0.2;
+  EXPECT_EQ(LearningRate(options, 0), 0);
+  EXPECT_DOUBLE_EQ(LearningRate(options, 0.1), 1);
+  EXPECT_DOUBLE_EQ(LearningRate(options, 0.2), 2);
+  EXPECT_NEAR(LearningRate(options, 0.6), 1, 1e-12);
+  EXPECT_NEAR(LearningRate(options, 1), 0, 1e-12);
+  options.cosine = false;
+  EXPECT_DOUBLE_EQ(LearningRate(options, 0.9), 2);
+  options.warmup_fraction = 0;
+  EXPECT_DOUBLE_EQ(LearningRate(options, 0), 2);
+}
+
+TEST(ResolveOptimizerOptions, ReadsTheSpec) {
+  v1::OptimizerSpec optimizer;
+  optimizer.set_lr(0.25);
+  optimizer.add_betas(0.8);
+  optimizer.add_betas(0.7);
+  optimizer.set_eps(1e-6);
+  optimizer.set_weight_decay(0.3);
+  optimizer.set_clip_norm(2);
+  v1::ScheduleSpec schedule;
+  schedule.set_kind(v1::ScheduleSpec::CONSTANT);
+  schedule.set_warmup_fraction(0.5);
+  const OptimizerOptions options = ResolveOptimizerOptions(optimizer, schedule);
+  EXPECT_EQ(options.lr, 0.25);
+  EXPECT_EQ(options.beta1, 0.8);
+  EXPECT_EQ(options.beta2, 0.7);
+  EXPECT_EQ(options.eps, 1e-6);
+  EXPECT_EQ(options.weight_decay, 0.3);
+  EXPECT_EQ(options.clip_norm, 2);
+  EXPECT_FALSE(options.cosine);
+  EXPECT_EQ(options.warmup_fraction, 0.5);
+}
+
+}  // namespace
+}  // namespace navit

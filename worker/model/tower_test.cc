@@ -1,0 +1,129 @@
+// An image packed with others gives the embedding and the parameter gradients of that image alone.
+#include "worker/model/tower.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "worker/model/embed.h"
+#include "worker/model/image_tower.h"
+#include "worker/model/testing.h"
+#include "worker/model/text_tower.h"
+
+namespace navit {
+namespace {
+
+class TowerTest : public ::testing::Test {
+ protected:
+  TowerTest()
+      : config_(SmallModelConfig()),
+        table_(config_),
+        state_(table_),
+        // Lengths around and across the SIMD width, with a hole in between.
+        batch_(DrawBatch(config_, 5, 100, {{9, 3}, {1, 1}, {0, 0}, {33, 20}, {16, 8}, {7, 24}})) {
+    InitializeState(table_, 3, &state_);
+    // Biases and gains away from their initial values, which hide mistakes.
+    for (size_t i = 0; i < state_.parameters.size(); i += 3) state_.parameters.data()[i] += 0.05f;
+  }
+
+  Embeddings EmbedAll(const Batch& batch, int threads) const {
+    kernels::ThreadPool pool(threads);
+    Embeddings embeddings;
+    Embed(table_, state_.parameters.span(), batch, &pool, &embeddings);
+    return embeddings;
+  }
+
+  // Gradients of sum over examples of direction . (image embedding + text embedding), where the
+  // direction depends on the sample.
+  std::vector<float> Gradients(const Batch& batch) const {
+    kernels::ThreadPool pool(1);
+    std::vector<float> gradients(table_.total_size(), 0.0f);
+    std::vector<float> dembeddings;
+    for (const uint64_t sample : batch.samples) {
+      for (int64_t d = 0; d < config_.embedding_dim; ++d) {
+        dembeddings.push_back(std::sin(static_cast<float>(sample * 7 + d * 3)));
+      }
+    }
+    const auto run = [&](const auto& tower) {
+      Arena count;
+      tower.LayOut(batch, &count);
+      AlignedBuffer buffer(count.used());
+      Arena arena(buffer.data());
+      const auto activations = tower.LayOut(batch, &arena);
+      tower.Forward(state_.parameters.data(), batch, activations, pool);
+      Arena scratch_count;
+      tower.LayOutScratch(batch, &scratch_count);
+      AlignedBuffer scratch_buffer(scratch_count.used());
+      Arena scratch_arena(scratch_buffer.data());
+      tower.Backward(state_.parameters.data(), gradients.data(), batch, activations,
+                     dembeddings.data(), tower.LayOutScratch(batch, &scratch_arena), pool, {});
+    };
+    run(ImageTower(table_));
+    run(TextTower(table_));
+    return gradients;
+  }
+
+  const ModelConfig config_;
+  const ParameterTable table_;
+  ModelState state_;
+  const Batch batch_;
+};
+
+TEST_F(TowerTest, PackedEmbeddingsEqualThoseOfTheImageAloneBitForBit) {
+  for (const int threads : {1, 2}) {
+    const Embeddings packed = EmbedAll(batch_, threads);
+    ASSERT_EQ(packed.samples, batch_.samples);
+    const int64_t dim = config_.embedding_dim;
+    for (int64_t i = 0; i < batch_.examples(); ++i) {
+      const Embeddings alone = EmbedAll(Single(batch_, config_, i), 1);
+      ASSERT_EQ(alone.samples, std::vector<uint64_t>{batch_.samples[i]});
+      for (int64_t d = 0; d < dim; ++d) {
+        ASSERT_EQ(packed.images[i * dim + d], alone.images[d]) << i << " " << d;
+        ASSERT_EQ(packed.texts[i * dim + d], alone.texts[d]) << i << " " << d;
+      }
+    }
+  }
+}
+
+TEST_F(TowerTest, EmbeddingsHaveUnitLengthAndDiffer) {
+  const Embeddings embeddings = EmbedAll(batch_, 1);
+  const int64_t dim = config_.embedding_dim;
+  for (int64_t i = 0; i < batch_.examples(); ++i) {
+    double squares = 0;
+    for (int64_t d = 0; d < dim; ++d) squares += std::pow(embeddings.images[i * dim + d], 2);
+    EXPECT_NEAR(squares, 1, 1e-5);
+  }
+  EXPECT_NE(embeddings.images[0], embeddings.images[dim]);
+  EXPECT_NE(embeddings.texts[0], embeddings.texts[dim]);
+}
+
+TEST_F(TowerTest, PackedGradientsAreTheSumOfThoseOfEachImageAlone) {
+  const std::vector<float> packed = Gradients(batch_);
+  std::vector<double> sum(packed.size(), 0.0);
+  for (int64_t i = 0; i < batch_.examples(); ++i) {
+    const std::vector<float> alone = Gradients(Single(batch_, config_, i));
+    for (size_t j = 0; j < sum.size(); ++j) sum[j] += alone[j];
+  }
+  for (const ParameterInfo& info : table_.entries()) {
+    if (info.name == "loss.logit_scale") continue;
+    double largest = 0;
+    for (size_t j = info.offset; j < info.offset + info.size; ++j) {
+      largest = std::max(largest, std::abs(sum[j]));
+    }
+    EXPECT_GT(largest, 0) << info.name;
+    for (size_t j = info.offset; j < info.offset + info.size; ++j) {
+      ASSERT_NEAR(packed[j], sum[j], 2e-5 * largest + 1e-7) << info.name;
+    }
+  }
+}
+
+TEST_F(TowerTest, ABatchOfHolesHasNoEmbeddings) {
+  const Embeddings embeddings = EmbedAll(DrawBatch(config_, 1, 0, {{0, 0}, {0, 0}}), 1);
+  EXPECT_EQ(embeddings.dim, config_.embedding_dim);
+  EXPECT_TRUE(embeddings.images.empty());
+}
+
+}  // namespace
+}  // namespace navit
