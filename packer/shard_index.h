@@ -44,8 +44,7 @@ absl::StatusOr<v1::ShardIndex> ReadShardIndex(const std::string& path);
 // The work of an IndexShard lease: uses the sidecar when it fits the shard (size and hash of the
 // whole file; the file is read for that, nothing is decoded), else builds and writes it. A folder
 // that cannot be written is an error. Returns the manifest's entry for the shard.
-absl::StatusOr<v1::ShardEntry> IndexShard(const std::string& shard,
-                                          const std::string& index_folder,
+absl::StatusOr<v1::ShardEntry> IndexShard(const std::string& shard, const std::string& index_folder,
                                           const IndexProgress& progress = nullptr);
 
 }  // namespace navit

@@ -1,0 +1,153 @@
+#include "packer/shards.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+
+namespace navit {
+namespace {
+
+constexpr size_t kMostNames = 1000000;
+
+bool AllDigits(absl::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == absl::string_view::npos;
+}
+
+// The choices between one pair of braces: a number range FIRST..LAST or a list A,B,…
+absl::StatusOr<std::vector<std::string>> Choices(absl::string_view pattern,
+                                                 absl::string_view inside) {
+  const size_t dots = inside.find("..");
+  if (dots == absl::string_view::npos) {
+    return std::vector<std::string>(absl::StrSplit(inside, ','));
+  }
+  const absl::string_view first_text = inside.substr(0, dots);
+  const absl::string_view last_text = inside.substr(dots + 2);
+  uint64_t first = 0;
+  uint64_t last = 0;
+  if (!AllDigits(first_text) || !AllDigits(last_text) || !absl::SimpleAtoi(first_text, &first) ||
+      !absl::SimpleAtoi(last_text, &last) || last < first) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(pattern, ": {", inside, "} is no range of numbers"));
+  }
+  if (last - first >= kMostNames) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(pattern, ": names more than ", kMostNames, " files"));
+  }
+  // Numbers are as wide as the wider end where an end has leading zeros, as in a shell.
+  const bool padded = (first_text.size() > 1 && first_text[0] == '0') ||
+                      (last_text.size() > 1 && last_text[0] == '0');
+  const size_t width = padded ? std::max(first_text.size(), last_text.size()) : 0;
+  std::vector<std::string> numbers;
+  for (uint64_t n = first; n <= last; ++n) {
+    const std::string digits = absl::StrCat(n);
+    numbers.push_back(std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits);
+  }
+  return numbers;
+}
+
+absl::StatusOr<std::vector<std::string>> ExpandBraces(absl::string_view pattern) {
+  std::vector<std::string> names = {""};
+  absl::string_view rest = pattern;
+  while (true) {
+    const size_t open = rest.find_first_of("{}");
+    for (std::string& name : names) absl::StrAppend(&name, rest.substr(0, open));
+    if (open == absl::string_view::npos) return names;
+    const size_t close = rest.find_first_of("{}", open + 1);
+    if (rest[open] == '}' || close == absl::string_view::npos || rest[close] == '{') {
+      return absl::InvalidArgumentError(
+          absl::StrCat(pattern, ": braces must come in pairs and not lie in one another"));
+    }
+    NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> choices,
+                           Choices(pattern, rest.substr(open + 1, close - open - 1)));
+    if (names.size() * choices.size() > kMostNames) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(pattern, ": names more than ", kMostNames, " files"));
+    }
+    std::vector<std::string> longer;
+    longer.reserve(names.size() * choices.size());
+    for (const std::string& name : names) {
+      for (const std::string& choice : choices) longer.push_back(name + choice);
+    }
+    names = std::move(longer);
+    rest.remove_prefix(close + 1);
+  }
+}
+
+enum class Kind { kAbsent, kFile, kFolder };
+
+Kind KindOf(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return Kind::kAbsent;
+  return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
+}
+
+// Files (no folders) that match a glob; empty: none.
+std::vector<std::string> Glob(const std::string& pattern) {
+  std::vector<std::string> files;
+  glob_t found = {};
+  if (glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
+    for (size_t i = 0; i < found.gl_pathc; ++i) {
+      if (KindOf(found.gl_pathv[i]) == Kind::kFile) files.push_back(found.gl_pathv[i]);
+    }
+  }
+  globfree(&found);
+  return files;
+}
+
+// `text` with the special characters of globs escaped.
+std::string Literally(absl::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '*' || c == '?' || c == '[' || c == ']' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ExpandShardPattern(absl::string_view pattern) {
+  if (pattern.empty()) return absl::InvalidArgumentError("shards: the pattern is empty");
+  // A file or folder of exactly this name wins over what its characters could mean.
+  std::vector<std::string> names = {std::string(pattern)};
+  if (KindOf(names[0]) == Kind::kAbsent) {
+    NAVIT_ASSIGN_OR_RETURN(names, ExpandBraces(pattern));
+  }
+  std::vector<std::string> files;
+  for (const std::string& name : names) {
+    std::vector<std::string> more;
+    switch (KindOf(name)) {
+      case Kind::kFile:
+        more = {name};
+        break;
+      case Kind::kFolder:
+        more = Glob(absl::StrCat(Literally(name), name.back() == '/' ? "" : "/", "*.tar"));
+        if (more.empty()) {
+          return absl::NotFoundError(absl::StrCat(pattern, ": no *.tar in folder ", name));
+        }
+        break;
+      case Kind::kAbsent:
+        if (name.find_first_of("*?[") != std::string::npos) more = Glob(name);
+        if (more.empty()) {
+          return absl::NotFoundError(name == pattern
+                                         ? absl::StrCat(pattern, ": no such shard")
+                                         : absl::StrCat(pattern, ": no such shard: ", name));
+        }
+        break;
+    }
+    files.insert(files.end(), more.begin(), more.end());
+  }
+  std::sort(files.begin(), files.end());
+  files.erase(std::unique(files.begin(), files.end()), files.end());
+  return files;
+}
+
+}  // namespace navit
