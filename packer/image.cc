@@ -1,0 +1,75 @@
+#include "packer/image.h"
+
+#include <cstring>
+
+#include "packer/image_decoders.h"
+#include "packer/limits.h"
+
+namespace navit {
+
+void Image::Resize(uint32_t new_width, uint32_t new_height) {
+  width = new_width;
+  height = new_height;
+  stride = (size_t{width} * 3 + 31) / 32 * 32;
+  bytes.resize(stride * height + kSlack);
+}
+
+v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat format,
+                           uint32_t width, uint32_t height, uint32_t target_width,
+                           uint32_t target_height, Image* image) {
+  if (file.size() > kMaxImageBytes || uint64_t{width} * height > kMaxImagePixels) {
+    return v1::HOLE_REASON_TOO_LARGE;
+  }
+  bool decoded = false;
+  switch (format) {
+    case v1::ShardIndex::JPEG:
+      decoded = image_internal::DecodeJpeg(file, width, height, target_width, target_height, image);
+      break;
+    case v1::ShardIndex::PNG:
+      decoded = image_internal::DecodePng(file, width, height, image);
+      break;
+    case v1::ShardIndex::WEBP:
+      decoded = image_internal::DecodeWebp(file, width, height, image);
+      break;
+    default:
+      return v1::HOLE_REASON_UNSUPPORTED_FORMAT;
+  }
+  return decoded ? v1::HOLE_REASON_NONE : v1::HOLE_REASON_DECODE_ERROR;
+}
+
+void ApplyOrientation(const Image& source, uint32_t orientation, Image* result) {
+  // Orientation as a transpose (5 to 8), then a mirror of columns and of rows of the result.
+  const bool transpose = orientation >= 5;
+  const bool mirror_columns =
+      orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
+  const bool mirror_rows =
+      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  result->Resize(transpose ? source.height : source.width,
+                 transpose ? source.width : source.height);
+  for (uint32_t y = 0; y < result->height; ++y) {
+    uint8_t* to = result->Row(y);
+    const uint32_t v = mirror_rows ? result->height - 1 - y : y;
+    for (uint32_t x = 0; x < result->width; ++x) {
+      const uint32_t u = mirror_columns ? result->width - 1 - x : x;
+      const uint8_t* from =
+          transpose ? source.Row(u) + size_t{3} * v : source.Row(v) + size_t{3} * u;
+      std::memcpy(to + size_t{3} * x, from, 3);
+    }
+  }
+}
+
+namespace image_internal {
+
+void OverWhite(const uint8_t* rgba, uint32_t count, uint8_t* rgb) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t alpha = rgba[4 * size_t{i} + 3];
+    for (int c = 0; c < 3; ++c) {
+      // Exact rounding of value / 255 for value < 2^16.
+      const uint32_t value = rgba[4 * size_t{i} + c] * alpha + 255 * (255 - alpha) + 128;
+      rgb[3 * size_t{i} + c] = static_cast<uint8_t>((value + (value >> 8)) >> 8);
+    }
+  }
+}
+
+}  // namespace image_internal
+}  // namespace navit

@@ -1,0 +1,160 @@
+#include "packer/resize.h"
+
+#include <hwy/targets.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace navit {
+namespace {
+
+Image RandomImage(uint32_t width, uint32_t height, uint32_t seed) {
+  std::mt19937 random(seed);
+  Image image;
+  image.Resize(width, height);
+  for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(random());
+  return image;
+}
+
+bool SamePixels(const Image& a, const Image& b) {
+  if (a.width != b.width || a.height != b.height) return false;
+  for (uint32_t y = 0; y < a.height; ++y) {
+    if (!std::equal(a.Row(y), a.Row(y) + 3 * a.width, b.Row(y))) return false;
+  }
+  return true;
+}
+
+double Keys(double x) {
+  x = std::abs(x);
+  if (x < 1) return 1.5 * x * x * x - 2.5 * x * x + 1;
+  if (x < 2) return -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2;
+  return 0;
+}
+
+// Bicubic with antialias in real numbers, written independently of the weights of the library.
+double ExactPixel(const Image& source, double width, double height, int x, int y, int channel) {
+  const double sx = source.width / width, sy = source.height / height;
+  const double cx = (x + 0.5) * sx, cy = (y + 0.5) * sy;
+  const double wx = std::max(1.0, sx), wy = std::max(1.0, sy);
+  double sum = 0, total = 0;
+  for (int v = std::max(0, int(cy - 2 * wy) - 1); v < int(source.height) && v < cy + 2 * wy + 1;
+       ++v) {
+    for (int u = std::max(0, int(cx - 2 * wx) - 1); u < int(source.width) && u < cx + 2 * wx + 1;
+         ++u) {
+      const double weight = Keys((u + 0.5 - cx) / wx) * Keys((v + 0.5 - cy) / wy);
+      sum += weight * source.Row(v)[3 * u + channel];
+      total += weight;
+    }
+  }
+  return std::clamp(sum / total, 0.0, 255.0);
+}
+
+const uint32_t kSizes[][4] = {{1, 1, 16, 16},     {1, 1, 1, 1},       {7, 5, 16, 16},
+                              {100, 80, 64, 48},  {64, 48, 64, 48},   {33, 17, 80, 16},
+                              {200, 31, 16, 112}, {641, 479, 96, 64}, {500, 3, 128, 16},
+                              {1030, 40, 16, 48}, {255, 256, 240, 16}};
+
+TEST(Resize, EveryTargetGivesTheBitsOfTheDefinition) {
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    ResizeScratch scratch;
+    for (const auto& s : kSizes) {
+      const Image source = RandomImage(s[0], s[1], s[0] * 31 + s[3]);
+      Image expected, result;
+      ResizeImageReference(source, s[2], s[3], &expected);
+      ResizeImage(source, s[2], s[3], &scratch, &result);
+      EXPECT_TRUE(SamePixels(expected, result))
+          << hwy::TargetName(target) << " " << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3];
+    }
+  }
+  hwy::SetSupportedTargetsForTest(0);
+}
+
+TEST(Resize, StaysNearRealArithmetic) {
+  ResizeScratch scratch;
+  for (const auto& s : kSizes) {
+    if (s[0] / s[2] >= 8 || s[1] / s[3] >= 8) continue;  // boxes first
+    const Image source = RandomImage(s[0], s[1], 17 + s[0]);
+    Image result;
+    ResizeImage(source, s[2], s[3], &scratch, &result);
+    const double bound = s[0] / s[2] >= 3 || s[1] / s[3] >= 3 ? 2 : 1;
+    for (uint32_t y = 0; y < s[3]; ++y) {
+      for (uint32_t x = 0; x < 3 * s[2]; ++x) {
+        ASSERT_NEAR(result.Row(y)[x], ExactPixel(source, s[2], s[3], x / 3, y, x % 3), bound)
+            << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3];
+      }
+    }
+  }
+}
+
+TEST(Resize, SameSizeIsTheIdentity) {
+  const Image source = RandomImage(50, 40, 3);
+  ResizeScratch scratch;
+  Image result;
+  ResizeImage(source, 50, 40, &scratch, &result);
+  EXPECT_TRUE(SamePixels(source, result));
+}
+
+TEST(Resize, ConstantImagesStayConstant) {
+  for (const int level : {0, 1, 127, 254, 255}) {
+    Image source;
+    source.Resize(777, 333);
+    std::fill(source.bytes.begin(), source.bytes.end(), static_cast<uint8_t>(level));
+    ResizeScratch scratch;
+    Image result;
+    for (const uint32_t side : {16, 64, 400}) {
+      ResizeImage(source, side, side, &scratch, &result);
+      // Each product is rounded by itself: many taps may be a level off.
+      for (uint32_t x = 0; x < 3 * side; ++x) ASSERT_NEAR(result.Row(side / 2)[x], level, 1);
+    }
+  }
+}
+
+TEST(Resize, ScratchIsReusable) {
+  ResizeScratch scratch;
+  Image result, again;
+  const Image large = RandomImage(900, 700, 1), small = RandomImage(40, 30, 2);
+  ResizeImage(small, 32, 16, &scratch, &result);
+  ResizeImage(large, 320, 240, &scratch, &again);
+  ResizeImage(small, 32, 16, &scratch, &again);
+  EXPECT_TRUE(SamePixels(result, again));
+}
+
+TEST(ResizeWeights, SumToOneAndDoNotOverflow) {
+  for (uint32_t in : {1, 2, 3, 5, 16, 100, 799}) {
+    for (uint32_t out : {1, 2, 16, 100, 1000}) {
+      const auto weights = resize_internal::MakeWeights(in, in, out);
+      for (uint32_t i = 0; i < out; ++i) {
+        ASSERT_LE(weights.first[i] + weights.taps, in);
+        int sum = 0, absolute = 0;
+        for (uint32_t t = 0; t < weights.taps; ++t) {
+          sum += weights.weights[i * weights.taps + t];
+          absolute += std::abs(weights.weights[i * weights.taps + t]);
+        }
+        ASSERT_EQ(sum, 1 << 14);
+        ASSERT_LT(absolute, 32768 - 256) << in << " to " << out;
+      }
+    }
+  }
+}
+
+TEST(ReduceByBoxes, AveragesAlsoAtTheBorder) {
+  Image source;
+  source.Resize(3, 1);
+  const uint8_t pixels[9] = {10, 0, 255, 20, 0, 254, 30, 7, 1};
+  std::copy(pixels, pixels + 9, source.Row(0));
+  Image result;
+  resize_internal::ReduceByBoxes(source, 2, 2, &result);
+  ASSERT_EQ(result.width, 2u);
+  ASSERT_EQ(result.height, 1u);
+  const uint8_t expected[6] = {15, 0, 255, 30, 7, 1};
+  EXPECT_TRUE(std::equal(expected, expected + 6, result.Row(0)));
+}
+
+}  // namespace
+}  // namespace navit

@@ -1,0 +1,95 @@
+// Weights and boxes of the resize. Compiled with -ffp-contract=off: IEEE additions, multiplications
+// and divisions in a fixed order give the same weights on every machine.
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+
+#include "packer/resize.h"
+
+namespace navit::resize_internal {
+namespace {
+
+constexpr int kOne = 1 << 14;
+
+// Keys' cubic convolution kernel with a = -1/2; zero beyond 2.
+double Cubic(double x) {
+  x = x < 0 ? -x : x;
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  return 0;
+}
+
+// Rounds half up; exact for what fits.
+int Round(double x) {
+  const double shifted = x + 0.5;
+  int rounded = static_cast<int>(shifted);
+  if (rounded > shifted) --rounded;
+  return rounded;
+}
+
+}  // namespace
+
+Weights MakeWeights(uint32_t in, double extent, uint32_t out) {
+  const double scale = extent / out;
+  const double widening = scale > 1 ? scale : 1;
+  const double support = 2 * widening;
+  Weights result;
+  result.taps = std::min(in, static_cast<uint32_t>(2 * support) + 2);
+  result.first.resize(out);
+  result.weights.assign(size_t{out} * result.taps, 0);
+  std::vector<double> exact(result.taps);
+  for (uint32_t i = 0; i < out; ++i) {
+    const double centre = (i + 0.5) * scale;
+    const double lowest = centre - support;
+    const uint32_t first =
+        std::min(lowest > 0 ? static_cast<uint32_t>(lowest) : 0u, in - result.taps);
+    result.first[i] = first;
+    double sum = 0;
+    for (uint32_t t = 0; t < result.taps; ++t) {
+      exact[t] = Cubic((first + t + 0.5 - centre) / widening);
+      sum += exact[t];
+    }
+    int16_t* weights = &result.weights[size_t{i} * result.taps];
+    int rest = kOne;
+    uint32_t largest = 0;
+    for (uint32_t t = 0; t < result.taps; ++t) {
+      weights[t] = static_cast<int16_t>(Round(exact[t] / sum * kOne));
+      rest -= weights[t];
+      if (weights[t] > weights[largest]) largest = t;
+    }
+    weights[largest] = static_cast<int16_t>(weights[largest] + rest);
+  }
+  return result;
+}
+
+uint32_t BoxSide(uint32_t in, uint32_t out) { return in / out >= 8 ? in / (4 * out) : 1; }
+
+void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height, Image* result) {
+  result->Resize((source.width + box_width - 1) / box_width,
+                 (source.height + box_height - 1) / box_height);
+  const size_t columns = size_t{3} * source.width;
+  std::vector<uint32_t> sums(columns);
+  for (uint32_t y = 0; y < result->height; ++y) {
+    const uint32_t top = y * box_height;
+    const uint32_t rows = std::min(box_height, source.height - top);
+    std::fill(sums.begin(), sums.end(), 0);
+    for (uint32_t r = 0; r < rows; ++r) {
+      const uint8_t* row = source.Row(top + r);
+      for (size_t c = 0; c < columns; ++c) sums[c] += row[c];
+    }
+    uint8_t* to = result->Row(y);
+    for (uint32_t x = 0; x < result->width; ++x) {
+      const uint32_t left = x * box_width;
+      const uint32_t width = std::min(box_width, source.width - left);
+      const uint64_t pixels = uint64_t{width} * rows;
+      for (int channel = 0; channel < 3; ++channel) {
+        uint64_t sum = 0;
+        for (uint32_t k = 0; k < width; ++k) sum += sums[size_t{3} * (left + k) + channel];
+        to[size_t{3} * x + channel] = static_cast<uint8_t>((sum + pixels / 2) / pixels);
+      }
+    }
+  }
+}
+
+}  // namespace navit::resize_internal
