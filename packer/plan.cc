@@ -1,0 +1,392 @@
+#include "packer/plan.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/stream_layout.h"
+#include "packer/epoch_order.h"
+#include "packer/grid.h"
+#include "packer/limits.h"
+#include "packer/philox.h"
+#include "packer/quantile_table.h"
+#include "packer/row_packing.h"
+#include "packer/text.h"
+
+namespace navit {
+namespace {
+
+using Shards = google::protobuf::RepeatedPtrField<v1::ShardEntry>;
+
+// A frozen list of shards as one range of samples.
+struct SampleRange {
+  const Shards* shards = nullptr;
+  // first[i] is the first sample of shard i; first[size] their sum.
+  std::vector<uint64_t> first;
+  CaptionField caption;
+  bool fail_without_caption = false;
+
+  uint64_t samples() const { return first.back(); }
+};
+
+absl::StatusOr<SampleRange> MakeRange(const Shards& shards, const v1::Dataset& dataset,
+                                      uint64_t stated, absl::string_view name) {
+  SampleRange range;
+  range.shards = &shards;
+  range.first.push_back(0);
+  for (const v1::ShardEntry& shard : shards) {
+    if (shard.samples() == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("manifest: ", shard.path(), ": no samples"));
+    }
+    range.first.push_back(range.first.back() + shard.samples());
+  }
+  if (range.samples() != stated) {
+    return absl::InvalidArgumentError(absl::StrCat("manifest: ", name, "_samples is ", stated,
+                                                   ", its shards have ", range.samples()));
+  }
+  NAVIT_ASSIGN_OR_RETURN(range.caption, ParseCaptionField(dataset.captions().field()));
+  range.fail_without_caption = dataset.captions().if_missing() == v1::CaptionsSpec::FAIL;
+  return range;
+}
+
+uint32_t CaptionBytes(const v1::ShardIndex& index, int row, const CaptionField& field) {
+  switch (field.member) {
+    case CaptionField::kTxt:
+      return index.txt_bytes(row);
+    case CaptionField::kCls:
+      return index.cls_bytes(row);
+    case CaptionField::kJson:
+      return index.json_bytes(row);
+  }
+  return 0;
+}
+
+// Why the index alone says that a sample has no tokens.
+v1::HoleReason HoleByIndex(const v1::ShardIndex& index, int row) {
+  if (index.image_bytes(row) == 0) return v1::HOLE_REASON_NO_IMAGE;
+  if (index.image_formats(row) == v1::ShardIndex::IMAGE_FORMAT_OTHER) {
+    return v1::HOLE_REASON_UNSUPPORTED_FORMAT;
+  }
+  if (index.image_bytes(row) > kMaxImageBytes ||
+      uint64_t{index.widths(row)} * index.heights(row) > kMaxImagePixels) {
+    return v1::HOLE_REASON_TOO_LARGE;
+  }
+  if (index.widths(row) == 0 || index.heights(row) == 0) return v1::HOLE_REASON_BAD_HEADER;
+  return v1::HOLE_REASON_NONE;
+}
+
+// Fisher-Yates.
+template <typename T>
+void Shuffle(std::vector<T>& values, Draws draws) {
+  for (size_t i = values.size(); i > 1; --i) {
+    std::swap(values[i - 1], values[draws.Below(static_cast<uint32_t>(i))]);
+  }
+}
+
+void AppendU64(uint64_t value, std::string* out) {
+  for (int byte = 0; byte < 8; ++byte) out->push_back(static_cast<char>(value >> (8 * byte)));
+}
+
+// The canonical serialisation: every number as 8 bytes, little-endian, in the order of the structs.
+uint64_t Digest(const WindowPlan& plan) {
+  std::string bytes;
+  bytes.reserve(8 * (8 * plan.examples.size() + plan.pack_begin.size() + 8));
+  for (const uint64_t value :
+       {uint64_t{kPlanVersion}, static_cast<uint64_t>(plan.split), plan.window, plan.epoch,
+        uint64_t{plan.sequence_length}, uint64_t{plan.examples.size()}}) {
+    AppendU64(value, &bytes);
+  }
+  for (const PlannedExample& e : plan.examples) {
+    for (const uint64_t value :
+         {e.sample, uint64_t{e.shard}, uint64_t{e.row}, uint64_t{e.grid_rows},
+          uint64_t{e.grid_columns}, uint64_t{e.tokens}, uint64_t{e.side},
+          static_cast<uint64_t>(e.hole)}) {
+      AppendU64(value, &bytes);
+    }
+  }
+  for (const uint32_t begin : plan.pack_begin) AppendU64(begin, &bytes);
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+// Puts the examples of `planned` into packs: those with tokens as `rows` (numbers into
+// `with_tokens`, numbers into `planned`) says, holes spread evenly over the packs in order.
+void FillPacks(const std::vector<PlannedExample>& planned, const std::vector<uint32_t>& with_tokens,
+               const Rows& rows, const std::vector<uint32_t>& holes, uint32_t most_examples,
+               WindowPlan* plan) {
+  // A window of nothing but holes has packs too, so that each sample is seen and counted.
+  const size_t packs = rows.empty()
+                           ? std::max<size_t>(1, (holes.size() + most_examples - 1) / most_examples)
+                           : rows.size();
+  size_t next_hole = 0;
+  for (size_t p = 0; p < packs; ++p) {
+    if (!rows.empty()) {
+      for (const uint32_t item : rows[p]) plan->examples.push_back(planned[with_tokens[item]]);
+    }
+    for (; next_hole < holes.size() * (p + 1) / packs; ++next_hole) {
+      plan->examples.push_back(planned[holes[next_hole]]);
+    }
+    plan->pack_begin.push_back(static_cast<uint32_t>(plan->examples.size()));
+  }
+}
+
+absl::Status Invalid(absl::string_view field, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
+}
+
+// What the arithmetic of this file relies on; submit has checked all of it with better words.
+absl::Status CheckSpec(const v1::JobSpec& spec) {
+  const v1::PackingSpec& packing = spec.packing();
+  if (packing.plan_version() != kPlanVersion) {
+    return Invalid("packing.plan_version",
+                   absl::StrCat("this packer makes version ", kPlanVersion, ", the job wants ",
+                                packing.plan_version()));
+  }
+  if (spec.data().train_size() != 1) return Invalid("data.train", "must have one entry");
+  if (spec.data().validation_size() > 1) {
+    return Invalid("data.validation", "must have at most one entry");
+  }
+  if (packing.sequence_length() == 0 || packing.sequence_length() > 65536) {
+    return Invalid("packing.sequence_length", "must be in [1, 65536]");
+  }
+  if (packing.max_examples_per_sequence() == 0) {
+    return Invalid("packing.max_examples_per_sequence", "must be at least 1");
+  }
+  if (packing.window_samples() == 0) return Invalid("packing.window_samples", "must be positive");
+  const v1::ResolutionSpec& resolution = spec.resolution();
+  if (resolution.min_pixels() == 0 || resolution.max_pixels() < resolution.min_pixels() ||
+      resolution.max_pixels() > 16384) {
+    return Invalid("resolution.min_pixels", "must be in [1, max_pixels], max_pixels <= 16384");
+  }
+  if (!(resolution.max_upscale() > 0) || !(resolution.max_upscale() <= 64)) {
+    return Invalid("resolution.max_upscale", "must be in (0, 64]");
+  }
+  const v1::TokenDropSpec& drop = spec.token_drop();
+  if (drop.kind() != v1::TokenDropSpec::NONE &&
+      (!(drop.mean() >= 0) || !(drop.mean() < 1) ||
+       (drop.kind() == v1::TokenDropSpec::BETA && !(drop.max() > 0 && drop.max() < 1)))) {
+    return Invalid("token_drop", "mean must be in [0, 1), max in (0, 1)");
+  }
+  const v1::ImageTowerSpec& image = spec.model().image();
+  if (image.patch_size() == 0 || image.patch_size() > 64) {
+    return Invalid("model.image.patch_size", "must be in [1, 64]");
+  }
+  if (image.max_grid() == 0 || image.max_grid() > 4096) {
+    return Invalid("model.image.max_grid", "must be in [1, 4096]");
+  }
+  if (spec.evaluation().token_budget() == 0 || spec.evaluation().token_budget() > 65536) {
+    return Invalid("evaluation.token_budget", "must be in [1, 65536]");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct WindowPlanner::Impl {
+  v1::JobSpec spec;
+  std::shared_ptr<const v1::DataManifest> manifest;
+  std::shared_ptr<IndexCache> indexes;
+  SampleRange train;
+  std::optional<SampleRange> validation;
+  // Of the side length over [min_pixels, max_pixels], and of the drop rate over [0, max_drop].
+  QuantileTable side;
+  QuantileTable drop;
+  uint32_t max_drop = 0;     // 2^-32
+  uint32_t max_upscale = 0;  // 2^-16
+
+  uint32_t DropRate(uint64_t epoch, uint64_t sample) const;
+  void PlanTraining(const v1::ShardIndex& index, uint64_t epoch, PlannedExample* example) const;
+  void PlanEvaluation(const v1::ShardIndex& index, PlannedExample* example) const;
+  absl::StatusOr<std::vector<PlannedExample>> PlanExamples(const SampleRange& range,
+                                                           v1::Split split,
+                                                           const WindowExtent& extent) const;
+};
+
+// Share of dropped patches, in 2^-32.
+uint32_t WindowPlanner::Impl::DropRate(uint64_t epoch, uint64_t sample) const {
+  switch (spec.token_drop().kind()) {
+    case v1::TokenDropSpec::CONSTANT:
+      return max_drop;
+    case v1::TokenDropSpec::BETA: {
+      const uint32_t u = Draws(spec.seed(), 0, epoch, sample, Purpose::kDropRate).Next();
+      return static_cast<uint32_t>(uint64_t{drop(u)} * max_drop >> 32);
+    }
+    default:
+      return 0;
+  }
+}
+
+void WindowPlanner::Impl::PlanTraining(const v1::ShardIndex& index, uint64_t epoch,
+                                       PlannedExample* example) const {
+  const int row = static_cast<int>(example->row);
+  const uint64_t low = spec.resolution().min_pixels();
+  const uint64_t high = spec.resolution().max_pixels();
+  const uint32_t u = Draws(spec.seed(), 0, epoch, example->sample, Purpose::kResolution).Next();
+  const uint64_t pixels = (low << 16) + (uint64_t{side(u)} * (high - low) >> 16);  // 2^-16
+  const uint64_t area = AreaForSide(index.widths(row), index.heights(row), pixels, max_upscale,
+                                    spec.model().image().patch_size());
+  const Grid grid = ChooseGrid(index.widths(row), index.heights(row), area,
+                               spec.packing().sequence_length(), spec.model().image().max_grid());
+  const uint64_t patches = uint64_t{grid.rows} * grid.columns;
+  const uint64_t dropped = (patches * DropRate(epoch, example->sample) + (uint64_t{1} << 31)) >> 32;
+  example->side = static_cast<uint32_t>(pixels >> 16);
+  example->grid_rows = grid.rows;
+  example->grid_columns = grid.columns;
+  example->tokens = static_cast<uint32_t>(std::max<uint64_t>(1, patches - dropped));
+}
+
+void WindowPlanner::Impl::PlanEvaluation(const v1::ShardIndex& index,
+                                         PlannedExample* example) const {
+  const int row = static_cast<int>(example->row);
+  const uint32_t budget = spec.evaluation().token_budget();
+  const Grid grid = ChooseGrid(index.widths(row), index.heights(row), uint64_t{budget} << 32,
+                               budget, spec.model().image().max_grid());
+  example->grid_rows = grid.rows;
+  example->grid_columns = grid.columns;
+  example->tokens = grid.rows * grid.columns;
+}
+
+// The samples of a window in the order of the epoch, with their tokens or the reason for none.
+absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
+    const SampleRange& range, v1::Split split, const WindowExtent& extent) const {
+  const EpochOrder order(spec.seed(), 0, extent.epoch, range.samples(),
+                         spec.packing().window_samples());
+  std::vector<PlannedExample> examples(extent.samples);
+  std::shared_ptr<const v1::ShardIndex> index;
+  size_t loaded = range.first.size();  // the shard of `index`; none yet
+  for (uint64_t i = 0; i < extent.samples; ++i) {
+    PlannedExample& example = examples[i];
+    const uint64_t position = extent.first_in_epoch + i;
+    example.sample = split == v1::SPLIT_TRAIN ? order.Sample(position) : position;
+    const size_t shard = static_cast<size_t>(
+        std::upper_bound(range.first.begin(), range.first.end(), example.sample) -
+        range.first.begin() - 1);
+    if (shard != loaded) {
+      NAVIT_ASSIGN_OR_RETURN(index, indexes->Get((*range.shards)[static_cast<int>(shard)]));
+      loaded = shard;
+    }
+    example.shard = static_cast<uint32_t>(shard);
+    example.row = static_cast<uint32_t>(example.sample - range.first[shard]);
+    const int row = static_cast<int>(example.row);
+    example.hole = HoleByIndex(*index, row);
+    if (CaptionBytes(*index, row, range.caption) == 0) {
+      if (range.fail_without_caption) {
+        return absl::FailedPreconditionError(
+            absl::StrCat((*range.shards)[static_cast<int>(shard)].path(), ": sample ",
+                         index->keys(row), " has no caption, and captions.if_missing is fail"));
+      }
+      if (example.hole == v1::HOLE_REASON_NONE) example.hole = v1::HOLE_REASON_NO_CAPTION;
+    }
+    if (example.hole != v1::HOLE_REASON_NONE) continue;
+    if (split == v1::SPLIT_TRAIN) {
+      PlanTraining(*index, extent.epoch, &example);
+    } else {
+      PlanEvaluation(*index, &example);
+    }
+  }
+  return examples;
+}
+
+WindowPlanner::WindowPlanner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+WindowPlanner::~WindowPlanner() = default;
+const v1::JobSpec& WindowPlanner::spec() const { return impl_->spec; }
+const v1::DataManifest& WindowPlanner::manifest() const { return *impl_->manifest; }
+
+absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
+    const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
+    std::shared_ptr<IndexCache> indexes) {
+  NAVIT_RETURN_IF_ERROR(CheckSpec(spec));
+  auto impl = std::make_unique<Impl>();
+  impl->spec = spec;
+  impl->manifest = std::move(manifest);
+  impl->indexes = std::move(indexes);
+  if (impl->manifest->train_size() == 0) {
+    return absl::InvalidArgumentError("manifest: no training shards");
+  }
+  NAVIT_ASSIGN_OR_RETURN(impl->train, MakeRange(impl->manifest->train(), spec.data().train(0),
+                                                impl->manifest->train_samples(), "train"));
+  if (impl->manifest->validation_size() > 0) {
+    if (spec.data().validation_size() == 0) {
+      return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
+    }
+    NAVIT_ASSIGN_OR_RETURN(impl->validation,
+                           MakeRange(impl->manifest->validation(), spec.data().validation(0),
+                                     impl->manifest->validation_samples(), "validation"));
+  }
+  if (spec.resolution().distribution() == v1::ResolutionSpec::DISTRIBUTION_TRUNCATED_NORMAL) {
+    impl->side = QuantileTable::TruncatedNormal(spec.resolution().mu());
+  }
+  if (spec.token_drop().kind() == v1::TokenDropSpec::BETA) {
+    impl->drop = QuantileTable::Beta(spec.token_drop().mean() / spec.token_drop().max());
+    impl->max_drop = ShareToQ32(spec.token_drop().max());
+  } else {
+    impl->max_drop = ShareToQ32(spec.token_drop().mean());
+  }
+  impl->max_upscale = static_cast<uint32_t>(spec.resolution().max_upscale() * 65536);
+  return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
+}
+
+absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window) const {
+  const Impl& impl = *impl_;
+  const bool training = split == v1::SPLIT_TRAIN;
+  if (!training && split != v1::SPLIT_VALIDATION && split != v1::SPLIT_TRAINED_PAIRS) {
+    return absl::InvalidArgumentError(absl::StrCat("unknown split ", static_cast<int>(split)));
+  }
+  if (split == v1::SPLIT_VALIDATION && !impl.validation.has_value()) {
+    return absl::OutOfRangeError("the job has no validation data");
+  }
+  const SampleRange& range = split == v1::SPLIT_VALIDATION ? *impl.validation : impl.train;
+  const StreamLayout layout = training ? StreamLayout::ForJob(impl.spec, range.samples())
+                                       : StreamLayout::ForEvaluation(impl.spec, range.samples());
+  if (window >= layout.windows()) {
+    return absl::OutOfRangeError(
+        absl::StrCat("window ", window, ": the stream has ", layout.windows()));
+  }
+  const WindowExtent extent = layout.Window(window);
+  NAVIT_ASSIGN_OR_RETURN(std::vector<PlannedExample> planned,
+                         impl.PlanExamples(range, split, extent));
+  if (training) {
+    Shuffle(planned, Draws(impl.spec.seed(), 0, extent.epoch, extent.first_in_epoch,
+                           Purpose::kWindowShuffle));
+  }
+
+  WindowPlan plan;
+  plan.split = split;
+  plan.window = window;
+  plan.epoch = extent.epoch;
+  plan.sequence_length = impl.spec.packing().sequence_length();
+  if (!training) {
+    plan.sequence_length = std::max(plan.sequence_length, impl.spec.evaluation().token_budget());
+  }
+  std::vector<uint32_t> with_tokens;
+  std::vector<uint32_t> tokens;
+  std::vector<uint32_t> holes;
+  for (uint32_t i = 0; i < planned.size(); ++i) {
+    if (planned[i].tokens == 0) {
+      holes.push_back(i);
+    } else {
+      with_tokens.push_back(i);
+      tokens.push_back(planned[i].tokens);
+    }
+  }
+  const uint32_t most = impl.spec.packing().max_examples_per_sequence();
+  Rows rows = training ? PackWindow(tokens, plan.sequence_length, most)
+                       : PackNextFit(tokens, plan.sequence_length, most);
+  // Packing puts like rows together; steps should not differ by that.
+  if (training) {
+    Shuffle(rows,
+            Draws(impl.spec.seed(), 0, extent.epoch, extent.first_in_epoch, Purpose::kPackOrder));
+  }
+  plan.examples.reserve(planned.size());
+  FillPacks(planned, with_tokens, rows, holes, most, &plan);
+  plan.digest = Digest(plan);
+  return plan;
+}
+
+}  // namespace navit
