@@ -23,7 +23,8 @@
 namespace navit::kernels {
 
 // The strip. Pairs (i, j) that count: row i valid, column j valid, and not (equal non-zero caption
-// hashes while j is not the positive of i).
+// hashes while j is not the positive of i). Invalid rows and columns add exactly nothing; they must
+// hold finite numbers (zeros, say).
 struct ContrastiveStrip {
   int64_t rows = 0;     // n: this rank's images
   int64_t columns = 0;  // N: all ranks' texts, in rank order
@@ -56,8 +57,8 @@ struct ContrastiveStatsArgs {
 //              + column_weight·(exp(z − column_lse[j]) − [j = positive[i]]) for pairs that count:
 //   dx[i] = scale·Σ_j G·y[j]   assigned;  dy[j] = scale·Σ_i G·x[i]   assigned (this rank's part)
 //   *dscale = Σ G·(x[i]·y[j])  assigned, in double
-// Invalid rows and columns get gradient 0 and are not read. A row (column) whose lse is −∞ has no
-// counting pair. For the mean loss above both weights are 1/(2N).
+// Invalid rows and columns get gradient 0. A row (column) whose lse is −∞ has no counting pair. For
+// the mean loss above both weights are 1/(2N).
 struct ContrastiveBackwardArgs {
   ContrastiveStrip strip;
   const float* row_lse = nullptr;     // [rows]
@@ -69,7 +70,7 @@ struct ContrastiveBackwardArgs {
   double* dscale = nullptr;
 };
 
-// Memory beside the arguments: O(tile) per thread and O(columns) for hashes. The order of every sum
+// Memory beside the arguments: one tile of 4 MiB and O(columns) for hashes. The order of every sum
 // is fixed by the shapes alone. Tolerance of _cpu against _ref: 2e-5 relative (scale up to 100).
 void ContrastiveStats(const ContrastiveStatsArgs& args, ThreadPool& pool);
 void ContrastiveBackward(const ContrastiveBackwardArgs& args, ThreadPool& pool);
