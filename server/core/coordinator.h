@@ -1,6 +1,7 @@
 // The coordinator's protocol: jobs, gangs, leases, ordinals, generations and the relay's ledger, as
 // plain deterministic code. Time, storage and the network are arguments; nothing here blocks except
-// EventStore::Append. The gRPC services decode, call one method under one mutex, and map the result.
+// EventStore::Append. The gRPC services decode, call one method under one mutex, and map the
+// result.
 //
 // State changes in one way: validate → store (EventStore::Append) → apply (JobState::Apply) → act.
 // A method that changes durable state returns only once the change is durable. When Append fails
@@ -222,8 +223,7 @@ class Coordinator {
   absl::StatusOr<v1::Work> LeaseWork(const v1::WorkerId& worker, Instant now);
   absl::Status FinishWork(const v1::FinishWorkRequest& request, Instant now);
   // NOT_FOUND: unknown hash.
-  absl::StatusOr<std::shared_ptr<const v1::DataManifest>> GetManifest(
-      absl::string_view hash) const;
+  absl::StatusOr<std::shared_ptr<const v1::DataManifest>> GetManifest(absl::string_view hash) const;
   // OK when `worker` is a member of the job's current, open generation; else FAILED_PRECONDITION
   // (or UNAUTHENTICATED, NOT_FOUND). For every call that names a generation.
   absl::Status CheckMember(const v1::WorkerId& worker, absl::string_view job, uint64_t generation);
@@ -267,8 +267,9 @@ class Coordinator {
   absl::StatusOr<StepForRank> NextStep(absl::string_view job, uint64_t generation, uint32_t rank,
                                        uint64_t step);
   // Evaluation: packs of `split`, counted over (window, index), whose place is congruent to rank
-  // modulo world_size. Open, then repeat NextEvaluationPack until kEnd: after kReady send the bytes,
-  // then call EvaluationPackSent, which drops them. Close when the stream ends, however it ends.
+  // modulo world_size. Open, then repeat NextEvaluationPack until kEnd: after kReady send the
+  // bytes, then call EvaluationPackSent, which drops them. Close when the stream ends, however it
+  // ends.
   absl::StatusOr<uint64_t> OpenEvaluation(const v1::PullEvaluationRequest& request, Instant now);
   absl::StatusOr<EvaluationPack> NextEvaluationPack(uint64_t evaluation);
   void EvaluationPackSent(uint64_t evaluation, const PackKey& key);

@@ -1,5 +1,5 @@
-// The indexing of one job: from shard patterns to the frozen shard list. In memory; a restart of the
-// coordinator starts it anew, and packers find the sidecar indexes that are there already.
+// The indexing of one job: from shard patterns to the frozen shard list. In memory; a restart of
+// the coordinator starts it anew, and packers find the sidecar indexes that are there already.
 #ifndef NAVIT_SERVER_CORE_INDEXING_H_
 #define NAVIT_SERVER_CORE_INDEXING_H_
 

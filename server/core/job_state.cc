@@ -131,11 +131,9 @@ absl::Status JobState::ApplyGroup(const v1::GroupPlanned& group) {
   if (manifest_ == nullptr || group.group() != order_.groups().size() ||
       group.first_pack() != order_.packs() ||
       static_cast<uint32_t>(group.window_packs_size()) != WindowsOfGroup(group.group()) ||
-      group.window_packs_size() == 0 ||
-      group.window_digests_size() != group.window_packs_size()) {
+      group.window_packs_size() == 0 || group.window_digests_size() != group.window_packs_size()) {
     return absl::InternalError(absl::StrCat("group ", group.group(), " does not follow group ",
-                                            order_.groups().size(), " at pack ",
-                                            order_.packs()));
+                                            order_.groups().size(), " at pack ", order_.packs()));
   }
   order_.Append(group);
   return absl::OkStatus();
@@ -192,13 +190,13 @@ absl::Status JobState::ApplyGeneration(const v1::Event& event) {
 
 absl::Status JobState::ApplySteps(const v1::StepsCommitted& steps) {
   if (steps.generation() != generation_) {
-    return absl::InternalError(absl::StrCat("steps of generation ", steps.generation(),
-                                            " in generation ", generation_));
+    return absl::InternalError(
+        absl::StrCat("steps of generation ", steps.generation(), " in generation ", generation_));
   }
   for (int i = 0; i < steps.steps_size(); ++i) {
     if (steps.steps(i).step() != records_.size() + 1 + i) {
-      return absl::InternalError(absl::StrCat("step ", steps.steps(i).step(),
-                                              " does not follow step ", records_.size()));
+      return absl::InternalError(
+          absl::StrCat("step ", steps.steps(i).step(), " does not follow step ", records_.size()));
     }
   }
   for (const v1::StepReport& report : steps.steps()) AddRecord(report);

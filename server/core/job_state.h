@@ -51,7 +51,8 @@ class JobState {
   // `submitted` holds a JobSubmitted.
   explicit JobState(const v1::Event& submitted);
 
-  // Applies an event of this job. INTERNAL: the event does not fit the state; the state is unchanged.
+  // Applies an event of this job. INTERNAL: the event does not fit the state; the state is
+  // unchanged.
   absl::Status Apply(const v1::Event& event);
 
   const std::string& name() const { return spec_.name(); }
@@ -109,9 +110,7 @@ class JobState {
 
   // Kept checkpoints by step, newest last; never above committed_step().
   const std::vector<CheckpointRecord>& checkpoints() const { return checkpoints_; }
-  uint64_t checkpoint_step() const {
-    return checkpoints_.empty() ? 0 : checkpoints_.back().step;
-  }
+  uint64_t checkpoint_step() const { return checkpoints_.empty() ? 0 : checkpoints_.back().step; }
   // What the retention policy dropped when the newest checkpoint was committed.
   const std::vector<std::string>& checkpoints_to_remove() const { return to_remove_; }
   uint64_t checkpoint_failures() const { return checkpoint_failures_; }

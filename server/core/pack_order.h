@@ -31,7 +31,8 @@ struct GroupRow {
   uint64_t PacksBefore(uint32_t rounds) const;
 };
 
-// All planned groups of a job, in order. Groups are never changed once planned, whatever rolls back.
+// All planned groups of a job, in order. Groups are never changed once planned, whatever rolls
+// back.
 class PackOrder {
  public:
   // `windows_per_group` (K) > 0.

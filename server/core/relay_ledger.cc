@@ -116,6 +116,12 @@ bool RelayLedger::AllPresent(uint64_t first, uint64_t end) const {
   return true;
 }
 
+std::optional<uint64_t> RelayLedger::LeaseOf(uint64_t ordinal) const {
+  auto it = entries_.find(ordinal);
+  if (it == entries_.end() || it->second.present) return std::nullopt;
+  return it->second.lease;
+}
+
 size_t RelayLedger::Granted(uint64_t lease) const {
   auto it = granted_by_lease_.find(lease);
   return it == granted_by_lease_.end() ? 0 : it->second;

@@ -14,8 +14,8 @@
 namespace navit {
 
 // Packs are named by ordinal. A pack from next_ordinal() on is missing, granted (a packer makes it
-// under a lease) or present. A granted pack is charged with max_pack_bytes until it arrives, so that
-// present bytes plus what may still arrive never exceed the budget (invariant I5).
+// under a lease) or present. A granted pack is charged with max_pack_bytes until it arrives, so
+// that present bytes plus what may still arrive never exceed the budget (invariant I5).
 class RelayLedger {
  public:
   // Requires budget_bytes >= max_pack_bytes times the packs of one step.
@@ -40,8 +40,8 @@ class RelayLedger {
     // Present already, below next_ordinal(), or not granted to this lease: drop the bytes.
     kNotWanted,
   };
-  // INVALID_ARGUMENT: larger than max_pack_bytes. DATA_LOSS: an earlier copy of the pack had another
-  // content hash.
+  // INVALID_ARGUMENT: larger than max_pack_bytes. DATA_LOSS: an earlier copy of the pack had
+  // another content hash.
   absl::StatusOr<Arrival> Arrive(uint64_t ordinal, uint64_t lease, uint64_t bytes,
                                  const PackCost& cost);
 
@@ -59,6 +59,8 @@ class RelayLedger {
   const PackCost& Cost(uint64_t ordinal) const { return entries_.at(ordinal).cost; }
   // All of [first, end) present?
   bool AllPresent(uint64_t first, uint64_t end) const;
+  // The lease under which a pack is granted; nullopt: it is not.
+  std::optional<uint64_t> LeaseOf(uint64_t ordinal) const;
   // Packs granted under `lease`.
   size_t Granted(uint64_t lease) const;
 

@@ -1,18 +1,19 @@
 // Which waiting job gets which share of the free trainers: a pure decision with its reasons.
 //
-// Policy. Jobs that wait for trainers are served by priority (higher first), then by time of submit.
-// A job gets its whole gang or nothing: trainers are taken only when, with those that it has kept
-// through a failure, at least workers.trainers.min are there; then up to max. Later jobs may start
-// on trainers that are too few for an earlier one (backfill), until the earlier one has waited
-// backfill_seconds: from then on no later job gets a trainer before it. Nothing is preempted.
+// Policy. Jobs that wait for trainers are served by priority (higher first), then by time of
+// submit. A job gets its whole gang or nothing: trainers are taken only when, with those that it
+// has kept through a failure, at least workers.trainers.min are there; then up to max. Later jobs
+// may start on trainers that are too few for an earlier one (backfill), until the earlier one has
+// waited backfill_seconds: from then on no later job gets a trainer before it. Nothing is
+// preempted.
 //
 // Starvation bound: a job that can run on this fleet at all starts at the latest when it has waited
 // backfill_seconds and then all jobs that hold the trainers it needs have ended, unless jobs of
 // higher priority keep arriving. A lower priority gives no bound against higher ones; that is what
 // priority means.
 //
-// Packers are no part of a gang: every running job's windows are leased to all of them. A job starts
-// once workers.packers.min packers are there.
+// Packers are no part of a gang: every running job's windows are leased to all of them. A job
+// starts once workers.packers.min packers are there.
 #ifndef NAVIT_SERVER_CORE_SCHEDULER_H_
 #define NAVIT_SERVER_CORE_SCHEDULER_H_
 

@@ -4,16 +4,14 @@
 
 namespace navit {
 
-absl::Status WorkerTable::Register(const v1::RegisterRequest& request, double now,
-                                   bool* replaced) {
+absl::Status WorkerTable::Register(const v1::RegisterRequest& request, double now, bool* replaced) {
   *replaced = false;
   const std::string& name = request.worker().name();
   auto it = workers_.find(name);
   if (it != workers_.end()) {
     WorkerEntry& old = it->second;
     if (request.worker().incarnation() < old.incarnation()) {
-      return absl::UnauthenticatedError(
-          absl::StrCat("a newer process has the worker name ", name));
+      return absl::UnauthenticatedError(absl::StrCat("a newer process has the worker name ", name));
     }
     if (request.worker().incarnation() == old.incarnation()) {
       old.last_heard = now;

@@ -5,13 +5,13 @@
 namespace navit {
 
 void TrainerProtocol::OnDirective(const v1::Directive& directive) {
+  fenced_ = fenced_ || directive.fenced();
   if (std::make_tuple(directive.coordinator_incarnation(), directive.version()) <
       std::make_tuple(coordinator_incarnation_, directive_version_)) {
     return;
   }
   coordinator_incarnation_ = directive.coordinator_incarnation();
   directive_version_ = directive.version();
-  fenced_ = fenced_ || directive.fenced();
   wanted_ = directive.trainer();
   if (wanted_.kind() == v1::TrainerDirective::RUN && run_.generation == wanted_.generation() &&
       SameJob(wanted_.job())) {

@@ -6,11 +6,13 @@
 //      kStopRun: the trainer aborts its communicator and leaves the run. Only when OnRunEnded says
 //      that it has left does State() become JOINED g: from then on no step of an older generation
 //      can be applied here, so `applied_step` is a promise.
-//   2. A directive RUN g arrives: todo() becomes kStartRun with run(). The trainer calls OnRunStarted,
+//   2. A directive RUN g arrives: todo() becomes kStartRun with run(). The trainer calls
+//   OnRunStarted,
 //      meets the other ranks, and gets the job's state: the source rank broadcasts it, or all ranks
 //      load the checkpoint or fresh weights. OnLoading before the first byte of the weights may
 //      change, OnLoaded once they are whole.
-//   3. Per step s: MayStartStep(s) → forward, backward, all-reduce. When this rank has seen the last
+//   3. Per step s: MayStartStep(s) → forward, backward, all-reduce. When this rank has seen the
+//   last
 //      bucket of s complete and before anything aborted: MayApply(s); if true, apply the update and
 //      call OnStepApplied with the report. No lock need be held between the two calls: the answer
 //      to MayApply stands until OnRunEnded.
@@ -36,7 +38,8 @@ namespace navit {
 class TrainerProtocol {
  public:
   struct Options {
-    // A rank with this many unacknowledged reports starts no further step (the coordinator is away).
+    // A rank with this many unacknowledged reports starts no further step (the coordinator is
+    // away).
     size_t max_unacknowledged = 1024;
     // Tests only: JOINED is said while the old run still goes on.
     bool broken_promise = false;

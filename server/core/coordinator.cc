@@ -1,0 +1,381 @@
+#include "server/core/coordinator.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/core/coordinator_impl.h"
+
+namespace navit {
+
+absl::Status Coordinator::Impl::Start(Instant now) {
+  absl::Status applied;
+  const absl::Status loaded = store_->Load([this, &applied](const v1::Event& event) {
+    applied = state_.Apply(event);
+    return applied;
+  });
+  if (!applied.ok()) return absl::DataLossError(applied.message());
+  NAVIT_RETURN_IF_ERROR(loaded);
+  healthy_ = true;
+  started_at_ = now.steady;
+  v1::Event started;
+  started.mutable_coordinator_started()->set_incarnation(state_.incarnation() + 1);
+  NAVIT_RETURN_IF_ERROR(Commit(std::move(started), now));
+  leases_.SetIncarnation(state_.incarnation());
+  next_uid_ = (state_.incarnation() << 32) + 1;
+
+  for (const auto& [name, job] : state_.jobs()) {
+    JobRuntime& runtime = runtimes_[name];
+    runtime.waiting_since = now.steady;
+    runtime.slots_changed = now.steady;
+    runtime.opened_at = now.steady;
+    // Members of the newest generation keep their places; they have until the heartbeat time-out to
+    // register again.
+    const bool has_gang = job->state() == v1::RUNNING || job->state() == v1::RECOVERING ||
+                          job->state() == v1::PAUSING;
+    for (const Member& member : has_gang ? job->members() : std::vector<Member>()) {
+      runtime.slots.push_back(JobRuntime::Slot{member, now.steady});
+    }
+    runtime.open = !runtime.slots.empty() && job->state() != v1::RECOVERING;
+    if (job->state() == v1::PAUSING && runtime.open) {
+      SetStop(*job, JobRuntime::StopPurpose::kPause);
+    }
+    if (job->manifest() != nullptr) FollowCommit(*job);
+  }
+  Log(absl::StrCat("incarnation ", state_.incarnation(), " starts with ", state_.jobs().size(),
+                   " jobs"));
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Impl::CheckHealthy() const {
+  if (healthy_) return absl::OkStatus();
+  return absl::UnavailableError("the coordinator's store failed or is not open yet");
+}
+
+absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  event.set_seconds(now.unix_time);
+  absl::Status status = store_->Append(absl::MakeConstSpan(&event, 1));
+  if (!status.ok()) {
+    // Whether it is stored is not known: only a replay can tell.
+    healthy_ = false;
+    Changed();
+    Log(absl::StrCat("the store failed, nothing is accepted any more: ", status.ToString()));
+    return absl::UnavailableError(absl::StrCat("the store failed: ", status.message()));
+  }
+  status = state_.Apply(event);
+  if (!status.ok()) {
+    // Our own mistake: the event was made from this state.
+    healthy_ = false;
+    Log(absl::StrCat("a stored event does not apply: ", status.ToString()));
+    return status;
+  }
+  if (event.job().empty() || state_.Find(event.job()) == nullptr) {
+    Changed();
+  } else {
+    Changed(event.job());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::Impl::CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  const absl::Status status = workers_.Check(worker, entry);
+  if (absl::IsUnauthenticated(status)) ++counters_.stale_writes_rejected["incarnation"];
+  return status;
+}
+
+absl::StatusOr<v1::RegisterReply> Coordinator::Impl::Register(const v1::RegisterRequest& request,
+                                                              Instant now) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  if (request.worker().name().empty() || request.worker().name().size() > 253) {
+    return absl::InvalidArgumentError("worker.name: must have 1 to 253 characters");
+  }
+  if (request.worker().incarnation() == 0) {
+    return absl::InvalidArgumentError("worker.incarnation: must not be 0");
+  }
+  if (request.role() != v1::PACKER && request.role() != v1::TRAINER) {
+    return absl::InvalidArgumentError("role: must be PACKER or TRAINER");
+  }
+  if (WorkerEntry* old = workers_.Find(request.worker().name());
+      old != nullptr && !old->lost && old->incarnation() < request.worker().incarnation()) {
+    Lose(*old, "replaced");
+  }
+  bool replaced = false;
+  NAVIT_RETURN_IF_ERROR(workers_.Register(request, now.steady, &replaced));
+  WorkerEntry* entry = workers_.Find(request.worker().name());
+  for (const auto& [name, runtime] : runtimes_) {
+    for (const auto& slot : runtime.slots) {
+      if (slot.has_value() && slot->member.name == entry->name() &&
+          slot->member.incarnation == entry->incarnation()) {
+        entry->job = name;
+      }
+    }
+  }
+  Changed();
+  v1::RegisterReply reply;
+  reply.set_heartbeat_interval_seconds(options_.heartbeat_interval_seconds);
+  reply.set_coordinator_incarnation(state_.incarnation());
+  return reply;
+}
+
+absl::Status Coordinator::Impl::OnReport(const v1::WorkerReport& report, Instant now) {
+  WorkerEntry* entry = nullptr;
+  NAVIT_RETURN_IF_ERROR(CheckWorker(report.worker(), &entry));
+  entry->last_heard = now.steady;
+  if (report.sequence() != 0 && report.sequence() <= entry->report.sequence()) {
+    return absl::OkStatus();  // Overtaken by a newer one on another stream.
+  }
+  const bool news = entry->report.draining() != report.draining() ||
+                    entry->report.trainer().kind() != report.trainer().kind() ||
+                    entry->report.trainer().generation() != report.trainer().generation() ||
+                    entry->report.trainer().applied_step() != report.trainer().applied_step();
+  entry->report = report;
+  for (uint64_t epoch : report.lease_epochs()) {
+    if (leases_.Renew(epoch, entry->name(), now.steady)) continue;
+    // The packer missed its end. Told once per report until it drops it.
+    std::vector<uint64_t>& released = entry->released;
+    if (std::find(released.begin(), released.end(), epoch) == released.end()) {
+      released.push_back(epoch);
+      Changed();
+    }
+  }
+  if (!news) return absl::OkStatus();
+  Changed();
+  const std::string job = entry->job;
+  if (!job.empty()) Advance(job, now);
+  return absl::OkStatus();
+}
+
+void Coordinator::Impl::Lose(WorkerEntry& worker, const std::string& reason) {
+  ++counters_.workers_lost[{worker.role(), reason}];
+  Log(absl::StrCat(worker.role() == v1::PACKER ? "packer " : "trainer ", worker.name(),
+                   " is lost (", reason, ")"));
+  StopPush(worker);
+  for (uint64_t epoch : leases_.HeldBy(worker.name())) ReleaseLease(epoch);
+  worker.released.clear();
+  worker.lost = true;
+  worker.job.clear();
+  Changed();
+}
+
+void Coordinator::Impl::Tick(Instant now) {
+  if (!healthy_) return;
+  for (auto& [name, worker] : workers_.all()) {
+    double timeout = options_.heartbeat_timeout_seconds;
+    if (const JobState* job = state_.Find(worker.job); job != nullptr) {
+      timeout = std::max(job->spec().timeouts().heartbeat_seconds(),
+                         2 * options_.heartbeat_interval_seconds);
+    }
+    if (!worker.lost && worker.last_heard + timeout < now.steady) Lose(worker, "heartbeat");
+  }
+  for (uint64_t epoch : leases_.Expired(now.steady)) {
+    ++counters_.leases_expired;
+    ReleaseLease(epoch);
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, job] : state_.jobs()) names.push_back(name);
+  for (const std::string& name : names) Advance(name, now);
+  PlaceGangs(now);
+  workers_.Forget(now.steady - 600);
+}
+
+absl::StatusOr<v1::Directive> Coordinator::Impl::DirectiveFor(const v1::WorkerId& worker) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  v1::Directive directive;
+  WorkerEntry* entry = nullptr;
+  const absl::Status status = workers_.Check(worker, &entry);
+  directive.set_coordinator_incarnation(state_.incarnation());
+  if (absl::IsUnauthenticated(status)) {
+    directive.set_fenced(true);
+    return directive;
+  }
+  NAVIT_RETURN_IF_ERROR(status);
+
+  auto fill = [](const JobState& job, v1::JobData* data) {
+    data->set_job(job.name());
+    data->set_job_uid(job.uid());
+    *data->mutable_spec() = job.spec();
+    data->set_manifest_hash(job.manifest_hash());
+  };
+  uint64_t durable_step = 0;
+  if (entry->role() == v1::PACKER) {
+    for (const auto& [name, job] : state_.jobs()) {
+      const bool active = job->state() != v1::QUEUED && job->state() != v1::PAUSED &&
+                          job->state() != v1::CANCELLING && !IsFinal(job->state());
+      if (active) fill(*job, directive.add_jobs());
+    }
+  } else {
+    v1::TrainerDirective* trainer = directive.mutable_trainer();
+    trainer->set_kind(v1::TrainerDirective::RELEASE);
+    const JobState* job = state_.Find(entry->job);
+    const JobRuntime* runtime = job == nullptr ? nullptr : &runtimes_[entry->job];
+    for (size_t rank = 0; runtime != nullptr && rank < runtime->slots.size(); ++rank) {
+      const auto& slot = runtime->slots[rank];
+      if (!slot.has_value() || slot->member.name != entry->name()) continue;
+      fill(*job, trainer->mutable_job());
+      durable_step = job->committed_step();
+      if (!runtime->open) {
+        trainer->set_kind(v1::TrainerDirective::PREPARE);
+        trainer->set_generation(job->generation() + 1);
+        break;
+      }
+      trainer->set_kind(v1::TrainerDirective::RUN);
+      trainer->set_generation(job->generation());
+      trainer->set_rank(rank);
+      for (const Member& member : job->members()) trainer->add_members(member.name);
+      trainer->set_committed_step(job->generation_step());
+      trainer->set_source_rank(job->source_rank());
+      trainer->set_checkpoint(job->generation_checkpoint());
+      trainer->set_stop_after_step(runtime->stop_after_step);
+      trainer->set_checkpoint_on_stop(runtime->stop_purpose != JobRuntime::StopPurpose::kNone);
+      break;
+    }
+  }
+  std::string bytes = directive.SerializeAsString();
+  if (bytes != entry->last_directive || entry->directive_version == 0) {
+    entry->last_directive = std::move(bytes);
+    entry->directive_version = ++directive_versions_;
+  }
+  directive.set_version(entry->directive_version);
+  if (durable_step > 0) directive.mutable_trainer()->set_durable_step(durable_step);
+  return directive;
+}
+
+// --- The public face: forwards.
+
+Coordinator::Coordinator(CoordinatorOptions options, EventStore* store)
+    : impl_(std::make_unique<Impl>(std::move(options), store)) {}
+Coordinator::~Coordinator() = default;
+
+absl::Status Coordinator::Start(Instant now) { return impl_->Start(now); }
+bool Coordinator::healthy() const { return impl_->healthy_; }
+uint64_t Coordinator::incarnation() const { return impl_->state_.incarnation(); }
+uint64_t Coordinator::revision() const { return impl_->revision_; }
+void Coordinator::Tick(Instant now) { impl_->Tick(now); }
+
+absl::StatusOr<v1::Job> Coordinator::Submit(const v1::SubmitRequest& request, Instant now) {
+  return impl_->Submit(request, now);
+}
+absl::StatusOr<v1::Job> Coordinator::Get(absl::string_view name) const { return impl_->Get(name); }
+v1::ListReply Coordinator::List() const { return impl_->List(); }
+uint64_t Coordinator::JobRevision(absl::string_view name) const {
+  auto it = impl_->runtimes_.find(name);
+  return it == impl_->runtimes_.end() ? 0 : it->second.revision;
+}
+absl::StatusOr<v1::Job> Coordinator::Cancel(const v1::JobMutation& request, Instant now) {
+  return impl_->Cancel(request, now);
+}
+absl::StatusOr<v1::Job> Coordinator::Pause(const v1::JobMutation& request, Instant now) {
+  return impl_->Pause(request, now);
+}
+absl::StatusOr<v1::Job> Coordinator::Resume(const v1::JobMutation& request, Instant now) {
+  return impl_->Resume(request, now);
+}
+absl::StatusOr<v1::Job> Coordinator::Retry(const v1::JobMutation& request, Instant now) {
+  return impl_->Retry(request, now);
+}
+absl::Status Coordinator::Delete(const v1::JobMutation& request, Instant now) {
+  return impl_->Delete(request, now);
+}
+absl::StatusOr<v1::ExplainReply> Coordinator::Explain(absl::string_view name, Instant now) const {
+  return impl_->Explain(name, now);
+}
+absl::StatusOr<v1::ListCheckpointsReply> Coordinator::ListCheckpoints(
+    absl::string_view name) const {
+  return impl_->ListCheckpoints(name);
+}
+absl::StatusOr<v1::HistoryReply> Coordinator::History(absl::string_view name) const {
+  return impl_->History(name);
+}
+v1::ListWorkersReply Coordinator::ListWorkers(Instant now) const { return impl_->ListWorkers(now); }
+absl::StatusOr<uint64_t> Coordinator::StartAudit(const v1::AuditRequest& request, Instant) {
+  return impl_->StartAudit(request);
+}
+std::optional<absl::StatusOr<v1::AuditReply>> Coordinator::AuditResult(uint64_t audit) {
+  return impl_->AuditResult(audit);
+}
+void Coordinator::DropAudit(uint64_t audit) { impl_->DropAudit(audit); }
+
+absl::StatusOr<v1::RegisterReply> Coordinator::Register(const v1::RegisterRequest& request,
+                                                        Instant now) {
+  return impl_->Register(request, now);
+}
+absl::Status Coordinator::OnReport(const v1::WorkerReport& report, Instant now) {
+  return impl_->OnReport(report, now);
+}
+absl::StatusOr<v1::Directive> Coordinator::DirectiveFor(const v1::WorkerId& worker, Instant) {
+  return impl_->DirectiveFor(worker);
+}
+absl::StatusOr<v1::Work> Coordinator::LeaseWork(const v1::WorkerId& worker, Instant now) {
+  return impl_->LeaseWork(worker, now);
+}
+absl::Status Coordinator::FinishWork(const v1::FinishWorkRequest& request, Instant now) {
+  return impl_->FinishWork(request, now);
+}
+absl::StatusOr<std::shared_ptr<const v1::DataManifest>> Coordinator::GetManifest(
+    absl::string_view hash) const {
+  for (const auto& [name, job] : impl_->state_.jobs()) {
+    if (job->manifest() != nullptr && job->manifest_hash() == hash) return job->manifest();
+  }
+  return absl::NotFoundError(absl::StrCat("no shard list has the hash ", hash));
+}
+absl::Status Coordinator::CheckMember(const v1::WorkerId& worker, absl::string_view job,
+                                      uint64_t generation) {
+  return impl_->CheckMember(worker, job, generation, nullptr, nullptr);
+}
+absl::Status Coordinator::KvSet(const v1::KvSetRequest& request, Instant) {
+  return impl_->KvSet(request);
+}
+absl::StatusOr<std::optional<v1::KvGetReply>> Coordinator::KvGet(const v1::KvGetRequest& request,
+                                                                 std::string* missing) {
+  return impl_->KvGet(request, missing);
+}
+absl::Status Coordinator::ReportSteps(const v1::ReportStepsRequest& request, Instant now) {
+  return impl_->ReportSteps(request, now);
+}
+absl::StatusOr<v1::CommitCheckpointReply> Coordinator::CommitCheckpoint(
+    const v1::CommitCheckpointRequest& request, Instant now) {
+  return impl_->CommitCheckpoint(request, now);
+}
+absl::Status Coordinator::ReportEvent(const v1::ReportEventRequest& request, Instant now) {
+  return impl_->ReportEvent(request, now);
+}
+absl::StatusOr<uint64_t> Coordinator::OpenPush(const v1::WorkerId& worker, Instant) {
+  return impl_->OpenPush(worker);
+}
+void Coordinator::ClosePush(const v1::WorkerId& worker, uint64_t stream) {
+  impl_->ClosePush(worker, stream);
+}
+absl::StatusOr<v1::PushReply> Coordinator::NextGrants(const v1::WorkerId& worker, uint64_t stream,
+                                                      Instant) {
+  return impl_->NextGrants(worker, stream);
+}
+absl::StatusOr<PackVerdict> Coordinator::OnPack(const v1::WorkerId& worker,
+                                                const v1::PackHeader& header, uint64_t frame_bytes,
+                                                Instant now) {
+  return impl_->OnPack(worker, header, frame_bytes, now);
+}
+std::vector<PackKey> Coordinator::TakeDropped() { return std::exchange(impl_->dropped_, {}); }
+absl::Status Coordinator::CheckPull(const v1::PullRequest::Open& open) {
+  return impl_->CheckPull(open);
+}
+absl::StatusOr<StepForRank> Coordinator::NextStep(absl::string_view job, uint64_t generation,
+                                                  uint32_t rank, uint64_t step) {
+  return impl_->NextStep(job, generation, rank, step);
+}
+absl::StatusOr<uint64_t> Coordinator::OpenEvaluation(const v1::PullEvaluationRequest& request,
+                                                     Instant) {
+  return impl_->OpenEvaluation(request);
+}
+absl::StatusOr<EvaluationPack> Coordinator::NextEvaluationPack(uint64_t evaluation) {
+  return impl_->NextEvaluationPack(evaluation);
+}
+void Coordinator::EvaluationPackSent(uint64_t evaluation, const PackKey& key) {
+  impl_->EvaluationPackSent(evaluation, key);
+}
+void Coordinator::CloseEvaluation(uint64_t evaluation) { impl_->CloseEvaluation(evaluation); }
+const CoordinatorCounters& Coordinator::counters() const { return impl_->counters_; }
+CoordinatorGauges Coordinator::gauges(Instant) const { return impl_->Gauges(); }
+
+}  // namespace navit

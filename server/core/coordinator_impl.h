@@ -1,0 +1,258 @@
+// Inside of the coordinator: all its state, and the decisions grouped by file:
+//   coordinator.cc          start, storing events, workers, ticks
+//   coordinator_jobs.cc     what people ask for
+//   coordinator_report.cc   what people see
+//   coordinator_gang.cc     gangs and generations
+//   coordinator_members.cc  what members of a generation say
+//   coordinator_work.cc     leases and their results: indexing, planning
+//   coordinator_packs.cc    grants, packs, deals
+//   coordinator_evaluation.cc, coordinator_audit.cc
+#ifndef NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
+#define NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/core/audit.h"
+#include "server/core/coordinator.h"
+#include "server/core/durable_state.h"
+#include "server/core/indexing.h"
+#include "server/core/leases.h"
+#include "server/core/relay_ledger.h"
+#include "server/core/worker_table.h"
+
+namespace navit {
+
+// What of a job lives in memory only, and starts empty after a restart.
+struct JobRuntime {
+  // --- Gang. A rank's place, or a hole. `open`: generation state.generation() is open and whole,
+  // and the slots are its members; else the slots gather for generation state.generation() + 1.
+  struct Slot {
+    Member member;
+    // When the member was asked to join.
+    double asked = 0;
+  };
+  std::vector<std::optional<Slot>> slots;
+  bool open = false;
+  // Steady times: since when the job waits for a gang; the slots' last change; the opening.
+  double waiting_since = 0;
+  double slots_changed = 0;
+  double opened_at = 0;
+  // What the scheduler or the gang waits for, in words.
+  std::string wait_reason;
+
+  enum class StopPurpose { kNone, kPause, kDrain };
+  StopPurpose stop_purpose = StopPurpose::kNone;
+  uint64_t stop_after_step = 0;
+  uint64_t stop_margin = 2;
+
+  // Rendezvous keys of the open generation.
+  std::map<std::string, std::string> kv;
+
+  // --- Data.
+  Indexing indexing;
+  struct Failures {
+    uint32_t count = 0;
+    std::string last_worker;
+  };
+  std::map<WorkItem, Failures> failures;
+  // Plans of windows whose group is not complete yet.
+  std::map<uint64_t, v1::WindowPlan> plans;
+  // Since when a window waits for a packer; negative: none does.
+  double window_waits_since = -1;
+  std::unique_ptr<RelayLedger> ledger;
+  bool grants_stale = true;
+  // Packs of the windows of evaluation splits.
+  std::map<std::pair<v1::Split, uint64_t>, uint32_t> evaluation_plans;
+
+  uint64_t revision = 1;
+
+  uint32_t filled() const {
+    uint32_t n = 0;
+    for (const auto& slot : slots) n += slot.has_value() ? 1 : 0;
+    return n;
+  }
+};
+
+// One PullEvaluation stream.
+struct Evaluation {
+  std::string job;
+  uint64_t generation = 0;
+  uint32_t rank = 0;
+  uint32_t world_size = 1;
+  v1::Split split = v1::SPLIT_VALIDATION;
+  uint64_t windows = 0;
+  // The next pack to hand out: its place over all packs of the split, and where that is.
+  uint64_t place = 0;
+  PackPlace next;
+  // Packs on the way: granted under a lease, and whether they are here.
+  struct Wanted {
+    uint64_t lease = 0;
+    bool present = false;
+  };
+  std::map<std::pair<uint64_t, uint32_t>, Wanted> wanted;
+};
+
+class Coordinator::Impl {
+ public:
+  Impl(CoordinatorOptions options, EventStore* store)
+      : options_(std::move(options)), store_(store) {}
+
+  // --- coordinator.cc
+  absl::Status Start(Instant now);
+  void Tick(Instant now);
+  absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
+  absl::Status OnReport(const v1::WorkerReport& report, Instant now);
+  absl::StatusOr<v1::Directive> DirectiveFor(const v1::WorkerId& worker);
+  // Stores, then applies. After an error nothing may be stored any more.
+  absl::Status Commit(v1::Event event, Instant now);
+  absl::Status CheckHealthy() const;
+  absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);
+  void Lose(WorkerEntry& worker, const std::string& reason);
+  void Log(absl::string_view line) const {
+    if (options_.log) options_.log(line);
+  }
+  // Something that a waiting caller may want to see has changed.
+  void Changed() { ++revision_; }
+  void Changed(const std::string& job) {
+    ++revision_;
+    ++runtimes_[job].revision;
+  }
+
+  // --- coordinator_jobs.cc
+  absl::StatusOr<v1::Job> Submit(const v1::SubmitRequest& request, Instant now);
+  absl::StatusOr<v1::Job> Cancel(const v1::JobMutation& request, Instant now);
+  absl::StatusOr<v1::Job> Pause(const v1::JobMutation& request, Instant now);
+  absl::StatusOr<v1::Job> Resume(const v1::JobMutation& request, Instant now);
+  absl::StatusOr<v1::Job> Retry(const v1::JobMutation& request, Instant now);
+  absl::Status Delete(const v1::JobMutation& request, Instant now);
+  absl::Status SetState(const std::string& job, v1::JobState state, const std::string& reason,
+                        const std::string& request_id, Instant now);
+  // Ends the job and lets its workers go.
+  void EndJob(const std::string& job, v1::JobState state, const std::string& reason, Instant now);
+  void Fail(const std::string& job, const std::string& reason, Instant now) {
+    EndJob(job, v1::FAILED, reason, now);
+  }
+  // Workers, leases, packs and plans of the job are dropped.
+  void LetGo(const std::string& job);
+
+  // --- coordinator_report.cc
+  absl::StatusOr<v1::Job> Get(absl::string_view name) const;
+  v1::Job Describe(const JobState& job) const;
+  v1::ListReply List() const;
+  absl::StatusOr<v1::ExplainReply> Explain(absl::string_view name, Instant now) const;
+  absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(absl::string_view name) const;
+  absl::StatusOr<v1::HistoryReply> History(absl::string_view name) const;
+  v1::ListWorkersReply ListWorkers(Instant now) const;
+  CoordinatorGauges Gauges() const;
+
+  // --- coordinator_gang.cc
+  // All that time or a report may have made possible for one job.
+  void Advance(const std::string& job, Instant now);
+  // Gives free trainers to jobs that wait (scheduler.h).
+  void PlaceGangs(Instant now);
+  void PruneSlots(const JobState& job, Instant now);
+  void FillSlots(const JobState& job, uint32_t take, Instant now);
+  void TryOpen(const JobState& job, Instant now);
+  void Open(const JobState& job, Instant now);
+  void Break(const JobState& job, const std::string& reason, Instant now);
+  void FreeSlot(JobRuntime& runtime, size_t rank, Instant now);
+  std::vector<WorkerEntry*> FreeTrainers();
+  bool GangWanted(const JobState& job) const;
+
+  // --- coordinator_members.cc
+  void WatchGeneration(const JobState& job, Instant now);
+  void SetStop(const JobState& job, JobRuntime::StopPurpose purpose);
+  absl::Status CheckMember(const v1::WorkerId& worker, absl::string_view job, uint64_t generation,
+                           const JobState** state, uint32_t* rank);
+  absl::Status KvSet(const v1::KvSetRequest& request);
+  absl::StatusOr<std::optional<v1::KvGetReply>> KvGet(const v1::KvGetRequest& request,
+                                                      std::string* missing);
+  absl::Status ReportSteps(const v1::ReportStepsRequest& request, Instant now);
+  absl::StatusOr<v1::CommitCheckpointReply> CommitCheckpoint(
+      const v1::CommitCheckpointRequest& request, Instant now);
+  absl::Status ReportEvent(const v1::ReportEventRequest& request, Instant now);
+  absl::Status CheckDigest(const JobState& job, const v1::StepReport& report);
+
+  // --- coordinator_work.cc
+  absl::StatusOr<v1::Work> LeaseWork(const v1::WorkerId& worker, Instant now);
+  absl::Status FinishWork(const v1::FinishWorkRequest& request, Instant now);
+  std::optional<WorkItem> NextItem(const JobState& job, const WorkerEntry& worker, Instant now);
+  std::vector<uint64_t> NeededWindows(const JobState& job) const;
+  bool MayLease(const JobRuntime& runtime, const WorkItem& item, const WorkerEntry& worker) const;
+  void FillWork(const JobState& job, const WorkItem& item, v1::Work* work) const;
+  void WorkFailed(const Lease& lease, const std::string& worker, const v1::WorkFailure& failure,
+                  Instant now);
+  absl::Status OnPlan(Lease& lease, const v1::WindowPlan& plan, Instant now);
+  void PlanGroups(const std::string& job, Instant now);
+  void ReleaseLease(uint64_t epoch);
+  std::vector<const JobState*> JobsInOrder() const;
+  // Ordinals wanted now: [first uncommitted, end).
+  uint64_t Horizon(const JobState& job) const;
+
+  // --- coordinator_packs.cc
+  absl::StatusOr<uint64_t> OpenPush(const v1::WorkerId& worker);
+  void ClosePush(const v1::WorkerId& worker, uint64_t stream);
+  void StopPush(WorkerEntry& worker);
+  absl::StatusOr<v1::PushReply> NextGrants(const v1::WorkerId& worker, uint64_t stream);
+  void MakeGrants(const JobState& job);
+  absl::StatusOr<PackVerdict> OnPack(const v1::WorkerId& worker, const v1::PackHeader& header,
+                                     uint64_t frame_bytes, Instant now);
+  // The ledger and the window leases follow the committed step.
+  void FollowCommit(const JobState& job);
+  absl::Status CheckPull(const v1::PullRequest::Open& open);
+  absl::StatusOr<StepForRank> NextStep(absl::string_view job, uint64_t generation, uint32_t rank,
+                                       uint64_t step);
+  PackKey KeyOf(const JobState& job, uint64_t ordinal) const;
+  void DropOrdinals(const JobState& job, const std::vector<uint64_t>& ordinals);
+
+  // --- coordinator_evaluation.cc
+  absl::StatusOr<uint64_t> OpenEvaluation(const v1::PullEvaluationRequest& request);
+  absl::StatusOr<EvaluationPack> NextEvaluationPack(uint64_t evaluation);
+  void EvaluationPackSent(uint64_t evaluation, const PackKey& key);
+  void CloseEvaluation(uint64_t evaluation);
+  void CloseEvaluations(const std::string& job);
+  // Windows of evaluation splits that open evaluations wait for.
+  std::vector<std::pair<v1::Split, uint64_t>> NeededEvaluationWindows(const JobState& job) const;
+  void MakeEvaluationGrants();
+  bool OnEvaluationPack(const JobState& job, const v1::PackHeader& header);
+  void RevokeEvaluationGrants(uint64_t lease);
+  // Moves `next` past windows without packs; false: a window's plan is missing.
+  bool Settle(const JobRuntime& runtime, const Evaluation& evaluation, PackPlace* next) const;
+
+  // --- coordinator_audit.cc
+  absl::StatusOr<uint64_t> StartAudit(const v1::AuditRequest& request);
+  std::optional<absl::StatusOr<v1::AuditReply>> AuditResult(uint64_t audit);
+  void DropAudit(uint64_t audit);
+
+  CoordinatorOptions options_;
+  EventStore* const store_;
+  bool healthy_ = false;
+  double started_at_ = 0;
+  uint64_t revision_ = 1;
+  uint64_t next_uid_ = 0;
+  uint64_t directive_versions_ = 0;
+
+  DurableState state_;
+  WorkerTable workers_;
+  LeaseTable leases_;
+  // Leases that ended with their result taken: a repeated FinishWork gets the same answer.
+  std::deque<uint64_t> finished_leases_;
+  std::map<std::string, JobRuntime, std::less<>> runtimes_;
+  std::map<uint64_t, Evaluation> evaluations_;
+  uint64_t next_evaluation_ = 1;
+  std::map<uint64_t, Audit> audits_;
+  uint64_t next_audit_ = 1;
+  std::vector<PackKey> dropped_;
+  CoordinatorCounters counters_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_

@@ -1,0 +1,268 @@
+// Grants, packs and deals: the relay's decisions.
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "server/core/coordinator_impl.h"
+#include "server/core/limits.h"
+
+namespace navit {
+namespace {
+
+WorkItem TrainWindow(const std::string& job, uint64_t window) {
+  WorkItem item;
+  item.job = job;
+  item.kind = WorkKind::kWindow;
+  item.id = window;
+  return item;
+}
+
+}  // namespace
+
+PackKey Coordinator::Impl::KeyOf(const JobState& job, uint64_t ordinal) const {
+  const PackPlace place = job.order().Locate(ordinal);
+  return {job.name(), job.uid(), v1::SPLIT_TRAIN, place.window, place.index};
+}
+
+void Coordinator::Impl::DropOrdinals(const JobState& job, const std::vector<uint64_t>& ordinals) {
+  for (uint64_t ordinal : ordinals) dropped_.push_back(KeyOf(job, ordinal));
+}
+
+void Coordinator::Impl::FollowCommit(const JobState& job) {
+  JobRuntime& runtime = runtimes_[job.name()];
+  if (IsFinal(job.state()) || job.state() == v1::PAUSED || job.state() == v1::CANCELLING) return;
+  if (runtime.ledger == nullptr) {
+    runtime.ledger = std::make_unique<RelayLedger>(job.spec().budgets().relay_bytes(),
+                                                   MaxFrameBytes(job.spec()));
+  }
+  const uint64_t next =
+      job.committed_step() * static_cast<uint64_t>(job.spec().packing().sequences_per_step());
+  DropOrdinals(job, runtime.ledger->SetNextOrdinal(next));
+  runtime.grants_stale = true;
+  // Windows whose packs are all committed are done with.
+  for (uint64_t epoch : leases_.OfJob(job.name())) {
+    const Lease* lease = leases_.Find(epoch);
+    if (lease->item.kind == WorkKind::kWindow && lease->item.split == v1::SPLIT_TRAIN &&
+        lease->finished && job.order().Planned(lease->item.id) &&
+        job.order().NextOrdinal(lease->item.id, next) == std::numeric_limits<uint64_t>::max()) {
+      ReleaseLease(epoch);
+    }
+  }
+  Changed(job.name());
+}
+
+absl::StatusOr<uint64_t> Coordinator::Impl::OpenPush(const v1::WorkerId& worker) {
+  WorkerEntry* entry = nullptr;
+  NAVIT_RETURN_IF_ERROR(CheckWorker(worker, &entry));
+  if (entry->role() != v1::PACKER) {
+    return absl::InvalidArgumentError(absl::StrCat("worker ", entry->name(), " is no packer"));
+  }
+  StopPush(*entry);
+  entry->push_stream = ++entry->push_streams_opened;
+  Changed();
+  return entry->push_stream;
+}
+
+void Coordinator::Impl::ClosePush(const v1::WorkerId& worker, uint64_t stream) {
+  WorkerEntry* entry = workers_.Find(worker.name());
+  if (entry == nullptr || entry->incarnation() != worker.incarnation() ||
+      entry->push_stream != stream) {
+    return;
+  }
+  StopPush(*entry);
+}
+
+void Coordinator::Impl::StopPush(WorkerEntry& worker) {
+  worker.push_stream = 0;
+  worker.grants.clear();
+  for (uint64_t epoch : leases_.HeldBy(worker.name())) {
+    const Lease* lease = leases_.Find(epoch);
+    if (lease->item.kind != WorkKind::kWindow) continue;
+    JobRuntime& runtime = runtimes_[lease->item.job];
+    if (lease->item.split != v1::SPLIT_TRAIN) {
+      RevokeEvaluationGrants(epoch);
+    } else if (runtime.ledger != nullptr) {
+      runtime.ledger->Revoke(epoch);
+      runtime.grants_stale = true;
+    }
+  }
+  Changed();
+}
+
+void Coordinator::Impl::MakeGrants(const JobState& job) {
+  JobRuntime& runtime = runtimes_[job.name()];
+  if (runtime.ledger == nullptr || !runtime.grants_stale) return;
+  runtime.grants_stale = false;
+  const uint64_t g = job.spec().packing().sequences_per_step();
+  const uint64_t end = std::min(Horizon(job), job.order().packs());
+  const uint64_t oldest_end = std::min((job.committed_step() + 1) * g, end);
+  std::map<std::string, size_t> outstanding;
+  auto lease_of = [&](uint64_t ordinal) -> std::optional<uint64_t> {
+    const PackPlace place = job.order().Locate(ordinal);
+    const Lease* lease = leases_.FindItem(TrainWindow(job.name(), place.window));
+    if (lease == nullptr || !lease->finished) return std::nullopt;
+    const WorkerEntry* holder = workers_.Find(lease->holder);
+    if (holder == nullptr || holder->push_stream == 0) return std::nullopt;
+    auto [it, first] = outstanding.try_emplace(lease->holder, 0);
+    if (first) {
+      for (uint64_t epoch : leases_.HeldBy(lease->holder)) {
+        it->second += runtime.ledger->Granted(epoch);
+      }
+    }
+    if (it->second >= options_.max_grants_per_packer) return std::nullopt;
+    ++it->second;
+    return lease->epoch;
+  };
+  std::vector<uint64_t> evicted;
+  const std::vector<RelayLedger::Grant> grants =
+      runtime.ledger->GrantMissing(oldest_end, end, lease_of, &evicted);
+  counters_.packs_evicted += evicted.size();
+  DropOrdinals(job, evicted);
+  for (const RelayLedger::Grant& grant : grants) {
+    WorkerEntry* holder = workers_.Find(leases_.Find(grant.lease)->holder);
+    holder->grants[grant.lease].push_back(job.order().Locate(grant.ordinal).index);
+  }
+  if (!grants.empty() || !evicted.empty()) Changed();
+}
+
+absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& worker,
+                                                            uint64_t stream) {
+  WorkerEntry* entry = nullptr;
+  NAVIT_RETURN_IF_ERROR(CheckWorker(worker, &entry));
+  if (entry->push_stream != stream) {
+    return absl::AbortedError(absl::StrCat("worker ", entry->name(), " has a newer push stream"));
+  }
+  for (const JobState* job : JobsInOrder()) MakeGrants(*job);
+  MakeEvaluationGrants();
+  v1::PushReply reply;
+  for (const auto& [epoch, indexes] : entry->grants) {
+    v1::PushReply::Grant* grant = reply.add_grants();
+    grant->set_lease_epoch(epoch);
+    for (uint32_t index : indexes) grant->add_indexes(index);
+  }
+  for (uint64_t epoch : entry->released) reply.add_released(epoch);
+  entry->grants.clear();
+  entry->released.clear();
+  return reply;
+}
+
+absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker,
+                                                      const v1::PackHeader& header,
+                                                      uint64_t frame_bytes, Instant now) {
+  WorkerEntry* entry = nullptr;
+  NAVIT_RETURN_IF_ERROR(CheckWorker(worker, &entry));
+  const Lease* lease = leases_.Find(header.lease_epoch());
+  const bool mine = lease != nullptr && lease->holder == entry->name();
+  const JobState* job = state_.Find(header.job());
+  const bool lenient = options_.broken_rules.accept_stale_leases && job != nullptr &&
+                       header.split() == v1::SPLIT_TRAIN;
+  if (!mine && !lenient) {
+    ++counters_.stale_writes_rejected["lease"];
+    return absl::FailedPreconditionError(absl::StrCat("lease ", header.lease_epoch(), " is void"));
+  }
+  const bool fits =
+      lenient || (lease->item.kind == WorkKind::kWindow && lease->finished &&
+                  lease->item.job == header.job() && lease->item.split == header.split() &&
+                  lease->item.id == header.window());
+  if (!fits || job == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("header: pack ", header.index(), " of window ",
+                                                   header.window(), " is not of lease ",
+                                                   header.lease_epoch()));
+  }
+  ++counters_.packs_received;
+  PackVerdict verdict;
+  verdict.key = {job->name(), job->uid(), header.split(), header.window(), header.index()};
+  if (header.split() != v1::SPLIT_TRAIN) {
+    if (frame_bytes > MaxFrameBytes(job->spec())) {
+      return absl::InvalidArgumentError("payload_bytes: over the most that a pack can have");
+    }
+    verdict.keep = OnEvaluationPack(*job, header);
+    if (!verdict.keep) ++counters_.packs_duplicate;
+    return verdict;
+  }
+  JobRuntime& runtime = runtimes_[job->name()];
+  if (!job->order().Planned(header.window()) || runtime.ledger == nullptr) return verdict;
+  if (header.index() >= job->order().PacksOf(header.window())) {
+    return absl::InvalidArgumentError(absl::StrCat("header.index: window ", header.window(),
+                                                   " has ", job->order().PacksOf(header.window()),
+                                                   " packs, not ", header.index()));
+  }
+  PackCost cost;
+  cost.content_hash = header.content_hash();
+  cost.image_tokens = header.image_tokens();
+  cost.capacity_tokens = header.capacity_tokens();
+  cost.text_tokens = header.text_tokens();
+  cost.examples = header.examples();
+  cost.valid_examples = header.valid_examples();
+  cost.holes = header.holes_size();
+  cost.sum_squares = header.sum_squares();
+  const uint64_t ordinal = job->order().Ordinal(header.window(), header.index());
+  uint64_t under = header.lease_epoch();
+  if (lenient) under = runtime.ledger->LeaseOf(ordinal).value_or(under);
+  const absl::StatusOr<RelayLedger::Arrival> arrival =
+      runtime.ledger->Arrive(ordinal, under, frame_bytes, cost);
+  if (absl::IsDataLoss(arrival.status())) {
+    Fail(job->name(),
+         absl::StrCat("pack ", header.index(), " of window ", header.window(), " by packer ",
+                      entry->name(), ": ", arrival.status().message()),
+         now);
+  }
+  NAVIT_RETURN_IF_ERROR(arrival.status());
+  verdict.keep = *arrival == RelayLedger::Arrival::kKept;
+  if (!verdict.keep) ++counters_.packs_duplicate;
+  runtime.grants_stale = true;
+  Changed();
+  return verdict;
+}
+
+absl::Status Coordinator::Impl::CheckPull(const v1::PullRequest::Open& open) {
+  uint32_t rank = 0;
+  const JobState* job = nullptr;
+  NAVIT_RETURN_IF_ERROR(CheckMember(open.worker(), open.job(), open.generation(), &job, &rank));
+  if (rank != open.rank()) {
+    return absl::FailedPreconditionError(absl::StrCat("worker ", open.worker().name(), " is rank ",
+                                                      rank, ", not rank ", open.rank()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepForRank> Coordinator::Impl::NextStep(absl::string_view name, uint64_t generation,
+                                                        uint32_t rank, uint64_t step) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  const JobState* job = state_.Find(name);
+  const JobRuntime* runtime = job == nullptr ? nullptr : &runtimes_[job->name()];
+  if (runtime == nullptr || !runtime->open || job->generation() != generation ||
+      rank >= runtime->slots.size()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("generation ", generation, " of job ", name, " is over"));
+  }
+  StepForRank result;
+  if (const uint64_t total = job->total_steps(); total != 0 && step > total) {
+    result.kind = StepForRank::kEnd;
+    return result;
+  }
+  if (step <= job->committed_step()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("step ", step, " of job ", name, " is committed already"));
+  }
+  const std::optional<JobState::StepRange> range = job->Step(step);
+  if (!range.has_value() || runtime->ledger == nullptr ||
+      !runtime->ledger->AllPresent(range->first, range->end)) {
+    return result;
+  }
+  std::vector<PackCost> costs;
+  for (uint64_t o = range->first; o < range->end; ++o) {
+    costs.push_back(runtime->ledger->Cost(o));
+  }
+  result.kind = StepForRank::kReady;
+  result.deal = Deal(step, range->first, costs, runtime->slots.size());
+  result.deal.set_progress(job->Progress(step, range->end));
+  result.deal.set_last(range->last);
+  for (uint64_t ordinal : result.deal.ranks(rank).ordinals()) {
+    result.packs.push_back(KeyOf(*job, ordinal));
+  }
+  return result;
+}
+
+}  // namespace navit
