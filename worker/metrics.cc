@@ -1,0 +1,236 @@
+#include "worker/metrics.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+
+namespace navit {
+namespace {
+
+using prometheus::BuildCounter;
+using prometheus::BuildGauge;
+using prometheus::BuildHistogram;
+
+const std::vector<double>& Seconds() {
+  static const auto* buckets = new std::vector<double>{
+      0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500};
+  return *buckets;
+}
+
+// Name of the phase in METRICS; empty: not part of a step.
+const char* PhaseLabel(v1::Phase phase) {
+  switch (phase) {
+    case v1::PHASE_DATA_WAIT:
+      return "data_wait";
+    case v1::PHASE_FORWARD:
+      return "forward";
+    case v1::PHASE_LOSS:
+      return "loss";
+    case v1::PHASE_BACKWARD:
+      return "backward";
+    case v1::PHASE_ALL_REDUCE:
+      return "comm_exposed";
+    case v1::PHASE_OPTIMIZER:
+      return "optimizer";
+    case v1::PHASE_CHECKPOINT:
+      return "checkpoint";
+    case v1::PHASE_EVALUATE:
+      return "other";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+TrainerMetrics::TrainerMetrics()
+    : registry_(std::make_shared<prometheus::Registry>()),
+      steps_(BuildCounter()
+                 .Name("navit_steps_committed_total")
+                 .Help("Steps whose update this rank applied.")
+                 .Register(*registry_)),
+      discarded_(BuildCounter()
+                     .Name("navit_steps_discarded_total")
+                     .Help("Steps begun and lost with their generation.")
+                     .Register(*registry_)),
+      examples_(BuildCounter()
+                    .Name("navit_examples_total")
+                    .Help("Valid examples that this rank trained on.")
+                    .Register(*registry_)),
+      tokens_(BuildCounter()
+                  .Name("navit_tokens_total")
+                  .Help("Useful tokens that this rank trained on, by tower.")
+                  .Register(*registry_)),
+      prefetch_(BuildGauge()
+                    .Name("navit_trainer_prefetch_packs")
+                    .Help("Packs of later steps that wait on this rank.")
+                    .Register(*registry_)),
+      step_duration_(BuildHistogram()
+                         .Name("navit_step_duration_seconds")
+                         .Help("Time from one applied step to the next, data wait included.")
+                         .Register(*registry_)),
+      phases_(BuildCounter()
+                  .Name("navit_step_phase_seconds_total")
+                  .Help("Time of this rank by phase of the step.")
+                  .Register(*registry_)),
+      comm_bytes_(BuildCounter()
+                      .Name("navit_comm_bytes_total")
+                      .Help("Bytes sent and received in collectives, by operation.")
+                      .Register(*registry_)),
+      flops_(BuildCounter()
+                 .Name("navit_model_flops_total")
+                 .Help("Useful floating-point operations of this rank: real tokens only.")
+                 .Register(*registry_)),
+      nonfinite_(BuildCounter()
+                     .Name("navit_nonfinite_total")
+                     .Help("Steps skipped because something was not finite.")
+                     .Register(*registry_)),
+      world_size_(BuildGauge()
+                      .Name("navit_world_size")
+                      .Help("Ranks of the current generation.")
+                      .Register(*registry_)),
+      reconfigurations_(BuildCounter()
+                            .Name("navit_reconfigurations_total")
+                            .Help("Generations that ended on this rank, by reason.")
+                            .Register(*registry_)),
+      recovery_duration_(BuildHistogram()
+                             .Name("navit_trainer_recovery_duration_seconds")
+                             .Help("From the start of a generation to its first step.")
+                             .Register(*registry_)),
+      checkpoint_duration_(BuildHistogram()
+                               .Name("navit_checkpoint_duration_seconds")
+                               .Help("Time of a checkpoint by phase.")
+                               .Register(*registry_)),
+      checkpoint_bytes_(BuildGauge()
+                            .Name("navit_checkpoint_bytes")
+                            .Help("Size of the last checkpoint.")
+                            .Register(*registry_)),
+      checkpoint_failures_(BuildCounter()
+                               .Name("navit_checkpoint_failures_total")
+                               .Help("Checkpoints that were not written, by reason.")
+                               .Register(*registry_)),
+      checkpoint_success_(BuildGauge()
+                              .Name("navit_checkpoint_last_success_timestamp_seconds")
+                              .Help("Unix time at which the last checkpoint was recorded.")
+                              .Register(*registry_)) {}
+
+std::map<std::string, std::string> TrainerMetrics::Labels() const {
+  return {{"navit_job", job_}, {"rank", rank_}};
+}
+
+std::map<std::string, std::string> TrainerMetrics::Labels(const std::string& key,
+                                                          const std::string& value) const {
+  return {{"navit_job", job_}, {"rank", rank_}, {key, value}};
+}
+
+void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t world_size) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  job_ = job;
+  rank_ = absl::StrCat(rank);
+  traffic_ = CollectiveTraffic();
+  world_size_.Add(Labels()).Set(world_size);
+  // Counters start at 0.
+  steps_.Add(Labels());
+  examples_.Add(Labels());
+  flops_.Add(Labels());
+  nonfinite_.Add(Labels("where", "gradient"));
+  for (const char* tower : {"image", "text"}) tokens_.Add(Labels("tower", tower));
+  for (const char* phase : {"data_wait", "copy", "forward", "loss", "backward", "comm_exposed",
+                            "optimizer", "checkpoint", "other"}) {
+    phases_.Add(Labels("phase", phase));
+  }
+}
+
+void TrainerMetrics::AddPhase(const std::string& phase, absl::Duration duration) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  phases_.Add(Labels("phase", phase)).Increment(absl::ToDoubleSeconds(duration));
+}
+
+void TrainerMetrics::StepApplied(absl::Duration duration, uint64_t examples, uint64_t image_tokens,
+                                 uint64_t text_tokens, double useful_flops) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  steps_.Add(Labels()).Increment();
+  step_duration_.Add(Labels(), Seconds()).Observe(absl::ToDoubleSeconds(duration));
+  examples_.Add(Labels()).Increment(examples);
+  tokens_.Add(Labels("tower", "image")).Increment(image_tokens);
+  tokens_.Add(Labels("tower", "text")).Increment(text_tokens);
+  flops_.Add(Labels()).Increment(useful_flops);
+}
+
+void TrainerMetrics::StepDiscarded(const std::string& reason) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  discarded_.Add(Labels("reason", reason)).Increment();
+}
+
+void TrainerMetrics::NonFinite() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  nonfinite_.Add(Labels("where", "gradient")).Increment();
+}
+
+void TrainerMetrics::SetPrefetchPacks(size_t packs) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  prefetch_.Add(Labels()).Set(packs);
+}
+
+void TrainerMetrics::SetTraffic(const CollectiveTraffic& traffic) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto add = [&](const char* op, uint64_t now, uint64_t before) {
+    comm_bytes_.Add(Labels("op", op)).Increment(now - before);
+  };
+  add("all_reduce", traffic.all_reduce_bytes, traffic_.all_reduce_bytes);
+  add("all_gather", traffic.all_gather_bytes, traffic_.all_gather_bytes);
+  add("reduce_scatter", traffic.reduce_scatter_bytes, traffic_.reduce_scatter_bytes);
+  add("broadcast", traffic.broadcast_bytes, traffic_.broadcast_bytes);
+  traffic_ = traffic;
+}
+
+void TrainerMetrics::RunStarted(absl::Duration recovery) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  recovery_duration_.Add(Labels(), Seconds()).Observe(absl::ToDoubleSeconds(recovery));
+}
+
+void TrainerMetrics::RunEnded(const std::string& reason) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  reconfigurations_.Add(Labels("reason", reason)).Increment();
+}
+
+void TrainerMetrics::CheckpointPhase(const std::string& phase, absl::Duration duration) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  checkpoint_duration_.Add(Labels("phase", phase), Seconds())
+      .Observe(absl::ToDoubleSeconds(duration));
+}
+
+void TrainerMetrics::CheckpointWritten(uint64_t bytes, absl::Time now) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  checkpoint_bytes_.Add(Labels()).Set(bytes);
+  checkpoint_success_.Add(Labels()).Set(absl::ToDoubleSeconds(now - absl::UnixEpoch()));
+}
+
+void TrainerMetrics::CheckpointFailed(const std::string& reason) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  checkpoint_failures_.Add(Labels("reason", reason)).Increment();
+}
+
+void PhaseClock::Enter(v1::Phase phase, uint64_t step, const char* label) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const absl::Duration now = Clock::Real()->SteadyNow();
+  if (started_ && !label_.empty()) metrics_->AddPhase(label_, now - since_);
+  started_ = true;
+  phase_ = phase;
+  step_ = step;
+  label_ = label != nullptr ? label : PhaseLabel(phase);
+  since_ = now;
+}
+
+void PhaseClock::Fill(v1::TrainerState* state) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  state->set_step(step_);
+  state->set_phase(phase_);
+  if (started_) {
+    state->set_seconds_in_phase(
+        absl::ToDoubleSeconds(Clock::Real()->SteadyNow() - since_));
+  }
+}
+
+}  // namespace navit

@@ -1,0 +1,100 @@
+// What a trainer exports at /metrics (every name, type and help text stands in metrics.cc), and the
+// clock of its phases.
+#ifndef NAVIT_WORKER_METRICS_H_
+#define NAVIT_WORKER_METRICS_H_
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/time/time.h"
+#include "proto/fleet.pb.h"
+#include "worker/gloo_collective.h"
+
+namespace navit {
+
+// Thread-safe. Series of a rank appear with SetRun and stay until the next job takes their place.
+class TrainerMetrics {
+ public:
+  TrainerMetrics();
+
+  std::shared_ptr<prometheus::Registry> registry() const { return registry_; }
+
+  // Labels of all that follows.
+  void SetRun(const std::string& job, uint32_t rank, uint32_t world_size);
+
+  void AddPhase(const std::string& phase, absl::Duration duration);
+  // `packs`: this rank's share of the step; `applied` false: the step was lost with its generation.
+  void StepApplied(absl::Duration duration, uint64_t examples, uint64_t image_tokens,
+                   uint64_t text_tokens, double useful_flops);
+  void StepDiscarded(const std::string& reason);
+  void NonFinite();
+  void SetPrefetchPacks(size_t packs);
+  // Totals of the communicator so far.
+  void SetTraffic(const CollectiveTraffic& traffic);
+  void RunStarted(absl::Duration recovery);
+  void RunEnded(const std::string& reason);
+  void CheckpointPhase(const std::string& phase, absl::Duration duration);
+  void CheckpointWritten(uint64_t bytes, absl::Time now);
+  void CheckpointFailed(const std::string& reason);
+
+ private:
+  std::map<std::string, std::string> Labels() const;
+  std::map<std::string, std::string> Labels(const std::string& key, const std::string& value) const;
+
+  const std::shared_ptr<prometheus::Registry> registry_;
+  prometheus::Family<prometheus::Counter>& steps_;
+  prometheus::Family<prometheus::Counter>& discarded_;
+  prometheus::Family<prometheus::Counter>& examples_;
+  prometheus::Family<prometheus::Counter>& tokens_;
+  prometheus::Family<prometheus::Gauge>& prefetch_;
+  prometheus::Family<prometheus::Histogram>& step_duration_;
+  prometheus::Family<prometheus::Counter>& phases_;
+  prometheus::Family<prometheus::Counter>& comm_bytes_;
+  prometheus::Family<prometheus::Counter>& flops_;
+  prometheus::Family<prometheus::Counter>& nonfinite_;
+  prometheus::Family<prometheus::Gauge>& world_size_;
+  prometheus::Family<prometheus::Counter>& reconfigurations_;
+  prometheus::Family<prometheus::Histogram>& recovery_duration_;
+  prometheus::Family<prometheus::Histogram>& checkpoint_duration_;
+  prometheus::Family<prometheus::Gauge>& checkpoint_bytes_;
+  prometheus::Family<prometheus::Counter>& checkpoint_failures_;
+  prometheus::Family<prometheus::Gauge>& checkpoint_success_;
+
+  mutable std::mutex mutex_;
+  std::string job_;
+  std::string rank_ = "0";
+  CollectiveTraffic traffic_;
+};
+
+// Which phase the rank is in and since when: told in heartbeats, summed in metrics. Thread-safe.
+class PhaseClock {
+ public:
+  explicit PhaseClock(TrainerMetrics* metrics) : metrics_(metrics) {}
+
+  // The phase before ends and is counted under its name of METRICS ("copy" has no phase of its own:
+  // pass `label`).
+  void Enter(v1::Phase phase, uint64_t step, const char* label = nullptr);
+  // Fills in step, phase and seconds_in_phase.
+  void Fill(v1::TrainerState* state) const;
+
+ private:
+  TrainerMetrics* const metrics_;
+  mutable std::mutex mutex_;
+  v1::Phase phase_ = v1::PHASE_IDLE;
+  uint64_t step_ = 0;
+  std::string label_;
+  absl::Duration since_;
+  bool started_ = false;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_METRICS_H_
