@@ -16,9 +16,9 @@
 
 namespace navit {
 
-// Used by one thread. A checkpoint that falls due while the last one is still being written, or that
-// failed (full disk), is made at a later step. A failure is told to the coordinator, counted, and
-// does no harm to older checkpoints.
+// Used by one thread. A checkpoint that falls due while the last one is still being written, or
+// that failed (full disk), is made at a later step. A failure is told to the coordinator, counted,
+// and does no harm to older checkpoints.
 class Checkpointer {
  public:
   // All must outlive it. `job` and so on describe the run.
@@ -27,8 +27,8 @@ class Checkpointer {
   // Waits for the writer; cancel the client before, unless it is to finish.
   ~Checkpointer();
 
-  // After every applied step: if one is due and the writer is free, copies `state` and returns while
-  // it is written.
+  // After every applied step: if one is due and the writer is free, copies `state` and returns
+  // while it is written.
   void AfterStep(uint64_t step, const ModelState& state);
 
   // Returns once the state after `step` is recorded, tried several times.

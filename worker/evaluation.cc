@@ -18,9 +18,8 @@ namespace {
 absl::Status GatherEmbeddings(int64_t dim, Embeddings* embeddings, Collective* collective) {
   const uint64_t mine = embeddings->caption_hashes.size();
   std::vector<uint64_t> pairs(collective->world_size());
-  NAVIT_RETURN_IF_ERROR(collective->AllGather(absl::MakeConstSpan(&mine, 1),
-                                              std::vector<size_t>(pairs.size(), 1),
-                                              absl::MakeSpan(pairs)));
+  NAVIT_RETURN_IF_ERROR(collective->AllGather(
+      absl::MakeConstSpan(&mine, 1), std::vector<size_t>(pairs.size(), 1), absl::MakeSpan(pairs)));
   std::vector<size_t> counts(pairs.begin(), pairs.end());
   std::vector<size_t> float_counts;
   size_t total = 0;
@@ -59,14 +58,13 @@ absl::Status EvaluateRetrieval(v1::Split split, uint64_t step, uint32_t token_bu
   const int rank = collective->rank();
   Embeddings embeddings;
   embeddings.dim = table.config().embedding_dim;
-  NAVIT_RETURN_IF_ERROR(
-      PullEvaluation(client, rank, collective->world_size(), split,
-                     [&](const v1::PullReply& pack) -> absl::Status {
-                       NAVIT_ASSIGN_OR_RETURN(const Batch batch,
-                                              ParseBatch(pack.payload(), table.config()));
-                       Embed(table, state.parameters.span(), batch, pool, &embeddings);
-                       return absl::OkStatus();
-                     }));
+  NAVIT_RETURN_IF_ERROR(PullEvaluation(
+      client, rank, collective->world_size(), split,
+      [&](const v1::PullReply& pack) -> absl::Status {
+        NAVIT_ASSIGN_OR_RETURN(const Batch batch, ParseBatch(pack.payload(), table.config()));
+        Embed(table, state.parameters.span(), batch, pool, &embeddings);
+        return absl::OkStatus();
+      }));
   const auto key = [&](int r) { return absl::StrCat("evaluated/", step, "/", split, "/", r); };
   NAVIT_RETURN_IF_ERROR(client->Set(key(rank), "done"));
   std::vector<std::string> keys;
@@ -75,8 +73,8 @@ absl::Status EvaluateRetrieval(v1::Split split, uint64_t step, uint32_t token_bu
   NAVIT_RETURN_IF_ERROR(GatherEmbeddings(table.config().embedding_dim, &embeddings, collective));
   if (rank != 0) return absl::OkStatus();
 
-  const RetrievalResult result = Retrieve(embeddings.images, embeddings.texts, embeddings.dim,
-                                          embeddings.caption_hashes);
+  const RetrievalResult result =
+      Retrieve(embeddings.images, embeddings.texts, embeddings.dim, embeddings.caption_hashes);
   const std::string name = split == v1::SPLIT_VALIDATION ? "heldout" : "trained";
   v1::ReportEventRequest event;
   event.set_step(step);

@@ -13,8 +13,8 @@ using prometheus::BuildGauge;
 using prometheus::BuildHistogram;
 
 const std::vector<double>& Seconds() {
-  static const auto* buckets = new std::vector<double>{
-      0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500};
+  static const auto* buckets = new std::vector<double>{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,  2.5,
+                                                       5,    10,    25,   50,  100,  250, 500};
   return *buckets;
 }
 
@@ -228,8 +228,7 @@ void PhaseClock::Fill(v1::TrainerState* state) const {
   state->set_step(step_);
   state->set_phase(phase_);
   if (started_) {
-    state->set_seconds_in_phase(
-        absl::ToDoubleSeconds(Clock::Real()->SteadyNow() - since_));
+    state->set_seconds_in_phase(absl::ToDoubleSeconds(Clock::Real()->SteadyNow() - since_));
   }
 }
 

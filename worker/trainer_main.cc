@@ -1,0 +1,97 @@
+// navit-trainer: one rank of a training job at a time, on the CPU.
+#include <atomic>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "common/http_server.h"
+#include "common/lifecycle.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/version.h"
+#include "worker/trainer.h"
+
+ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinator");
+ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-trainer-PID");
+ABSL_FLAG(std::string, listen_http, "127.0.0.1:7445", "address of /metrics and /healthz");
+ABSL_FLAG(std::string, collective_host, "127.0.0.1",
+          "address under which the other trainers reach this one");
+ABSL_FLAG(std::string, tls_ca, "", "PEM file of the authority that signed the coordinator's key");
+ABSL_FLAG(std::string, tls_cert, "", "PEM file of this worker's certificate");
+ABSL_FLAG(std::string, tls_key, "", "PEM file of this worker's key");
+ABSL_FLAG(std::string, tls_server_name, "", "name expected in the coordinator's certificate");
+ABSL_FLAG(double, coordinator_grace_seconds, 600, "how long the coordinator may be away");
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments = navit::InitProgram(
+      argc, argv, {"navit-trainer", "trains one rank of a job", "--coordinator HOST:PORT [flags]"});
+  if (!arguments.empty()) {
+    std::cerr << "navit-trainer: unexpected argument: " << arguments[0] << "\n";
+    return 2;
+  }
+  navit::ShutdownSignals signals;
+
+  std::string name = absl::GetFlag(FLAGS_name);
+  if (name.empty()) name = navit::DefaultWorkerName("trainer");
+  navit::SetLogIdentity("trainer", name);
+
+  navit::TrainerOptions options;
+  options.session.coordinator = absl::GetFlag(FLAGS_coordinator);
+  options.session.channel.tls.ca = absl::GetFlag(FLAGS_tls_ca);
+  options.session.channel.tls.certificate = absl::GetFlag(FLAGS_tls_cert);
+  options.session.channel.tls.key = absl::GetFlag(FLAGS_tls_key);
+  options.session.channel.tls_server_name = absl::GetFlag(FLAGS_tls_server_name);
+  options.session.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
+  options.run.collective_host = absl::GetFlag(FLAGS_collective_host);
+  navit::v1::RegisterRequest& registration = options.session.registration;
+  registration.mutable_worker()->set_name(name);
+  registration.mutable_worker()->set_incarnation(navit::NewIncarnation());
+  registration.set_role(navit::v1::TRAINER);
+  registration.set_version(navit::kVersion);
+  registration.set_host(navit::HostName());
+  registration.set_threads(std::thread::hardware_concurrency());
+  registration.set_device("cpu");
+
+  // The port must be known before registration names it, and the metrics exist only with the
+  // trainer: the route looks them up.
+  auto registry = std::make_shared<std::shared_ptr<prometheus::Registry>>();
+  auto ready = std::make_shared<std::atomic<bool>>(false);
+  auto http =
+      navit::HttpServer::Start(absl::GetFlag(FLAGS_listen_http),
+                               {{"/metrics", [registry, ready](const navit::HttpRequest& request) {
+                                   if (!*ready)
+                                     return navit::HttpResponse{503, "text/plain", "starting\n"};
+                                   return navit::MetricsRoute("trainer", *registry)(request);
+                                 }}});
+  if (!http.ok()) {
+    std::cerr << "navit-trainer: " << http.status().message() << "\n";
+    return 2;
+  }
+  registration.set_http_address((*http)->address());
+
+  auto trainer = navit::Trainer::Start(std::move(options));
+  if (!trainer.ok()) {
+    std::cerr << "navit-trainer: " << trainer.status().message() << "\n";
+    return 2;
+  }
+  *registry = (*trainer)->metrics();
+  *ready = true;
+  if (absl::Status status = navit::WritePortFile({{"http", (*http)->port()}}); !status.ok()) {
+    std::cerr << "navit-trainer: " << status.message() << "\n";
+    return 2;
+  }
+  signals.OnRequest([&] {
+    NAVIT_LOG(INFO) << "told to end: finishing the step at hand";
+    (*trainer)->Drain();
+  });
+  // One that came before.
+  if (signals.requested()) (*trainer)->Drain();
+  const absl::Status status = (*trainer)->WaitUntilEnded();
+  if (status.ok()) return 0;
+  NAVIT_LOG(ERROR) << "ended: " << status.message();
+  return 1;
+}

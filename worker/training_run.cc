@@ -1,0 +1,395 @@
+#include "worker/training_run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/job_spec/validate.h"
+#include "common/log.h"
+#include "common/packs_digest.h"
+#include "common/status_macros.h"
+#include "worker/checkpoint.h"
+#include "worker/evaluation.h"
+#include "worker/replica_state.h"
+
+namespace navit {
+namespace {
+
+absl::Duration Now() { return Clock::Real()->SteadyNow(); }
+
+RunClientOptions ClientOptions(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
+  RunClientOptions client;
+  client.worker = options.worker;
+  client.job = run.job.job();
+  client.generation = run.generation;
+  client.grace = absl::Seconds(run.job.spec().timeouts().coordinator_grace_seconds());
+  return client;
+}
+
+GlooOptions CollectiveOptions(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
+  GlooOptions gloo;
+  gloo.rank = static_cast<int>(run.rank);
+  gloo.world_size = static_cast<int>(run.members.size());
+  gloo.host = options.collective_host;
+  gloo.timeout = absl::Seconds(run.job.spec().timeouts().collective_seconds());
+  return gloo;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(const TrainingRunOptions& options, const TrainerProtocol::Run& run,
+                         TrainerModel* model, ProtocolCell* cell, PhaseClock* phases,
+                         TrainerMetrics* metrics)
+    : options_(options),
+      run_(run),
+      spec_(run_.job.spec()),
+      model_(model),
+      cell_(cell),
+      phases_(phases),
+      metrics_(metrics),
+      client_(options.channel, ClientOptions(options, run)),
+      collective_(CollectiveOptions(options, run)) {}
+
+TrainingRun::~TrainingRun() = default;
+
+void TrainingRun::Cancel() {
+  cancelled_ = true;
+  client_.Cancel();
+  collective_.Abort();
+  cell_->Wake();
+}
+
+void TrainingRun::Drain() {
+  draining_ = true;
+  cell_->Wake();
+}
+
+void TrainingRun::Enter(v1::Phase phase, uint64_t step, const char* label) {
+  phases_->Enter(phase, step, label);
+  if (options_.on_phase) options_.on_phase(phase, step);
+}
+
+absl::Status TrainingRun::Fatal(absl::Status status) {
+  fatal_ = true;
+  return status;
+}
+
+TrainingRun::Outcome TrainingRun::Execute() {
+  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size());
+  absl::Status status = Main();
+  // The others must not wait for a rank that has left. A run that ended well keeps its connections
+  // until it is destroyed: a slower rank may still read from them.
+  if (!status.ok()) collective_.Abort();
+  // A checkpoint under way is finished only if the generation still is.
+  if (!status.ok()) client_.Cancel();
+  source_.reset();
+  checkpointer_.reset();
+  reports_done_ = true;
+  cell_->Wake();
+  if (reporter_.joinable()) reporter_.join();
+  metrics_->SetTraffic(collective_.traffic());
+  Enter(v1::PHASE_IDLE, current_step_);
+  Outcome outcome;
+  if (status.ok()) {
+    outcome.end = TrainerProtocol::RunEnd::kStopped;
+    metrics_->RunEnded("stopped");
+    return outcome;
+  }
+  if (report_failed_ && !report_status_.ok()) status = report_status_;
+  outcome.end = fatal_ ? TrainerProtocol::RunEnd::kFatal : TrainerProtocol::RunEnd::kBroken;
+  outcome.failure = cancelled_ ? absl::StrCat("run cancelled: ", status.message())
+                               : std::string(status.message());
+  outcome.bad_checkpoint = bad_checkpoint_;
+  metrics_->RunEnded(cancelled_ ? "cancelled" : draining_ ? "draining" : "broken");
+  return outcome;
+}
+
+absl::Status TrainingRun::Main() {
+  const absl::Duration start = Now();
+  Enter(v1::PHASE_LOAD_STATE, run_.committed_step, "");
+  pool_ =
+      std::make_unique<kernels::ThreadPool>(static_cast<int>(spec_.workers().trainers().threads()));
+  step_ = std::make_unique<TrainStep>(&model_->table, ResolveTrainStepOptions(spec_),
+                                      &model_->state, pool_.get(),
+                                      [this](v1::Phase phase) { Enter(phase, current_step_); });
+  NAVIT_RETURN_IF_ERROR(collective_.Connect(&client_));
+  NAVIT_RETURN_IF_ERROR(LoadState());
+  if (run_.rank == 0) {
+    checkpointer_ = std::make_unique<Checkpointer>(run_.job, run_.generation, run_.members.size(),
+                                                   &model_->table, &client_, metrics_);
+    reporter_ = std::thread([this] { ReportLoop(); });
+  }
+  BatchSourceOptions source;
+  source.rank = run_.rank;
+  source.first_step = run_.committed_step + 1;
+  // Two steps of this rank's share, generously.
+  source.credit_bytes = std::max<uint64_t>(
+      uint64_t{4} << 20, static_cast<uint64_t>(2 * EstimatedStepBytes(spec_) /
+                                               std::max<size_t>(1, run_.members.size())));
+  source_ = std::make_unique<BatchSource>(&client_, source);
+  metrics_->RunStarted(Now() - start);
+  NAVIT_LOG(INFO) << "generation " << run_.generation << " of " << run_.job.job() << ": rank "
+                  << run_.rank << " of " << run_.members.size() << ", step " << run_.committed_step;
+  return Steps();
+}
+
+absl::Status TrainingRun::LoadState() {
+  const bool is_source = run_.source_rank == static_cast<int>(run_.rank);
+  if (is_source) {
+    const bool fits = cell_->Read([&](const TrainerProtocol& protocol) {
+      return protocol.has_state() && protocol.applied_step() == run_.committed_step;
+    });
+    if (!fits) return absl::InternalError("named as source, but without the weights of that step");
+  } else {
+    cell_->Change([](TrainerProtocol& protocol) { protocol.OnLoading(); });
+  }
+  if (run_.source_rank >= 0) {
+    NAVIT_RETURN_IF_ERROR(
+        BroadcastState(run_.source_rank, run_.committed_step, &model_->state, &collective_));
+  } else if (!run_.checkpoint.empty()) {
+    absl::StatusOr<v1::CheckpointManifest> manifest =
+        LoadCheckpoint(run_.checkpoint, run_.job, model_->table, &model_->state);
+    if (manifest.ok() && manifest->step() != run_.committed_step) {
+      manifest =
+          absl::DataLossError(absl::StrCat(run_.checkpoint, ": holds step ", manifest->step(),
+                                           ", recorded was ", run_.committed_step));
+    }
+    if (!manifest.ok()) {
+      if (absl::IsDataLoss(manifest.status())) bad_checkpoint_ = run_.checkpoint;
+      const bool refused = absl::IsFailedPrecondition(manifest.status()) ||
+                           absl::IsInvalidArgument(manifest.status()) ||
+                           absl::IsNotFound(manifest.status());
+      return refused ? Fatal(manifest.status()) : manifest.status();
+    }
+  } else {
+    if (run_.committed_step != 0) {
+      return absl::InternalError(
+          absl::StrCat("no weights for committed step ", run_.committed_step));
+    }
+    InitializeState(model_->table, spec_.seed(), &model_->state);
+  }
+  NAVIT_RETURN_IF_ERROR(CompareReplicas(run_.committed_step, model_->state, &collective_));
+  cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::Steps() {
+  for (uint64_t step = run_.committed_step + 1;; ++step) {
+    const absl::Duration start = Now();
+    Enter(v1::PHASE_DATA_WAIT, step);
+    NAVIT_ASSIGN_OR_RETURN(const bool go_on, AwaitStart(step));
+    if (!go_on) return Stop(step - 1);
+    current_step_ = step;
+    absl::StatusOr<std::optional<StepPacks>> packs = source_->Next(step);
+    if (report_failed_) return report_status_;
+    NAVIT_RETURN_IF_ERROR(packs.status());
+    if (!packs->has_value()) return Finish(step - 1);
+    metrics_->SetPrefetchPacks(source_->queued_packs());
+    if (absl::Status status = TrainOn(**packs, start); !status.ok()) {
+      metrics_->StepDiscarded(cancelled_ ? "cancelled" : "broken");
+      return status;
+    }
+    metrics_->SetTraffic(collective_.traffic());
+    const bool last = (*packs)->deal.last();
+    NAVIT_RETURN_IF_ERROR(AfterStep(step, last));
+    if (last) return Finish(step);
+  }
+}
+
+absl::StatusOr<bool> TrainingRun::AwaitStart(uint64_t step) {
+  bool start = false;
+  cell_->Await([&](const TrainerProtocol& protocol) {
+    start = protocol.MayStartStep(step);
+    return start || protocol.ShouldStop() || ended() || draining_;
+  });
+  if (report_failed_) return report_status_;
+  if (cancelled_) return absl::CancelledError("told to leave the generation");
+  if (draining_) {
+    // With nobody else to keep the weights, they go to the disk first.
+    if (run_.members.size() == 1 && step > 1) {
+      Enter(v1::PHASE_CHECKPOINT, step - 1);
+      checkpointer_->WriteNow(step - 1, model_->state).IgnoreError();
+    }
+    return absl::CancelledError("this trainer was told to end");
+  }
+  return start;
+}
+
+absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) {
+  const v1::StepDeal& deal = packs.deal;
+  Enter(v1::PHASE_DATA_WAIT, deal.step(), "copy");
+  std::vector<Batch> batches;
+  uint64_t image_tokens = 0, text_tokens = 0, examples = 0;
+  for (const v1::PullReply& pack : packs.packs) {
+    absl::StatusOr<Batch> batch = ParseBatch(pack.payload(), model_->table.config());
+    if (!batch.ok()) {
+      return Fatal(absl::InvalidArgumentError(absl::StrCat("pack ", pack.header().index(),
+                                                           " of window ", pack.header().window(),
+                                                           ": ", batch.status().message())));
+    }
+    examples += batch->examples();
+    image_tokens += batch->image_tokens();
+    text_tokens += batch->text_tokens();
+    batches.push_back(*std::move(batch));
+  }
+  NAVIT_ASSIGN_OR_RETURN(const StepGradients gradients,
+                         step_->ComputeGradients(batches, &collective_));
+  if (gradients.valid_examples != static_cast<int64_t>(deal.valid_examples())) {
+    return absl::InternalError(absl::StrCat("step ", deal.step(), " has ", gradients.valid_examples,
+                                            " valid examples, its deal says ",
+                                            deal.valid_examples()));
+  }
+  v1::StepReport report;
+  NAVIT_RETURN_IF_ERROR(GatherStep(packs, Now() - start, gradients.useful_flops, &report));
+  // The last collective of the step is complete here, and nothing was aborted before it.
+  if (!cell_->Read([&](const TrainerProtocol& p) { return p.MayApply(deal.step()); })) {
+    return absl::CancelledError("the generation ended before the step was applied");
+  }
+  const UpdateResult update = step_->Apply(gradients, deal.progress());
+  report.set_loss(static_cast<float>(gradients.loss));
+  report.set_grad_norm(static_cast<float>(update.gradient_norm));
+  report.set_learning_rate(static_cast<float>(update.learning_rate));
+  report.set_logit_scale(static_cast<float>(gradients.logit_scale));
+  report.set_skipped(update.skipped || gradients.valid_examples == 0);
+  cell_->Change([&](TrainerProtocol& protocol) { protocol.OnStepApplied(report); });
+  metrics_->StepApplied(Now() - start, examples, image_tokens, text_tokens, gradients.useful_flops);
+  if (update.skipped && gradients.valid_examples > 0) {
+    metrics_->NonFinite();
+    NAVIT_LOG(WARNING) << "step " << deal.step() << " skipped: the gradient is not finite";
+    if (++nonfinite_ >= options_.max_nonfinite_steps) {
+      return Fatal(absl::FailedPreconditionError(absl::StrCat(
+          nonfinite_, " steps in a row, up to step ", deal.step(), ", had no finite gradient")));
+    }
+  } else {
+    nonfinite_ = 0;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::GatherStep(const StepPacks& packs, absl::Duration so_far,
+                                     double useful_flops, v1::StepReport* report) {
+  const v1::StepDeal& deal = packs.deal;
+  // Each rank: its packs' (ordinal, hash), its useful operations, its nanoseconds.
+  std::vector<size_t> counts;
+  size_t total = 0;
+  for (const v1::StepDeal::RankPacks& rank : deal.ranks()) {
+    counts.push_back(2 * rank.ordinals_size() + 2);
+    total += counts.back();
+  }
+  if (counts.size() != run_.members.size()) {
+    return absl::InternalError(absl::StrCat("step ", deal.step(), " was dealt to ", counts.size(),
+                                            " ranks, there are ", run_.members.size()));
+  }
+  std::vector<uint64_t> mine;
+  for (size_t i = 0; i < packs.packs.size(); ++i) {
+    mine.push_back(deal.ranks(run_.rank).ordinals(i));
+    mine.push_back(packs.packs[i].header().content_hash());
+  }
+  mine.push_back(static_cast<uint64_t>(useful_flops));
+  mine.push_back(absl::ToInt64Nanoseconds(so_far));
+  std::vector<uint64_t> all(total);
+  NAVIT_RETURN_IF_ERROR(collective_.AllGather(mine, counts, absl::MakeSpan(all)));
+  std::vector<std::pair<uint64_t, uint64_t>> digests;
+  uint64_t flops = 0, slowest = 0;
+  size_t at = 0;
+  for (size_t count : counts) {
+    for (size_t i = 0; i + 2 < count; i += 2) digests.emplace_back(all[at + i], all[at + i + 1]);
+    flops += all[at + count - 2];
+    slowest = std::max(slowest, all[at + count - 1]);
+    at += count;
+  }
+  report->set_generation(run_.generation);
+  report->set_step(deal.step());
+  report->set_packs(digests.size());
+  report->set_packs_digest(PacksDigest(std::move(digests)));
+  report->set_samples(deal.samples());
+  report->set_valid_examples(deal.valid_examples());
+  report->set_holes(deal.holes());
+  report->set_image_tokens(deal.image_tokens());
+  report->set_capacity_tokens(deal.capacity_tokens());
+  report->set_text_tokens(deal.text_tokens());
+  report->set_useful_flops(flops);
+  report->set_seconds(static_cast<double>(slowest) / 1e9);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
+  if (step % options_.compare_every_steps == 0) {
+    NAVIT_RETURN_IF_ERROR(CompareReplicas(step, model_->state, &collective_));
+  }
+  if (last) return absl::OkStatus();
+  if (checkpointer_ != nullptr) {
+    Enter(v1::PHASE_CHECKPOINT, step);
+    checkpointer_->AfterStep(step, model_->state);
+  }
+  const uint32_t every = spec_.evaluation().every_steps();
+  if (every > 0 && step % every == 0) return Evaluate(v1::SPLIT_VALIDATION, step);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::Evaluate(v1::Split split, uint64_t step) {
+  if (split == v1::SPLIT_VALIDATION && spec_.data().validation_size() == 0) {
+    return absl::OkStatus();
+  }
+  Enter(v1::PHASE_EVALUATE, step);
+  return EvaluateRetrieval(split, step, spec_.evaluation().token_budget(), model_->table,
+                           model_->state, pool_.get(), &collective_, &client_);
+}
+
+absl::Status TrainingRun::Finish(uint64_t step) {
+  NAVIT_RETURN_IF_ERROR(Evaluate(v1::SPLIT_VALIDATION, step));
+  if (spec_.evaluation().trained_pairs()) {
+    NAVIT_RETURN_IF_ERROR(Evaluate(v1::SPLIT_TRAINED_PAIRS, step));
+  }
+  if (run_.rank != 0) return absl::OkStatus();
+  Enter(v1::PHASE_CHECKPOINT, step);
+  NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));
+  return AwaitAcknowledged();
+}
+
+absl::Status TrainingRun::Stop(uint64_t step) {
+  if (run_.rank != 0) return absl::OkStatus();
+  if (cell_->Read([](const TrainerProtocol& p) { return p.checkpoint_on_stop(); })) {
+    Enter(v1::PHASE_CHECKPOINT, step);
+    NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));
+  }
+  return AwaitAcknowledged();
+}
+
+absl::Status TrainingRun::AwaitAcknowledged() {
+  cell_->Await([&](const TrainerProtocol& protocol) {
+    return protocol.unacknowledged().empty() || ended();
+  });
+  if (report_failed_) return report_status_;
+  if (cancelled_) return absl::CancelledError("told to leave the generation");
+  return absl::OkStatus();
+}
+
+void TrainingRun::ReportLoop() {
+  while (true) {
+    std::vector<v1::StepReport> reports;
+    cell_->Await([&](const TrainerProtocol& protocol) {
+      reports.assign(protocol.unacknowledged().begin(), protocol.unacknowledged().end());
+      return !reports.empty() || cancelled_ || reports_done_;
+    });
+    if (cancelled_ || reports_done_) return;
+    const absl::Status status = client_.ReportSteps(reports);
+    if (status.ok()) {
+      cell_->Change([&](TrainerProtocol& protocol) {
+        protocol.OnReportsAcknowledged(run_.generation, reports.back().step());
+      });
+      continue;
+    }
+    if (client_.cancelled()) return;
+    report_status_ = status;
+    report_failed_ = true;
+    // Wakes the step loop out of whatever it waits for.
+    client_.Cancel();
+    collective_.Abort();
+    cell_->Wake();
+    return;
+  }
+}
+
+}  // namespace navit

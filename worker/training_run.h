@@ -1,0 +1,129 @@
+// One generation, as one rank lives it: meet the other ranks, get the job's weights, step until the
+// job ends, a stop is asked for, or something breaks.
+//
+//   1. Rendezvous: the ranks connect (gloo_collective.h).
+//   2. Weights: from the source rank by broadcast, from the checkpoint, or fresh; then all ranks
+//      compare a hash of them.
+//   3. Per step: wait for its packs → gradients over all ranks → gather the digest of the packs →
+//      apply → record the report. Rank 0 sends reports while the next step runs.
+//   4. Every so often: checkpoint (rank 0), evaluation, comparison of the replicas.
+//   5. At the job's end: evaluation, last checkpoint, all reports acknowledged.
+#ifndef NAVIT_WORKER_TRAINING_RUN_H_
+#define NAVIT_WORKER_TRAINING_RUN_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/thread_pool.h"
+#include "worker/batch_source.h"
+#include "worker/checkpointer.h"
+#include "worker/gloo_collective.h"
+#include "worker/metrics.h"
+#include "worker/model/batch.h"
+#include "worker/model/train_step.h"
+#include "worker/protocol_cell.h"
+#include "worker/run_client.h"
+
+namespace navit {
+
+// A job's weights on this trainer; they survive from one generation to the next.
+struct TrainerModel {
+  explicit TrainerModel(const ModelConfig& config) : table(config), state(table) {}
+  const ParameterTable table;
+  ModelState state;
+};
+
+struct TrainingRunOptions {
+  v1::WorkerId worker;
+  // To the coordinator.
+  std::shared_ptr<grpc::Channel> channel;
+  // This host's address for collectives.
+  std::string collective_host = "127.0.0.1";
+  // Replicas are compared after every so many steps.
+  uint64_t compare_every_steps = 100;
+  // Steps in a row that may be skipped because the gradient is not finite.
+  int max_nonfinite_steps = 10;
+  // Tests: called at the start of every phase, on the run's threads.
+  std::function<void(v1::Phase, uint64_t step)> on_phase;
+};
+
+class TrainingRun {
+ public:
+  // `model` and the pointers must outlive the run; `model` is used by Execute alone.
+  TrainingRun(const TrainingRunOptions& options, const TrainerProtocol::Run& run,
+              TrainerModel* model, ProtocolCell* cell, PhaseClock* phases, TrainerMetrics* metrics);
+  // Closes the communicator.
+  ~TrainingRun();
+
+  // Lives the generation; once. Tells the protocol about loading, loaded and applied steps, but not
+  // about the end: the caller does, with the outcome.
+  struct Outcome {
+    TrainerProtocol::RunEnd end = TrainerProtocol::RunEnd::kBroken;
+    std::string failure;
+    // See TrainerState.bad_checkpoint.
+    std::string bad_checkpoint;
+  };
+  Outcome Execute();
+
+  // Ends Execute soon, whatever it waits for. Whether a step whose gradients are complete is still
+  // applied is the protocol's decision (MayApply). Thread-safe.
+  void Cancel();
+  // The step at hand is finished, then Execute ends. Thread-safe.
+  void Drain();
+
+ private:
+  absl::Status Main();
+  absl::Status LoadState();
+  absl::Status Steps();
+  // Ok and true: start it; ok and false: stop after the step before.
+  absl::StatusOr<bool> AwaitStart(uint64_t step);
+  absl::Status TrainOn(const StepPacks& packs, absl::Duration waiting_since);
+  // (ordinal, content hash) of all ranks' packs, useful operations, time of the slowest rank.
+  absl::Status GatherStep(const StepPacks& packs, absl::Duration so_far, double useful_flops,
+                          v1::StepReport* report);
+  absl::Status AfterStep(uint64_t step, bool last);
+  absl::Status Finish(uint64_t step);
+  absl::Status Stop(uint64_t step);
+  absl::Status Evaluate(v1::Split split, uint64_t step);
+  absl::Status AwaitAcknowledged();
+  absl::Status Fatal(absl::Status status);
+  void ReportLoop();
+  void Enter(v1::Phase phase, uint64_t step, const char* label = nullptr);
+  bool ended() const { return cancelled_ || report_failed_; }
+
+  const TrainingRunOptions options_;
+  const TrainerProtocol::Run run_;
+  const v1::JobSpec& spec_;
+  TrainerModel* const model_;
+  ProtocolCell* const cell_;
+  PhaseClock* const phases_;
+  TrainerMetrics* const metrics_;
+
+  RunClient client_;
+  GlooCollective collective_;
+  std::unique_ptr<kernels::ThreadPool> pool_;
+  std::unique_ptr<TrainStep> step_;
+  std::unique_ptr<BatchSource> source_;
+  std::unique_ptr<Checkpointer> checkpointer_;
+  int nonfinite_ = 0;
+  uint64_t current_step_ = 0;
+  bool fatal_ = false;
+  std::string bad_checkpoint_;
+
+  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> report_failed_{false};
+  std::atomic<bool> reports_done_{false};
+  absl::Status report_status_;
+  std::thread reporter_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_TRAINING_RUN_H_
