@@ -189,10 +189,16 @@ absl::Status GlooTransport::Break(const absl::Status& status) {
 void GlooTransport::Abort() {
   absl::MutexLock lock(&mutex_);
   if (broken_.ok()) broken_ = absl::AbortedError("collective aborted");
-  // Closing a connection does not wake a wait on one of its buffers; these do.
-  if (sending_ != nullptr) sending_->abortWaitSend();
-  if (receiving_ != nullptr) receiving_->abortWaitRecv();
   CloseConnections();
+  // Closing a connection does not wake a wait on one of its buffers; these do. Gloo forgets an
+  // abort that comes before its wait begins: repeat until the operating thread has left.
+  const auto left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return sending_ == nullptr && receiving_ == nullptr;
+  };
+  do {
+    if (sending_ != nullptr) sending_->abortWaitSend();
+    if (receiving_ != nullptr) receiving_->abortWaitRecv();
+  } while (!mutex_.AwaitWithTimeout(absl::Condition(&left), absl::Milliseconds(1)));
 }
 
 void GlooTransport::CloseConnections() {

@@ -39,7 +39,7 @@ class GlooTransport {
   absl::Status Exchange(int to, const void* send, size_t send_bytes, int from, void* receive,
                         size_t receive_bytes);
 
-  // Thread-safe.
+  // Thread-safe. Returns once no call of this rank waits any longer.
   void Abort();
 
  private:
