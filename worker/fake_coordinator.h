@@ -1,0 +1,62 @@
+// A coordinator for trainers' tests: one job, one gang, packs made on the spot. It follows the
+// protocol of fleet.proto as far as a gang that works needs it, and keeps everything in memory.
+#ifndef NAVIT_WORKER_FAKE_COORDINATOR_H_
+#define NAVIT_WORKER_FAKE_COORDINATOR_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/batches.pb.h"
+#include "proto/fleet.pb.h"
+
+namespace navit {
+
+struct FakeCoordinatorOptions {
+  v1::JobData job;
+  uint32_t world_size = 2;
+  uint64_t steps = 8;
+  uint64_t stop_after_step = 0;
+  // The first generation starts from here instead of fresh weights.
+  std::string checkpoint;
+  uint64_t checkpoint_step = 0;
+  // Sends this payload byte flipped, once, in this step; 0: never.
+  uint64_t corrupt_step = 0;
+};
+
+class FakeCoordinator {
+ public:
+  explicit FakeCoordinator(FakeCoordinatorOptions options);
+  ~FakeCoordinator();
+
+  std::string address() const;
+  // The server goes away with all its connections, and comes back on the same port.
+  void Restart();
+
+  // Until every rank reported STOPPED (true) or one failed for good (false).
+  bool WaitUntilDone();
+  // Until the step is recorded, or the job is done.
+  void WaitForStep(uint64_t step);
+  std::string failure() const;
+
+  // The current lineage.
+  std::vector<v1::StepReport> history() const;
+  // By step.
+  std::map<uint64_t, std::string> checkpoints() const;
+  std::vector<v1::ReportEventRequest> events() const;
+  uint64_t generation() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// A job with a model of some thousand parameters; its checkpoints go below `folder`.
+v1::JobData TinyJob(const std::string& folder);
+// Pack `ordinal` of the job.
+v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split);
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_FAKE_COORDINATOR_H_
