@@ -1,0 +1,153 @@
+#include "packer/agent/pack_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace navit {
+
+PackQueue::Entries::iterator PackQueue::Find(uint64_t ticket) {
+  return std::find_if(entries_.begin(), entries_.end(),
+                      [&](const Entry& entry) { return entry.ticket == ticket; });
+}
+
+PackQueue::Entries::iterator PackQueue::FirstWaiting() {
+  return std::find_if(entries_.begin(), entries_.end(),
+                      [](const Entry& entry) { return entry.state == State::kWaiting; });
+}
+
+void PackQueue::Erase(Entries::iterator entry) {
+  made_bytes_ -= entry->bytes;
+  entries_.erase(entry);
+}
+
+bool PackQueue::HasRoom(Entries::iterator entry) {
+  // The first pack always has room: everything behind it waits for it.
+  return entry == entries_.begin() ||
+         made_bytes_ + (making_ + 1) * largest_bytes_ <= max_bytes_;
+}
+
+uint64_t PackQueue::OpenStream() {
+  absl::MutexLock lock(&mutex_);
+  entries_.clear();
+  made_bytes_ = 0;
+  stream_open_ = true;
+  changed_.SignalAll();
+  return ++stream_;
+}
+
+void PackQueue::EndStream(uint64_t stream) {
+  absl::MutexLock lock(&mutex_);
+  if (stream != stream_ || !stream_open_) return;
+  entries_.clear();
+  made_bytes_ = 0;
+  stream_open_ = false;
+  changed_.SignalAll();
+}
+
+void PackQueue::Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes) {
+  absl::MutexLock lock(&mutex_);
+  if (stream != stream_ || !stream_open_ || draining_) return;
+  for (uint32_t index : indexes) {
+    const bool known = std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+      return entry.lease_epoch == lease_epoch && entry.index == index;
+    });
+    if (known) continue;
+    entries_.push_back({next_ticket_++, lease_epoch, index, State::kWaiting, 0, {}});
+  }
+  changed_.SignalAll();
+}
+
+void PackQueue::DropLease(uint64_t lease_epoch) {
+  absl::MutexLock lock(&mutex_);
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    auto next = std::next(it);
+    if (it->lease_epoch == lease_epoch) Erase(it);
+    it = next;
+  }
+  changed_.SignalAll();
+}
+
+std::optional<PackQueue::Task> PackQueue::TakeToMake() {
+  absl::MutexLock lock(&mutex_);
+  std::optional<absl::Duration> blocked_since;
+  while (!closed_) {
+    auto entry = FirstWaiting();
+    if (entry != entries_.end()) {
+      if (HasRoom(entry)) {
+        entry->state = State::kMaking;
+        ++making_;
+        return Task{entry->ticket, entry->lease_epoch, entry->index,
+                    blocked_since ? clock_->SteadyNow() - *blocked_since : absl::ZeroDuration()};
+      }
+      if (!blocked_since) blocked_since = clock_->SteadyNow();
+    }
+    changed_.Wait(&mutex_);
+  }
+  return std::nullopt;
+}
+
+void PackQueue::Made(uint64_t ticket, v1::PushRequest frame) {
+  absl::MutexLock lock(&mutex_);
+  --making_;
+  const uint64_t bytes = frame.payload().size();
+  largest_bytes_ = std::max(largest_bytes_, bytes);
+  auto entry = Find(ticket);
+  if (entry != entries_.end()) {
+    entry->state = State::kMade;
+    entry->bytes = bytes;
+    entry->frame = std::move(frame);
+    made_bytes_ += bytes;
+  }
+  changed_.SignalAll();
+}
+
+void PackQueue::Abandon(uint64_t ticket) {
+  absl::MutexLock lock(&mutex_);
+  --making_;
+  auto entry = Find(ticket);
+  if (entry != entries_.end()) Erase(entry);
+  changed_.SignalAll();
+}
+
+std::optional<PackQueue::Sendable> PackQueue::TakeToSend(uint64_t stream) {
+  absl::MutexLock lock(&mutex_);
+  while (!closed_ && stream == stream_ && stream_open_) {
+    if (!entries_.empty() && entries_.front().state == State::kMade) {
+      Entry& first = entries_.front();
+      first.state = State::kSending;
+      return Sendable{first.ticket, std::move(first.frame)};
+    }
+    changed_.Wait(&mutex_);
+  }
+  return std::nullopt;
+}
+
+void PackQueue::Sent(uint64_t ticket) {
+  absl::MutexLock lock(&mutex_);
+  auto entry = Find(ticket);
+  if (entry != entries_.end()) Erase(entry);
+  changed_.SignalAll();
+}
+
+void PackQueue::Drain() {
+  absl::MutexLock lock(&mutex_);
+  draining_ = true;
+}
+
+bool PackQueue::empty() const {
+  absl::MutexLock lock(&mutex_);
+  return entries_.empty();
+}
+
+void PackQueue::Close() {
+  absl::MutexLock lock(&mutex_);
+  closed_ = true;
+  changed_.SignalAll();
+}
+
+uint64_t PackQueue::made_bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return made_bytes_;
+}
+
+}  // namespace navit

@@ -1,0 +1,95 @@
+#include "packer/agent/push_stream.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/grpc_status.h"
+#include "common/wakeup.h"
+#include "proto/batches.grpc.pb.h"
+
+namespace navit {
+namespace {
+
+// How long the coordinator may take to answer the end of our side.
+constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
+
+}  // namespace
+
+struct PushClient::Stub {
+  std::unique_ptr<v1::Batches::Stub> batches;
+};
+
+PushClient::PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker,
+                       PackQueue* queue, PackerMetrics* metrics, const Clock* clock,
+                       std::function<void(uint64_t)> released)
+    : stub_(std::make_unique<Stub>(Stub{v1::Batches::NewStub(std::move(channel))})),
+      worker_(std::move(worker)),
+      queue_(queue),
+      metrics_(metrics),
+      clock_(clock),
+      released_(std::move(released)) {}
+
+PushClient::~PushClient() = default;
+
+void PushClient::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+absl::Status PushClient::Run() {
+  grpc::ClientContext context;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (cancelled_) return absl::CancelledError("cancelled");
+    context_ = &context;
+  }
+  const uint64_t number = queue_->OpenStream();
+  auto stream = stub_->batches->Push(&context);
+  v1::PushRequest hello;
+  *hello.mutable_worker() = worker_;
+  bool writing = stream->Write(hello);
+
+  Wakeup reader_ended;
+  std::thread reader([&] {
+    v1::PushReply reply;
+    while (stream->Read(&reply)) {
+      // Releases first: a window may be leased again and granted in the same message.
+      for (uint64_t epoch : reply.released()) {
+        queue_->DropLease(epoch);
+        released_(epoch);
+      }
+      for (const v1::PushReply::Grant& grant : reply.grants()) {
+        queue_->Grant(number, grant.lease_epoch(),
+                      std::vector<uint32_t>(grant.indexes().begin(), grant.indexes().end()));
+      }
+    }
+    queue_->EndStream(number);
+    reader_ended.Ring();
+  });
+
+  while (writing) {
+    std::optional<PackQueue::Sendable> pack = queue_->TakeToSend(number);
+    if (!pack) break;
+    const absl::Duration start = clock_->SteadyNow();
+    writing = stream->Write(pack->frame);
+    metrics_->SendSeconds(pack->frame.header().job(),
+                          absl::ToDoubleSeconds(clock_->SteadyNow() - start));
+    if (writing) queue_->Sent(pack->ticket);
+  }
+  // After a failed write the stream is over and the reader ends by itself.
+  if (writing) {
+    stream->WritesDone();
+    if (!reader_ended.Wait(kFinishTimeout)) context.TryCancel();
+  }
+  reader.join();
+  const absl::Status status = FromGrpcStatus(stream->Finish(), "Batches.Push");
+  absl::MutexLock lock(&mutex_);
+  context_ = nullptr;
+  return status;
+}
+
+}  // namespace navit
