@@ -1,0 +1,132 @@
+// navit-coordinator: jobs, leases, the relay; see server/core/coordinator.h.
+#include <atomic>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/grpc_server.h"
+#include "common/http_server.h"
+#include "common/lifecycle.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/status_macros.h"
+#include "grpcpp/impl/codegen/service_type.h"
+#include "server/core/coordinator.h"
+#include "server/host.h"
+#include "server/metrics.h"
+#include "server/services/services.h"
+#include "server/store/sqlite_store.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:7440", "address of the gRPC services; port 0: any");
+ABSL_FLAG(std::string, listen_http, "127.0.0.1:7441",
+          "address of /, /metrics and /healthz; port 0: any");
+ABSL_FLAG(std::string, state, "",
+          "state file (required); made if absent; FILE-wal and FILE-lock lie beside it");
+ABSL_FLAG(std::string, tls_cert, "", "PEM file of the server's certificate");
+ABSL_FLAG(std::string, tls_key, "", "PEM file of the certificate's key");
+ABSL_FLAG(std::string, tls_ca, "", "PEM file; clients must show a certificate signed by it");
+ABSL_FLAG(bool, insecure_listen, false, "serve other hosts without TLS");
+
+namespace navit {
+namespace {
+
+// Jobs and workers in plain text.
+HttpResponse Overview(CoordinatorHost* host) {
+  HttpResponse response;
+  host->Call([&](Coordinator& core, PackBytes&, Instant now) {
+    response.body = "navit-coordinator\n\njobs\n";
+    const v1::ListReply jobs = core.List();
+    const v1::ListWorkersReply workers = core.ListWorkers(now);
+    for (const v1::Job& job : jobs.jobs()) {
+      absl::StrAppend(&response.body, "  ", job.name(), "  ", v1::JobState_Name(job.state()),
+                      "  step ", job.committed_step(), "  ", job.reason(), "\n");
+    }
+    response.body += "\nworkers\n";
+    for (const v1::ListWorkersReply::Worker& worker : workers.workers()) {
+      absl::StrAppend(&response.body, "  ", worker.name(), "  ", v1::Role_Name(worker.role()), "  ",
+                      worker.state(), "\n");
+    }
+    return 0;
+  });
+  return response;
+}
+
+absl::Status Serve(ShutdownSignals* signals) {
+  const std::string state = absl::GetFlag(FLAGS_state);
+  if (state.empty()) return absl::InvalidArgumentError("--state FILE is required");
+  Clock* const clock = Clock::Real();
+  const absl::Duration began = clock->SteadyNow();
+
+  ServerMetrics metrics;
+  SqliteStoreOptions store_options;
+  store_options.on_commit = [&](absl::Duration took) { metrics.ObserveCommit(took); };
+  NAVIT_ASSIGN_OR_RETURN(const auto store, SqliteStore::Open(state, store_options));
+
+  CoordinatorOptions core_options;
+  core_options.log = [](absl::string_view line) { NAVIT_LOG(INFO) << line; };
+  Coordinator core(core_options, store.get());
+  NAVIT_RETURN_IF_ERROR(core.Start({absl::ToDoubleSeconds(clock->SteadyNow()),
+                                    absl::ToDoubleSeconds(clock->UnixNow() - absl::UnixEpoch())}));
+
+  std::atomic<bool> store_failed{false};
+  CoordinatorHost::Options host_options;
+  host_options.clock = clock;
+  host_options.heartbeat_interval = absl::Seconds(core_options.heartbeat_interval_seconds);
+  host_options.on_unhealthy = [&] {
+    NAVIT_LOG(ERROR) << state
+                     << ": a write failed; ending, so that a new start reads what is durable";
+    store_failed = true;
+    signals->Trigger();
+  };
+  CoordinatorHost host(&core, host_options);
+  const auto jobs = MakeJobsService(&host, &metrics);
+  const auto fleet = MakeFleetService(&host, &metrics);
+  const auto batches = MakeBatchesService(&host, &metrics);
+
+  GrpcServerOptions grpc_options;
+  grpc_options.listen = absl::GetFlag(FLAGS_listen);
+  grpc_options.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
+                      absl::GetFlag(FLAGS_tls_ca)};
+  grpc_options.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
+  NAVIT_ASSIGN_OR_RETURN(const auto grpc_server,
+                         GrpcServer::Start(grpc_options, {jobs.get(), fleet.get(), batches.get()}));
+  NAVIT_ASSIGN_OR_RETURN(
+      const auto http_server,
+      HttpServer::Start(
+          absl::GetFlag(FLAGS_listen_http),
+          {{"/", [&](const HttpRequest&) { return Overview(&host); }},
+           {"/metrics",
+            MetricsRoute("coordinator", std::make_shared<CoordinatorMetrics>(&host, &metrics))}}));
+  metrics.SetRecovery(clock->SteadyNow() - began);
+  NAVIT_LOG(INFO) << "incarnation " << core.incarnation() << " serves gRPC on "
+                  << grpc_server->address() << ", HTTP on " << http_server->address()
+                  << ", state in " << state;
+  NAVIT_RETURN_IF_ERROR(
+      WritePortFile({{"grpc", grpc_server->port()}, {"http", http_server->port()}}));
+
+  signals->Wait();
+  NAVIT_LOG(INFO) << "draining";
+  grpc_server->SetServing(false);
+  host.Drain();
+  grpc_server->Shutdown(absl::Seconds(2));
+  if (store_failed) return absl::DataLossError(state + ": a write failed");
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace navit
+
+int main(int argc, char** argv) {
+  navit::InitProgram(
+      argc, argv,
+      {"navit-coordinator", "runs training jobs on packers and trainers", "--state FILE [flags]"});
+  navit::SetLogIdentity("coordinator", navit::HostName());
+  navit::ShutdownSignals signals;
+  const absl::Status status = navit::Serve(&signals);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "navit-coordinator: %s\n", std::string(status.message()).c_str());
+  return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
+}

@@ -1,0 +1,247 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/field_violations.h"
+#include "common/files.h"
+#include "common/job_spec/resolve.h"
+#include "common/job_spec/validate.h"
+#include "proto/jobs.grpc.pb.h"
+#include "server/services/calls.h"
+#include "server/services/services.h"
+
+namespace navit {
+namespace {
+
+bool IsFinal(v1::JobState state) {
+  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
+}
+
+// Whether files can be made in `folder`, which is made if absent.
+absl::Status CheckWritable(const std::string& folder) {
+  const absl::Status made = EnsureFolder(folder);
+  if (!made.ok()) return made;
+  std::string probe = folder + "/.navit-write-test-XXXXXX";
+  const int fd = mkstemp(probe.data());
+  if (fd < 0) return FileError("create a file in", folder, errno);
+  close(fd);
+  unlink(probe.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status ResolveAndValidate(v1::JobSpec* spec) {
+  ResolveJobSpec(spec);
+  const std::vector<FieldViolation> violations = ValidateJobSpec(*spec);
+  return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
+}
+
+// The job now, then after every change that Get shows.
+class WatchStream : public ServerStream<grpc::ServerWriteReactor<v1::Job>> {
+ public:
+  WatchStream(const ServiceContext& context, grpc::CallbackServerContext* call, std::string name)
+      : ServerStream(context, call, "Jobs.Watch"), name_(std::move(name)) {}
+
+ private:
+  void Continue() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing()) return;
+    absl::Status status;
+    const bool changed = host()->Call([&](Coordinator& core, PackBytes&, Instant) {
+      const uint64_t revision = core.JobRevision(name_);
+      if (revision != 0 && revision == sent_revision_) return false;
+      status = Put(core.Get(name_), &job_);
+      sent_revision_ = revision;
+      return true;
+    });
+    if (!status.ok()) return End(status);
+    if (!changed) return;
+    Write(&job_);
+    if (IsFinal(job_.state())) End(absl::OkStatus());
+  }
+
+  const std::string name_;
+  uint64_t sent_revision_ ABSL_GUARDED_BY(mutex_) = 0;
+  v1::Job job_ ABSL_GUARDED_BY(mutex_);
+};
+
+class JobsService : public v1::Jobs::CallbackService {
+ public:
+  explicit JobsService(ServiceContext context) : context_(context) {}
+
+  grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* call,
+                                   const v1::SubmitRequest* request, v1::Job* reply) override {
+    return Answer(context_, call, "Jobs.Submit", [&]() -> absl::Status {
+      v1::SubmitRequest resolved = *request;
+      const absl::Status valid = ResolveAndValidate(resolved.mutable_spec());
+      if (!valid.ok()) return valid;
+      const absl::Status writable = CheckWritable(resolved.spec().checkpoints().directory());
+      if (!writable.ok()) {
+        return InvalidFields({{"checkpoints.directory", std::string(writable.message())}});
+      }
+      return Core(
+          [&](Coordinator& core, Instant now) { return Put(core.Submit(resolved, now), reply); });
+    });
+  }
+
+  grpc::ServerUnaryReactor* Validate(grpc::CallbackServerContext* call,
+                                     const v1::ValidateRequest* request,
+                                     v1::ValidateReply* reply) override {
+    return Answer(context_, call, "Jobs.Validate", [&]() -> absl::Status {
+      v1::JobSpec spec = request->spec();
+      const absl::Status valid = ResolveAndValidate(&spec);
+      if (!valid.ok()) return valid;
+      const auto line = [reply](const auto&... parts) { reply->add_lines(absl::StrCat(parts...)); };
+      line("job: ", spec.name());
+      line("sequences per step: ", spec.packing().sequences_per_step(), " of ",
+           spec.packing().sequence_length(), " image tokens");
+      line("relay: about ", static_cast<uint64_t>(EstimatedStepBytes(spec)) >> 10,
+           " KiB per step, budget ", spec.budgets().relay_bytes() >> 10, " KiB");
+      line("trainers: ", spec.workers().trainers().min(), " to ", spec.workers().trainers().max());
+      line("packers: ", spec.workers().packers().min(), " to ", spec.workers().packers().max());
+      *reply->mutable_resolved() = std::move(spec);
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::JobRequest* request,
+                                v1::Job* reply) override {
+    return Now(call, "Jobs.Get",
+               [=](Coordinator& core, Instant) { return Put(core.Get(request->name()), reply); });
+  }
+
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* call, const v1::ListRequest*,
+                                 v1::ListReply* reply) override {
+    return Now(call, "Jobs.List", [=](Coordinator& core, Instant) {
+      *reply = core.List();
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerWriteReactor<v1::Job>* Watch(grpc::CallbackServerContext* call,
+                                           const v1::JobRequest* request) override {
+    auto stream = std::make_shared<WatchStream>(context_, call, request->name());
+    stream->Begin(stream);
+    return stream.get();
+  }
+
+  grpc::ServerUnaryReactor* Cancel(grpc::CallbackServerContext* call,
+                                   const v1::JobMutation* request, v1::Job* reply) override {
+    return Mutate(call, "Jobs.Cancel", &Coordinator::Cancel, request, reply);
+  }
+  grpc::ServerUnaryReactor* Pause(grpc::CallbackServerContext* call, const v1::JobMutation* request,
+                                  v1::Job* reply) override {
+    return Mutate(call, "Jobs.Pause", &Coordinator::Pause, request, reply);
+  }
+  grpc::ServerUnaryReactor* Resume(grpc::CallbackServerContext* call,
+                                   const v1::JobMutation* request, v1::Job* reply) override {
+    return Mutate(call, "Jobs.Resume", &Coordinator::Resume, request, reply);
+  }
+  grpc::ServerUnaryReactor* Retry(grpc::CallbackServerContext* call, const v1::JobMutation* request,
+                                  v1::Job* reply) override {
+    return Mutate(call, "Jobs.Retry", &Coordinator::Retry, request, reply);
+  }
+
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* call,
+                                   const v1::JobMutation* request,
+                                   google::protobuf::Empty*) override {
+    return Now(call, "Jobs.Delete",
+               [=](Coordinator& core, Instant now) { return core.Delete(*request, now); });
+  }
+
+  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* call,
+                                    const v1::JobRequest* request,
+                                    v1::ExplainReply* reply) override {
+    return Now(call, "Jobs.Explain", [=](Coordinator& core, Instant now) {
+      return Put(core.Explain(request->name(), now), reply);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* call,
+                                            const v1::JobRequest* request,
+                                            v1::ListCheckpointsReply* reply) override {
+    return Now(call, "Jobs.ListCheckpoints", [=](Coordinator& core, Instant) {
+      return Put(core.ListCheckpoints(request->name()), reply);
+    });
+  }
+
+  grpc::ServerUnaryReactor* History(grpc::CallbackServerContext* call,
+                                    const v1::JobRequest* request,
+                                    v1::HistoryReply* reply) override {
+    return Now(call, "Jobs.History", [=](Coordinator& core, Instant) {
+      return Put(core.History(request->name()), reply);
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* call,
+                                        const google::protobuf::Empty*,
+                                        v1::ListWorkersReply* reply) override {
+    return Now(call, "Jobs.ListWorkers", [=](Coordinator& core, Instant now) {
+      *reply = core.ListWorkers(now);
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerUnaryReactor* Audit(grpc::CallbackServerContext* call,
+                                  const v1::AuditRequest* request, v1::AuditReply* reply) override {
+    // Number of the audit once it runs.
+    auto audit = std::make_shared<std::optional<uint64_t>>();
+    WaitingCallback callback;
+    callback.attempt = [=, host = context_.host]() -> std::optional<absl::Status> {
+      return host->Call(
+          [&](Coordinator& core, PackBytes&, Instant now) -> std::optional<absl::Status> {
+            if (!audit->has_value()) {
+              const absl::StatusOr<uint64_t> started = core.StartAudit(*request, now);
+              if (!started.ok()) return started.status();
+              *audit = *started;
+            }
+            auto result = core.AuditResult(**audit);
+            if (!result.has_value()) return std::nullopt;
+            audit->reset();
+            return Put(*std::move(result), reply);
+          });
+    };
+    callback.abandoned = [=, host = context_.host] {
+      if (!audit->has_value()) return;
+      host->Call([&](Coordinator& core, PackBytes&, Instant) {
+        core.DropAudit(**audit);
+        return 0;
+      });
+    };
+    callback.timed_out = [] {
+      return absl::DeadlineExceededError("the packers have not planned all windows again yet");
+    };
+    return AnswerLater(context_, call, "Jobs.Audit", std::move(callback));
+  }
+
+ private:
+  template <typename F>
+  absl::Status Core(F f) {
+    return context_.host->Call(
+        [&](Coordinator& core, PackBytes&, Instant now) -> absl::Status { return f(core, now); });
+  }
+  template <typename F>
+  grpc::ServerUnaryReactor* Now(grpc::CallbackServerContext* call, const char* method, F f) {
+    return Answer(context_, call, method, [&] { return Core(f); });
+  }
+  using Mutation = absl::StatusOr<v1::Job> (Coordinator::*)(const v1::JobMutation&, Instant);
+  grpc::ServerUnaryReactor* Mutate(grpc::CallbackServerContext* call, const char* method,
+                                   Mutation mutation, const v1::JobMutation* request,
+                                   v1::Job* reply) {
+    return Now(call, method, [=](Coordinator& core, Instant now) {
+      return Put((core.*mutation)(*request, now), reply);
+    });
+  }
+
+  const ServiceContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics) {
+  return std::make_unique<JobsService>(ServiceContext{host, metrics});
+}
+
+}  // namespace navit

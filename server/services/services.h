@@ -1,0 +1,23 @@
+// The coordinator's three gRPC services. Each method decodes, calls core, maps the status.
+#ifndef NAVIT_SERVER_SERVICES_SERVICES_H_
+#define NAVIT_SERVER_SERVICES_SERVICES_H_
+
+#include <memory>
+
+#include "server/host.h"
+#include "server/metrics.h"
+
+namespace grpc {
+class Service;
+}  // namespace grpc
+
+namespace navit {
+
+// `host` and `metrics` must outlive the services.
+std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics);
+std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics);
+std::unique_ptr<grpc::Service> MakeBatchesService(CoordinatorHost* host, ServerMetrics* metrics);
+
+}  // namespace navit
+
+#endif  // NAVIT_SERVER_SERVICES_SERVICES_H_
