@@ -3,6 +3,7 @@
 #ifndef NAVIT_WORKER_PROTOCOL_CELL_H_
 #define NAVIT_WORKER_PROTOCOL_CELL_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -35,6 +36,13 @@ class ProtocolCell {
   void Await(Condition condition) const {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [&] { return condition(protocol_); });
+  }
+
+  // The same with a time limit, on the steady clock; false: it passed.
+  template <typename Condition>
+  bool AwaitFor(std::chrono::milliseconds limit, Condition condition) const {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return changed_.wait_for(lock, limit, [&] { return condition(protocol_); });
   }
 
   void Wake() {

@@ -1,5 +1,6 @@
 #include "worker/trainer.h"
 
+#include <chrono>
 #include <utility>
 
 #include "common/grpc_channel.h"
@@ -9,6 +10,13 @@
 namespace navit {
 
 using Todo = TrainerProtocol::Todo;
+
+namespace {
+
+// How long a trainer that is told to end tries to say so.
+constexpr std::chrono::milliseconds kFarewell(3000);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Start(TrainerOptions options) {
   std::unique_ptr<Trainer> trainer(new Trainer(std::move(options)));
@@ -113,7 +121,7 @@ void Trainer::Control() {
     cell_.Await([&](const TrainerProtocol& protocol) {
       todo = protocol.todo();
       if (stopping_ || (running_ && run_done_)) return true;
-      if (!running_ && draining_) return drained_report_sent_.load() || todo != Todo::kNothing;
+      if (!running_ && draining_) return true;
       if (todo == Todo::kStopRun) return running_ && !cancelled;
       return todo != Todo::kNothing && !running_;
     });
@@ -129,6 +137,19 @@ void Trainer::Control() {
         running_ = false;
       }
       if (todo == Todo::kExit) End(absl::UnauthenticatedError("a newer process has this name"));
+      break;
+    }
+    if (draining_ && !running_ && todo == Todo::kNothing) {
+      // Ends once the coordinator was told, or is not there to be told.
+      if (cell_.AwaitFor(kFarewell,
+                         [&](const TrainerProtocol& protocol) {
+                           return stopping_ || drained_report_sent_ ||
+                                  protocol.todo() != Todo::kNothing;
+                         }) &&
+          !drained_report_sent_) {
+        continue;
+      }
+      End(absl::OkStatus());
       break;
     }
     switch (todo) {
@@ -159,10 +180,6 @@ void Trainer::Control() {
         break;
       }
       default:
-        if (draining_ && drained_report_sent_) {
-          End(absl::OkStatus());
-          stopping_ = true;
-        }
         break;
     }
   }

@@ -220,5 +220,13 @@ TEST_F(TrainerTest, DrainFinishesTheStepAndEnds) {
   EXPECT_GE(coordinator_->checkpoints().rbegin()->first, 3);
 }
 
+TEST_F(TrainerTest, DrainEndsWithoutACoordinator) {
+  StartCoordinator();
+  auto a = StartTrainer("a");
+  coordinator_.reset();
+  a->Drain();
+  EXPECT_TRUE(a->WaitUntilEnded().ok());
+}
+
 }  // namespace
 }  // namespace navit
