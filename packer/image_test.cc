@@ -1,0 +1,271 @@
+#include "packer/image.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "packer/image_header.h"
+#include "packer/limits.h"
+#include "packer/testing/encode.h"
+
+namespace navit {
+namespace {
+
+using testing::EncodeJpeg;
+using testing::EncodePng;
+using testing::EncodeWebp;
+using testing::JpegOptions;
+using testing::MakePicture;
+using testing::PngKind;
+
+// Decodes at full size after reading the header, as the packer does.
+v1::HoleReason Decode(const std::string& bytes, Image* image, uint32_t target = 1 << 20) {
+  const ImageHeader header = ReadImageHeader(bytes);
+  return DecodeImage(bytes, header.format, header.width, header.height,
+                     std::min(target, header.width), std::min(target, header.height), image);
+}
+
+double MeanDifference(const Image& a, const Image& b) {
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.height, b.height);
+  double sum = 0;
+  for (uint32_t y = 0; y < a.height; ++y) {
+    for (uint32_t x = 0; x < 3 * a.width; ++x) sum += std::abs(a.Row(y)[x] - b.Row(y)[x]);
+  }
+  return sum / (3.0 * a.width * a.height);
+}
+
+// `image` with every channel the grey that the PNG encoder of the tests makes.
+Image Grey(const Image& image) {
+  Image grey = image;
+  for (uint32_t y = 0; y < image.height; ++y) {
+    for (uint32_t x = 0; x < image.width; ++x) {
+      uint8_t* p = grey.Row(y) + 3 * x;
+      p[0] = p[1] = p[2] = static_cast<uint8_t>((p[0] + 2 * p[1] + p[2]) / 4);
+    }
+  }
+  return grey;
+}
+
+// Over white with an alpha that rises from left to right.
+Image Faded(const Image& image) {
+  Image faded = image;
+  for (uint32_t y = 0; y < image.height; ++y) {
+    for (uint32_t x = 0; x < image.width; ++x) {
+      const double alpha = (255 * x / (image.width - 1)) / 255.0;
+      for (int c = 0; c < 3; ++c) {
+        uint8_t* p = faded.Row(y) + 3 * x + c;
+        *p = static_cast<uint8_t>(*p * alpha + 255 * (1 - alpha) + 0.5);
+      }
+    }
+  }
+  return faded;
+}
+
+// `image` in the 64 colours of the tests' palette.
+Image Quantised(const Image& image) {
+  Image quantised = image;
+  for (uint32_t y = 0; y < image.height; ++y) {
+    for (uint32_t x = 0; x < 3 * image.width; ++x) {
+      quantised.Row(y)[x] = static_cast<uint8_t>(image.Row(y)[x] / 64 * 85);
+    }
+  }
+  return quantised;
+}
+
+TEST(DecodePng, EveryKind) {
+  const Image picture = MakePicture(61, 37, 5);
+  Image image;
+  for (const bool interlaced : {false, true}) {
+    for (const PngKind kind : {PngKind::kRgb, PngKind::kRgb16}) {
+      ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image), v1::HOLE_REASON_NONE);
+      EXPECT_EQ(MeanDifference(image, picture), 0);
+    }
+    for (const PngKind kind : {PngKind::kGrey, PngKind::kGrey16}) {
+      ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image), v1::HOLE_REASON_NONE);
+      EXPECT_EQ(MeanDifference(image, Grey(picture)), 0);
+    }
+    ASSERT_EQ(Decode(EncodePng(picture, PngKind::kRgba, interlaced), &image), v1::HOLE_REASON_NONE);
+    EXPECT_LT(MeanDifference(image, Faded(picture)), 0.01);
+    ASSERT_EQ(Decode(EncodePng(picture, PngKind::kGreyAlpha, interlaced), &image),
+              v1::HOLE_REASON_NONE);
+    EXPECT_LT(MeanDifference(image, Faded(Grey(picture))), 0.01);
+    ASSERT_EQ(Decode(EncodePng(picture, PngKind::kPalette, interlaced), &image),
+              v1::HOLE_REASON_NONE);
+    EXPECT_EQ(MeanDifference(image, Quantised(picture)), 0);
+    for (const PngKind kind : {PngKind::kGrey1, PngKind::kTransparentPalette}) {
+      ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image), v1::HOLE_REASON_NONE);
+    }
+  }
+}
+
+TEST(DecodeJpeg, ColourGreyProgressiveAndCmyk) {
+  const Image picture = MakePicture(61, 37, 5);
+  Image image;
+  JpegOptions options;
+  options.quality = 100;
+  ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
+  EXPECT_LT(MeanDifference(image, picture), 6);
+  options.progressive = true;
+  ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
+  EXPECT_LT(MeanDifference(image, picture), 6);
+  options.cmyk = true;  // no chroma subsampling: nearly exact
+  ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
+  EXPECT_LT(MeanDifference(image, picture), 1);
+  options.cmyk = false;
+  options.grey = true;
+  ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
+  EXPECT_EQ(image.Row(9)[30], image.Row(9)[31]);
+  EXPECT_NEAR(image.Row(9)[30], picture.Row(9)[31], 3);
+}
+
+TEST(DecodeJpeg, ScalesToTheSmallestEighthThatHoldsTheTarget) {
+  const std::string bytes = EncodeJpeg(MakePicture(200, 100, 5));
+  Image image;
+  const struct {
+    uint32_t target_width, target_height, width, height;
+  } cases[] = {{200, 100, 200, 100}, {300, 10, 200, 100}, {25, 13, 25, 13},    {26, 1, 50, 25},
+               {1, 1, 25, 13},       {100, 51, 125, 63},  {176, 80, 200, 100}, {175, 80, 175, 88}};
+  for (const auto& c : cases) {
+    ASSERT_EQ(
+        DecodeImage(bytes, v1::ShardIndex::JPEG, 200, 100, c.target_width, c.target_height, &image),
+        v1::HOLE_REASON_NONE);
+    EXPECT_EQ(image.width, c.width);
+    EXPECT_EQ(image.height, c.height);
+  }
+}
+
+TEST(DecodeWebp, LossyLosslessAndAlpha) {
+  const Image picture = MakePicture(61, 37, 5);
+  Image image;
+  ASSERT_EQ(Decode(EncodeWebp(picture, -1), &image), v1::HOLE_REASON_NONE);
+  EXPECT_EQ(MeanDifference(image, picture), 0);
+  ASSERT_EQ(Decode(EncodeWebp(picture, 95), &image), v1::HOLE_REASON_NONE);
+  EXPECT_LT(MeanDifference(image, picture), 10);
+  ASSERT_EQ(Decode(EncodeWebp(picture, -1, true), &image), v1::HOLE_REASON_NONE);
+  // Colours under full transparency are the encoder's to choose; over white they do not show.
+  EXPECT_LT(MeanDifference(image, Faded(picture)), 0.1);
+}
+
+TEST(DecodeImage, OnePixelAndExtremeAspect) {
+  Image image;
+  for (const auto& [width, height] : {std::pair<uint32_t, uint32_t>{1, 1}, {3000, 1}, {1, 3000}}) {
+    const Image picture = MakePicture(width, height, 1);
+    for (const std::string& bytes :
+         {EncodeJpeg(picture), EncodePng(picture), EncodeWebp(picture, -1)}) {
+      ASSERT_EQ(Decode(bytes, &image), v1::HOLE_REASON_NONE);
+      EXPECT_EQ(image.width, width);
+      EXPECT_EQ(image.height, height);
+    }
+  }
+}
+
+TEST(DecodeImage, BadFilesAreHoles) {
+  const Image picture = MakePicture(61, 37, 5);
+  Image image;
+  JpegOptions progressive;
+  progressive.progressive = true;
+  for (const std::string& bytes :
+       {EncodeJpeg(picture), EncodeJpeg(picture, progressive), EncodePng(picture),
+        EncodeWebp(picture, -1), EncodeWebp(picture, 80)}) {
+    const ImageHeader header = ReadImageHeader(bytes);
+    // Truncated anywhere behind its header.
+    for (size_t size = bytes.size() / 2; size + 20 < bytes.size(); size += 31) {
+      EXPECT_EQ(DecodeImage(bytes.substr(0, size), header.format, 61, 37, 61, 37, &image),
+                v1::HOLE_REASON_DECODE_ERROR)
+          << size;
+    }
+    // Not of the size that the index states.
+    EXPECT_EQ(DecodeImage(bytes, header.format, 62, 37, 61, 37, &image),
+              v1::HOLE_REASON_DECODE_ERROR);
+    // Another format's bytes, and none.
+    EXPECT_EQ(DecodeImage("", header.format, 61, 37, 61, 37, &image), v1::HOLE_REASON_DECODE_ERROR);
+    EXPECT_EQ(DecodeImage("junk that is no image", header.format, 61, 37, 61, 37, &image),
+              v1::HOLE_REASON_DECODE_ERROR);
+  }
+  EXPECT_EQ(DecodeImage("GIF89a", v1::ShardIndex::IMAGE_FORMAT_OTHER, 6, 3, 6, 3, &image),
+            v1::HOLE_REASON_UNSUPPORTED_FORMAT);
+}
+
+TEST(DecodeImage, BombsAreRefusedByTheirHeader) {
+  // A PNG of 61 x 37 whose header says 60,000 x 60,000.
+  std::string bytes = EncodePng(MakePicture(61, 37, 5));
+  bytes.replace(16, 8, std::string("\0\0\xEA\x60\0\0\xEA\x60", 8));
+  const ImageHeader header = ReadImageHeader(bytes);
+  EXPECT_EQ(header.width, 60000u);
+  Image image;
+  EXPECT_EQ(Decode(bytes, &image), v1::HOLE_REASON_TOO_LARGE);
+  EXPECT_TRUE(image.bytes.empty());
+}
+
+// Any damage gives a picture or a hole, never a crash (run with --config=asan too).
+TEST(DecodeImage, FlippedBitsNeverCrash) {
+  std::mt19937 random(11);
+  const Image picture = MakePicture(40, 24, 5);
+  JpegOptions progressive;
+  progressive.progressive = true;
+  int holes = 0;
+  for (const std::string& bytes :
+       {EncodeJpeg(picture), EncodeJpeg(picture, progressive), EncodePng(picture),
+        EncodePng(picture, PngKind::kTransparentPalette, true), EncodeWebp(picture, -1),
+        EncodeWebp(picture, 80, true)}) {
+    for (int round = 0; round < 200; ++round) {
+      std::string bad = bytes;
+      for (int flips = 0; flips < 3; ++flips) {
+        bad[random() % bad.size()] ^= static_cast<char>(1 << random() % 8);
+      }
+      Image image;
+      if (Decode(bad, &image) != v1::HOLE_REASON_NONE) ++holes;
+    }
+  }
+  EXPECT_GT(holes, 100);
+}
+
+TEST(ReadImageHeader, NeverReadsPastTheEnd) {
+  const Image picture = MakePicture(40, 24, 5);
+  JpegOptions options;
+  options.orientation = 6;
+  for (const std::string& bytes :
+       {EncodeJpeg(picture, options), EncodePng(picture), EncodeWebp(picture, 80)}) {
+    const ImageHeader whole = ReadImageHeader(bytes);
+    EXPECT_EQ(whole.width, 40u);
+    EXPECT_EQ(whole.height, 24u);
+    for (size_t size = 0; size < bytes.size(); ++size) {
+      // A copy of exactly this size, so that ASan sees any read beyond it.
+      const std::string part(bytes.data(), size);
+      const ImageHeader header = ReadImageHeader(part);
+      EXPECT_TRUE(header.width == 0 || header.width == 40);
+    }
+  }
+}
+
+TEST(ApplyOrientation, AllEight) {
+  // 2 x 3 pixels, numbered by row.
+  Image source;
+  source.Resize(2, 3);
+  for (uint32_t y = 0; y < 3; ++y) {
+    for (uint32_t x = 0; x < 2; ++x) source.Row(y)[3 * x] = static_cast<uint8_t>(2 * y + x);
+  }
+  const struct {
+    uint32_t orientation, width, height;
+    std::vector<int> pixels;
+  } cases[] = {{1, 2, 3, {0, 1, 2, 3, 4, 5}}, {2, 2, 3, {1, 0, 3, 2, 5, 4}},
+               {3, 2, 3, {5, 4, 3, 2, 1, 0}}, {4, 2, 3, {4, 5, 2, 3, 0, 1}},
+               {5, 3, 2, {0, 2, 4, 1, 3, 5}}, {6, 3, 2, {4, 2, 0, 5, 3, 1}},
+               {7, 3, 2, {5, 3, 1, 4, 2, 0}}, {8, 3, 2, {1, 3, 5, 0, 2, 4}}};
+  for (const auto& c : cases) {
+    Image result;
+    ApplyOrientation(source, c.orientation, &result);
+    ASSERT_EQ(result.width, c.width);
+    ASSERT_EQ(result.height, c.height);
+    for (uint32_t i = 0; i < 6; ++i) {
+      EXPECT_EQ(result.Row(i / c.width)[3 * (i % c.width)], c.pixels[i])
+          << c.orientation << " " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace navit
