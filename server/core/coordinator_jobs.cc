@@ -189,6 +189,7 @@ absl::Status Coordinator::Impl::Delete(const v1::JobMutation& request, Instant n
   v1::Event event;
   event.set_job(request.name());
   event.mutable_job_deleted()->set_request_id(request.request_id());
+  event.mutable_job_deleted()->set_generation(job->generation());
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
   runtimes_.erase(request.name());
   Log(absl::StrCat("job ", request.name(), " is deleted"));

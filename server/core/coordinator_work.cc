@@ -111,19 +111,20 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
   const std::vector<uint64_t> needed = NeededWindows(job);
   std::optional<WorkItem> found;
   uint64_t held = 0;
+  bool waits = false;
   for (uint64_t window : needed) {
     item.id = window;
     const Lease* lease = leases_.FindItem(item);
     if (lease != nullptr) {
       held += lease->holder == worker.name() ? 1 : 0;
-    } else if (!found.has_value() && MayLease(runtime, item, worker)) {
-      found = item;
+      continue;
     }
+    waits = true;
+    if (!found.has_value() && MayLease(runtime, item, worker)) found = item;
   }
-  if (!found.has_value()) {
-    runtime.window_waits_since = -1;
-    return std::nullopt;
-  }
+  // A window that this packer may not have still waits for another one.
+  if (!waits) runtime.window_waits_since = -1;
+  if (!found.has_value()) return std::nullopt;
   // Every packer gets its share of the windows, so that all feed each step.
   if (runtime.window_waits_since < 0) runtime.window_waits_since = now.steady;
   const uint64_t packers = std::max<uint64_t>(1, workers_.Live(v1::PACKER).size());

@@ -1,5 +1,7 @@
 #include "server/core/durable_state.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace navit {
@@ -17,12 +19,17 @@ absl::Status DurableState::Apply(const v1::Event& event) {
   auto it = jobs_.find(event.job());
   if (event.kind_case() == v1::Event::kJobSubmitted) {
     if (it != jobs_.end()) return absl::InternalError(absl::StrCat("job ", event.job(), " twice"));
-    jobs_.emplace(event.job(), std::make_unique<JobState>(event));
+    jobs_.emplace(event.job(), std::make_unique<JobState>(event, last_generation_[event.job()]));
     return absl::OkStatus();
   }
   if (event.kind_case() == v1::Event::kJobDeleted) {
     // A store may have dropped the events of a deleted job, but not its deletion.
-    if (it != jobs_.end()) jobs_.erase(it);
+    uint64_t& last = last_generation_[event.job()];
+    last = std::max(last, event.job_deleted().generation());
+    if (it != jobs_.end()) {
+      last = std::max(last, it->second->generation());
+      jobs_.erase(it);
+    }
     if (!event.job_deleted().request_id().empty()) {
       deletions_.insert(event.job_deleted().request_id());
     }

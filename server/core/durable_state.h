@@ -34,6 +34,8 @@ class DurableState {
   uint64_t incarnation_ = 0;
   std::map<std::string, std::unique_ptr<JobState>, std::less<>> jobs_;
   std::set<std::string> deletions_;
+  // By job name: the newest generation of its deleted jobs.
+  std::map<std::string, uint64_t> last_generation_;
 };
 
 }  // namespace navit

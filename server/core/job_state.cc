@@ -16,11 +16,12 @@ std::string StateName(v1::JobState state) {
   return absl::AsciiStrToLower(v1::JobState_Name(state));
 }
 
-JobState::JobState(const v1::Event& submitted)
+JobState::JobState(const v1::Event& submitted, uint64_t last_generation)
     : spec_(submitted.job_submitted().spec()),
       uid_(submitted.job_submitted().job_uid()),
       submitted_seconds_(submitted.seconds()),
-      order_(std::max<uint32_t>(1, spec_.packing().windows_per_group())) {
+      order_(std::max<uint32_t>(1, spec_.packing().windows_per_group())),
+      generation_(last_generation) {
   if (!submitted.job_submitted().request_id().empty()) {
     requests_.insert(submitted.job_submitted().request_id());
   }

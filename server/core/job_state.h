@@ -48,8 +48,9 @@ std::string StateName(v1::JobState state);
 
 class JobState {
  public:
-  // `submitted` holds a JobSubmitted.
-  explicit JobState(const v1::Event& submitted);
+  // `submitted` holds a JobSubmitted. Generations count from last_generation + 1: calls name a job
+  // and a generation, and a late call of a deleted job of this name must not fit.
+  JobState(const v1::Event& submitted, uint64_t last_generation);
 
   // Applies an event of this job. INTERNAL: the event does not fit the state; the state is
   // unchanged.
@@ -91,7 +92,7 @@ class JobState {
   // over the packs of a group.
   double Progress(uint64_t step, uint64_t end) const;
 
-  // The newest generation that was opened; 0: none yet.
+  // The newest generation that was opened; last_generation: none yet.
   uint64_t generation() const { return generation_; }
   // Ranks of that generation; empty once its workers were let go (paused, final, started again).
   const std::vector<Member>& members() const { return members_; }

@@ -83,6 +83,13 @@ class Sim {
             why = lines->ShortDebugString();
           }
         }
+        for (const auto& [name, t] : trainers_) {
+          absl::StrAppend(&why, "\n", name, " up ", t->up, " running ", t->running, " ending ",
+                          t->ending, " works on ", t->working_on, " todo ",
+                          static_cast<int>(t->protocol->todo()), " stop after ",
+                          t->protocol->stop_after_step(), ": ",
+                          t->protocol->State().ShortDebugString());
+        }
         world_.Violate(absl::StrCat("I7: not over: ", why));
       }
     }
@@ -132,7 +139,15 @@ class Sim {
     mutation.set_name(kJob);
     mutation.set_request_id(absl::StrCat("r", ++requests_));
     if (!job.ok()) {
-      if (ended_ >= 2) {
+      if (seen_) {
+        // Deleted; perhaps by a call whose answer the store's failure swallowed.
+        world_.acknowledged_steps.erase(spec_.seed());
+        world_.acknowledged_checkpoint.erase(spec_.seed());
+        spec_.Clear();
+        seen_ = false;
+        ++ended_;
+      }
+      if (ended_ >= 2 && !world_.faulty()) {
         done_ = true;
         return;
       }
@@ -148,24 +163,23 @@ class Sim {
           !s.ok() && !absl::IsUnavailable(s)) {
         world_.Violate(absl::StrCat("submit: ", s.ToString()));
       }
-    } else if (job->state() == v1::PAUSED) {
+      world_.AfterCall();
+      return;
+    }
+    seen_ = true;
+    if (job->state() == v1::PAUSED) {
       (void)c->Resume(mutation, world_.instant());
     } else if (job->state() == v1::SUCCEEDED || job->state() == v1::CANCELLED) {
       if (job->state() == v1::SUCCEEDED) CheckResult(*job);
-      const uint64_t seed = job->spec().seed();
       if (c->Delete(mutation, world_.instant()).ok()) {
-        ++ended_;
         ++(job->state() == v1::SUCCEEDED ? world_.result.jobs_succeeded
                                          : world_.result.jobs_cancelled);
-        world_.acknowledged_steps.erase(seed);
-        world_.acknowledged_checkpoint.erase(seed);
-        spec_.Clear();
       }
     } else if (job->state() == v1::FAILED) {
       world_.Violate(absl::StrCat("the job failed: ", job->reason()));
     } else if (world_.faulty() && world_.Chance(0.02)) {
       (void)c->Pause(mutation, world_.instant());
-    } else if (world_.faulty() && world_.Chance(0.01)) {
+    } else if (world_.faulty() && world_.Chance(0.03)) {
       (void)c->Cancel(mutation, world_.instant());
     }
     world_.AfterCall();
@@ -303,7 +317,12 @@ class Sim {
       if (!directive.ok()) return;
       world_.ToWorker(t->name, [this, t, d = *directive] {
         In(t, 0, [this, t, d] {
+          const v1::TrainerState before = t->protocol->State();
           t->protocol->OnDirective(d);
+          const v1::TrainerState after = t->protocol->State();
+          if (before.kind() != after.kind() || before.generation() != after.generation()) {
+            SendReport(t);
+          }
           Act(t);
         });
       });
@@ -317,7 +336,9 @@ class Sim {
       return;
     }
     t->todo_pending = true;
-    In(t, 0.001 + 0.3 * world_.Uniform() * world_.Uniform(), [this, t] {
+    // An aborted collective sometimes takes long to return.
+    const double delay = (world_.Chance(0.1) ? 2 : 0.1) * world_.Uniform();
+    In(t, delay, [this, t] {
       t->todo_pending = false;
       switch (t->protocol->todo()) {
         case TrainerProtocol::Todo::kStopRun:
@@ -784,6 +805,8 @@ class Sim {
   uint64_t submissions_ = 0;
   uint64_t requests_ = 0;
   v1::JobSpec spec_;
+  // The coordinator has shown the job of spec_.
+  bool seen_ = false;
   int ended_ = 0;
   bool done_ = false;
 };
