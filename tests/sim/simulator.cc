@@ -788,13 +788,22 @@ class Sim {
       request.mutable_plan()->set_plan_version(1);
       w->leases[work.lease_epoch()] = work.window();
     }
-    for (int attempt = 0; attempt < 3; ++attempt) {
-      In(w, 0.3 * attempt, [this, w, request] {
-        world_.ToCoordinator(w->name, [this, request](Coordinator& c) {
-          (void)c.FinishWork(request, world_.instant());
-        });
+    Finish(w, request, std::make_shared<bool>(false));
+  }
+
+  // Repeated until it is answered.
+  void Finish(const std::shared_ptr<Packer>& w, const v1::FinishWorkRequest& request,
+              const std::shared_ptr<bool>& answered) {
+    if (*answered) return;
+    world_.ToCoordinator(w->name, [this, w, request, answered](Coordinator& c) {
+      const absl::Status status = c.FinishWork(request, world_.instant());
+      if (!status.ok() && !absl::IsFailedPrecondition(status)) return;
+      world_.ToWorker(w->name, [w, request, answered, void_lease = !status.ok()] {
+        *answered = true;
+        if (void_lease && w->tidy) w->leases.erase(request.lease_epoch());
       });
-    }
+    });
+    In(w, 0.5, [this, w, request, answered] { Finish(w, request, answered); });
   }
 
   World world_;
