@@ -43,6 +43,10 @@ struct Trainer {
   bool running = false;
   bool todo_pending = false;
   uint64_t working_on = 0;
+  // Between the last bucket of working_on and its update: the step loop looks at nothing else, so
+  // whatever breaks meanwhile is noticed after it.
+  bool applying = false;
+  bool broke_meanwhile = false;
   bool ending = false;
   std::set<uint64_t> checkpoints_asked;
   bool final_checkpoint_done = false;
@@ -342,6 +346,7 @@ class Sim {
       t->todo_pending = false;
       switch (t->protocol->todo()) {
         case TrainerProtocol::Todo::kStopRun:
+          if (t->applying) break;
           EndRun(t, TrainerProtocol::RunEnd::kBroken, "stopped by the coordinator");
           break;
         case TrainerProtocol::Todo::kStartRun:
@@ -369,6 +374,8 @@ class Sim {
   void AbortRun(Trainer& t) {
     if (!t.running) return;
     t.running = false;
+    t.applying = false;
+    t.broke_meanwhile = false;
     ++t.run;
     Comm(t).aborted.insert(t.protocol->run().rank);
     // The failure reaches the others.
@@ -377,7 +384,9 @@ class Sim {
       if (&Comm(*other) != &Comm(t)) continue;
       const uint64_t run = other->run;
       In(other, 0.5 * world_.Uniform(), [this, other = other, run] {
-        if (other->running && other->run == run && !other->ending) {
+        if (other->applying) {
+          other->broke_meanwhile = other->broke_meanwhile || other->run == run;
+        } else if (other->running && other->run == run && !other->ending) {
           EndRun(other, TrainerProtocol::RunEnd::kBroken, "connection closed by peer");
         }
       });
@@ -512,7 +521,7 @@ class Sim {
     if (!all.ranks.insert(p(t).run().rank).second) return;
     all.packs.insert(all.packs.end(), packs.begin(), packs.end());
     In(t, kCollectiveSeconds, [this, t, run, step] {
-      if (t->running && t->run == run && t->working_on == step && !t->ending) {
+      if (t->running && t->run == run && t->working_on == step && !t->ending && !t->applying) {
         EndRun(t, TrainerProtocol::RunEnd::kBroken, "collective timed out");
       }
     });
@@ -523,9 +532,9 @@ class Sim {
     for (auto& [name, other] : trainers_) {
       if (!other->running || &Comm(*other) != &comm) continue;
       const uint64_t other_run = other->run;
-      // The moment between the last bucket and the update differs by rank: a rank may die or be
-      // stopped in it.
-      In(other, (world_.Chance(0.05) ? 0.5 : 0.01) * world_.Uniform(),
+      // The time between the last bucket and the update differs by rank: a rank may die in it.
+      other->applying = true;
+      In(other, (world_.faulty() && world_.Chance(0.05) ? 4 : 0.01) * world_.Uniform(),
          [this, other = other, other_run, step, digest, count] {
            Apply(other, other_run, step, digest, count);
          });
@@ -534,7 +543,12 @@ class Sim {
 
   void Apply(const std::shared_ptr<Trainer>& t, uint64_t run, uint64_t step, uint64_t digest,
              uint64_t count) {
-    if (!t->running || t->run != run || !p(t).MayApply(step)) return;
+    if (!t->running || t->run != run) return;
+    t->applying = false;
+    if (!p(t).MayApply(step)) {
+      EndRun(t, TrainerProtocol::RunEnd::kBroken, "stopped by the coordinator");
+      return;
+    }
     Oracle* oracle = world_.FindOracle(t->weights.uid);
     ++t->weights.steps;
     t->weights.chain = Mix(t->weights.chain, digest);
@@ -556,7 +570,11 @@ class Sim {
       ReportSteps(t, run);
       if (step % 7 == 0) WriteCheckpoint(t, run, t->weights, false);
     }
-    Step(t);
+    if (t->broke_meanwhile) {
+      EndRun(t, TrainerProtocol::RunEnd::kBroken, "connection closed by peer");
+      return;
+    }
+    Act(t);
   }
 
   void ReportSteps(const std::shared_ptr<Trainer>& t, uint64_t run) {
