@@ -1,0 +1,189 @@
+#include "cli/client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <random>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "common/grpc_channel.h"
+#include "common/grpc_status.h"
+#include "common/status_macros.h"
+#include "proto/jobs.grpc.pb.h"
+
+namespace navit {
+namespace {
+
+constexpr absl::Duration kReconnectPause = absl::Milliseconds(200);
+// An audit plans every committed window again.
+constexpr absl::Duration kAuditTimeout = absl::Minutes(10);
+
+std::string NewRequestId() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(), random());
+}
+
+v1::JobRequest Named(const std::string& name) {
+  v1::JobRequest request;
+  request.set_name(name);
+  return request;
+}
+
+v1::JobMutation Mutation(const std::string& name) {
+  v1::JobMutation request;
+  request.set_request_id(NewRequestId());
+  request.set_name(name);
+  return request;
+}
+
+}  // namespace
+
+struct Client::Impl {
+  std::string address;
+  absl::Duration timeout;
+  std::unique_ptr<v1::Jobs::Stub> stub;
+
+  absl::Mutex mutex;
+  bool interrupted ABSL_GUARDED_BY(mutex) = false;
+  grpc::ClientContext* watching ABSL_GUARDED_BY(mutex) = nullptr;
+
+  absl::Status WithAddress(const absl::Status& status) const {
+    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
+    return absl::Status(status.code(),
+                        absl::StrCat("coordinator at ", address, ": ", status.message()));
+  }
+
+  template <typename Reply, typename Request>
+  absl::StatusOr<Reply> Call(grpc::Status (v1::Jobs::Stub::*method)(grpc::ClientContext*,
+                                                                    const Request&, Reply*),
+                             const Request& request, absl::Duration limit) {
+    grpc::ClientContext context;
+    SetDeadline(&context, limit);
+    Reply reply;
+    NAVIT_RETURN_IF_ERROR(
+        WithAddress(FromGrpcStatus((stub.get()->*method)(&context, request, &reply))));
+    return reply;
+  }
+
+  template <typename Reply, typename Request>
+  absl::StatusOr<Reply> Call(grpc::Status (v1::Jobs::Stub::*method)(grpc::ClientContext*,
+                                                                    const Request&, Reply*),
+                             const Request& request) {
+    return Call(method, request, timeout);
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Make(const Arguments& arguments,
+                                                     const char* server_variable) {
+  auto impl = std::make_unique<Impl>();
+  const std::string variable = server_variable == nullptr ? "" : server_variable;
+  impl->address = arguments.Get("server", variable.empty() ? "localhost:7440" : variable);
+  NAVIT_ASSIGN_OR_RETURN(const double seconds, arguments.Number("call-timeout", 10));
+  impl->timeout = absl::Seconds(seconds);
+  ChannelOptions options;
+  options.tls.ca = arguments.Get("tls-ca", "");
+  options.tls.certificate = arguments.Get("tls-cert", "");
+  options.tls.key = arguments.Get("tls-key", "");
+  options.tls_server_name = arguments.Get("tls-server-name", "");
+  NAVIT_ASSIGN_OR_RETURN(auto channel, MakeChannel(impl->address, options));
+  impl->stub = v1::Jobs::NewStub(std::move(channel));
+  return std::unique_ptr<Client>(new Client(std::move(impl)));
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::~Client() = default;
+
+absl::StatusOr<v1::Job> Client::Submit(const v1::JobSpec& spec) {
+  v1::SubmitRequest request;
+  request.set_request_id(NewRequestId());
+  *request.mutable_spec() = spec;
+  return impl_->Call(&v1::Jobs::Stub::Submit, request);
+}
+absl::StatusOr<v1::Job> Client::Get(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Get, Named(name));
+}
+absl::StatusOr<v1::ListReply> Client::List() {
+  return impl_->Call(&v1::Jobs::Stub::List, v1::ListRequest());
+}
+absl::StatusOr<v1::Job> Client::Cancel(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Cancel, Mutation(name));
+}
+absl::StatusOr<v1::Job> Client::Pause(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Pause, Mutation(name));
+}
+absl::StatusOr<v1::Job> Client::Resume(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Resume, Mutation(name));
+}
+absl::StatusOr<v1::Job> Client::Retry(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Retry, Mutation(name));
+}
+absl::Status Client::Delete(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Delete, Mutation(name)).status();
+}
+absl::StatusOr<v1::ExplainReply> Client::Explain(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Explain, Named(name));
+}
+absl::StatusOr<v1::ValidateReply> Client::Validate(const v1::JobSpec& spec) {
+  v1::ValidateRequest request;
+  *request.mutable_spec() = spec;
+  return impl_->Call(&v1::Jobs::Stub::Validate, request);
+}
+absl::StatusOr<v1::ListCheckpointsReply> Client::ListCheckpoints(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::ListCheckpoints, Named(name));
+}
+absl::StatusOr<v1::AuditReply> Client::Audit(const v1::AuditRequest& request) {
+  return impl_->Call(&v1::Jobs::Stub::Audit, request, kAuditTimeout);
+}
+absl::StatusOr<v1::HistoryReply> Client::History(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::History, Named(name));
+}
+absl::StatusOr<v1::ListWorkersReply> Client::ListWorkers() {
+  return impl_->Call(&v1::Jobs::Stub::ListWorkers, google::protobuf::Empty());
+}
+
+absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
+                           const std::function<bool(const v1::Job&)>& see) {
+  absl::Time heard = absl::Now();
+  while (true) {
+    grpc::ClientContext context;
+    if (until != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(until));
+    {
+      absl::MutexLock lock(&impl_->mutex);
+      if (impl_->interrupted) return absl::CancelledError("interrupted");
+      impl_->watching = &context;
+    }
+    const auto stream = impl_->stub->Watch(&context, Named(name));
+    v1::Job job;
+    bool enough = false;
+    while (!enough && stream->Read(&job)) {
+      heard = absl::Now();
+      enough = !see(job);
+    }
+    if (enough) context.TryCancel();
+    absl::Status status = FromGrpcStatus(stream->Finish());
+    {
+      absl::MutexLock lock(&impl_->mutex);
+      impl_->watching = nullptr;
+      if (impl_->interrupted && !enough) return absl::CancelledError("interrupted");
+    }
+    if (enough || status.ok()) return absl::OkStatus();
+    if (absl::Now() >= until) return absl::DeadlineExceededError("timed out");
+    if (!absl::IsUnavailable(status) || absl::Now() - heard > reconnect) {
+      return impl_->WithAddress(status);
+    }
+    // Wakes early when interrupted.
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->mutex.AwaitWithTimeout(absl::Condition(&impl_->interrupted), kReconnectPause);
+  }
+}
+
+void Client::Interrupt() {
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->interrupted = true;
+  if (impl_->watching != nullptr) impl_->watching->TryCancel();
+}
+
+}  // namespace navit

@@ -1,0 +1,107 @@
+// Commands around the job file.
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/command.h"
+#include "common/job_spec/documentation.h"
+#include "common/job_spec/parse.h"
+#include "common/job_spec/print.h"
+#include "common/job_spec/resolve.h"
+#include "common/job_spec/validate.h"
+#include "common/status_macros.h"
+#include "common/version.h"
+
+namespace navit {
+namespace {
+
+int Submit(const CommandContext& context) {
+  const auto spec = ReadJob(context, context.arguments.words()[0]);
+  if (!spec.ok()) return Fail(spec.status());
+  if (context.arguments.Has("dry-run")) {
+    std::cout << ToYaml(*spec);
+    return kExitOk;
+  }
+  const auto client = MakeClient(context);
+  if (!client.ok()) return Fail(client.status());
+  const auto job = (*client)->Submit(*spec);
+  if (!job.ok()) return Fail(job.status());
+  std::cout << job->name() << std::endl;
+  if (context.arguments.Has("follow")) return Follow(context, client->get(), job->name());
+  return kExitOk;
+}
+
+int Validate(const CommandContext& context) {
+  const auto spec = ReadJob(context, context.arguments.words()[0]);
+  if (!spec.ok()) return Fail(spec.status());
+  if (context.arguments.Has("offline")) {
+    return Print(context, *spec, [] { return std::string("the file is a valid job\n"); });
+  }
+  const auto client = MakeClient(context);
+  if (!client.ok()) return Fail(client.status());
+  const auto reply = (*client)->Validate(*spec);
+  if (!reply.ok()) return Fail(reply.status());
+  return Print(context, *reply, [&] { return absl::StrJoin(reply->lines(), "\n") + "\n"; });
+}
+
+int Explain(const CommandContext& context) {
+  const auto& words = context.arguments.words();
+  const auto text = ExplainField(words.empty() ? "" : words[0]);
+  if (!text.ok()) return Fail(text.status());
+  std::cout << *text;
+  return kExitOk;
+}
+
+int PrintText(const std::string& text) {
+  std::cout << text;
+  return kExitOk;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::string& file) {
+  std::string text;
+  if (file == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) return absl::InvalidArgumentError(absl::StrCat(file, ": cannot be read"));
+    text.assign(std::istreambuf_iterator<char>(stream), {});
+  }
+  SourceLocations locations;
+  NAVIT_ASSIGN_OR_RETURN(v1::JobSpec spec, ParseJobFile(text, file, &locations));
+  for (const std::string& assignment : context.arguments.All("set")) {
+    NAVIT_RETURN_IF_ERROR(SetField(assignment, &spec));
+  }
+  if (context.arguments.Has("name")) spec.set_name(context.arguments.Get("name", ""));
+  ResolveJobSpec(&spec);
+  std::vector<std::string> faults;
+  for (const FieldViolation& violation : ValidateJobSpec(spec)) {
+    faults.push_back(ViolationText(file, locations, violation));
+  }
+  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+  return spec;
+}
+
+std::vector<Command> FileCommands() {
+  return {
+      {"submit", "FILE|- [--follow] [--set FIELD=VALUE]... [--name NAME] [--dry-run]",
+       "submit a job file; prints the job's name", 1, 1,
+       {"follow!", "set", "name", "dry-run!", "reconnect-timeout"}, Submit},
+      {"validate", "FILE|- [--offline] [--set FIELD=VALUE]...", "check a job file", 1, 1,
+       {"offline!", "set", "name"}, Validate},
+      {"init", "", "print a commented job file with every default", 0, 0, {},
+       [](const CommandContext&) { return PrintText(InitText()); }},
+      {"explain", "[FIELD]", "document a field of the job file", 0, 1, {}, Explain},
+      {"schema", "", "print the JSON Schema of the job file", 0, 0, {},
+       [](const CommandContext&) { return PrintText(JsonSchema()); }},
+      {"version", "", "print the version", 0, 0, {},
+       [](const CommandContext&) { return PrintText(absl::StrCat("navitctl ", kVersion, "\n")); }},
+  };
+}
+
+}  // namespace navit

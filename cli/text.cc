@@ -1,0 +1,229 @@
+#include "cli/text.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+
+namespace navit {
+namespace {
+
+std::string Steps(const v1::Job& job) {
+  if (job.total_steps() == 0) return absl::StrCat(job.committed_step());
+  return absl::StrCat(job.committed_step(), "/", job.total_steps());
+}
+
+// Image tokens over image capacity, in percent.
+std::string Fill(const v1::Job& job) {
+  if (job.capacity_tokens() == 0) return "";
+  return absl::StrFormat("%.2f %%", 100.0 * job.image_tokens() / job.capacity_tokens());
+}
+
+double UsefulTokensPerSecond(const v1::StepReport& step) {
+  return step.seconds() > 0 ? (step.image_tokens() + step.text_tokens()) / step.seconds() : 0;
+}
+
+std::string Thousands(double value) {
+  return value < 10000 ? absl::StrFormat("%.0f", value) : absl::StrFormat("%.1fk", value / 1000);
+}
+
+std::string Lower(absl::string_view enum_name) { return absl::AsciiStrToLower(enum_name); }
+
+double MedianTokensPerSecond(const v1::HistoryReply& history) {
+  std::vector<double> rates;
+  for (const v1::StepReport& step : history.steps()) rates.push_back(UsefulTokensPerSecond(step));
+  if (rates.empty()) return 0;
+  std::nth_element(rates.begin(), rates.begin() + rates.size() / 2, rates.end());
+  return rates[rates.size() / 2];
+}
+
+}  // namespace
+
+std::string StateName(v1::JobState state) { return Lower(v1::JobState_Name(state)); }
+
+bool IsFinal(v1::JobState state) {
+  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
+}
+
+std::string Table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      absl::StrAppend(&line, row[c], std::string(widths[c] - row[c].size() + 2, ' '));
+    }
+    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+  }
+  return text;
+}
+
+std::string JobsTable(const v1::ListReply& reply) {
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "STATE", "STEP", "LOSS", "FILL", "TRAINERS", "REASON"}};
+  for (const v1::Job& job : reply.jobs()) {
+    rows.push_back({job.name(), StateName(job.state()), Steps(job),
+                    job.has_last_step() ? absl::StrFormat("%.4f", job.last_step().loss()) : "",
+                    Fill(job), absl::StrCat(job.trainers_size()), job.reason()});
+  }
+  return Table(rows);
+}
+
+std::string WorkersTable(const v1::ListWorkersReply& reply) {
+  std::vector<std::vector<std::string>> rows = {
+      {"NAME", "ROLE", "STATE", "HOST", "JOBS", "STEP", "PHASE", "HEARD", "HTTP"}};
+  for (const auto& worker : reply.workers()) {
+    const bool trainer = worker.role() == v1::TRAINER;
+    std::string phase = Lower(v1::Phase_Name(worker.phase()));
+    rows.push_back({worker.name(), Lower(v1::Role_Name(worker.role())), worker.state(),
+                    worker.host(), absl::StrJoin(worker.jobs(), ","),
+                    trainer ? absl::StrCat(worker.step()) : "", trainer ? phase : "",
+                    absl::StrFormat("%.1f s ago", worker.seconds_since_heard()),
+                    worker.http_address()});
+  }
+  return Table(rows);
+}
+
+std::string CheckpointsTable(const v1::ListCheckpointsReply& reply) {
+  std::vector<std::vector<std::string>> rows = {{"STEP", "GENERATION", "MIB", "PATH"}};
+  for (const auto& checkpoint : reply.checkpoints()) {
+    rows.push_back({absl::StrCat(checkpoint.step()), absl::StrCat(checkpoint.generation()),
+                    absl::StrFormat("%.1f", checkpoint.bytes() / 1048576.0), checkpoint.path()});
+  }
+  return Table(rows);
+}
+
+std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
+  std::vector<std::vector<std::string>> rows = {{"name", job.name()},
+                                                {"state", StateName(job.state())}};
+  const auto add = [&](absl::string_view name, std::string value) {
+    if (!value.empty()) rows.push_back({std::string(name), std::move(value)});
+  };
+  add("reason", job.reason());
+  add("step", Steps(job));
+  if (job.has_last_step()) {
+    const v1::StepReport& last = job.last_step();
+    add("loss", absl::StrFormat("%.4f", last.loss()));
+    add("learning rate", absl::StrFormat("%.3g", last.learning_rate()));
+    add("gradient norm", absl::StrFormat("%.4g", last.grad_norm()));
+    add("logit scale", absl::StrFormat("%.3f", last.logit_scale()));
+    add("examples per step", absl::StrCat(last.valid_examples()));
+    add("useful tokens/s", Thousands(MedianTokensPerSecond(history)) + " (median step)");
+  }
+  add("packing efficiency", Fill(job));
+  add("samples seen", absl::StrCat(job.samples_seen(), ", of them holes ", job.holes()));
+  add("shards indexed", absl::StrCat(job.shards_indexed(), "/", job.shards_total()));
+  add("generation", absl::StrCat(job.generation(), ", recoveries ", job.recoveries()));
+  add("trainers", absl::StrJoin(job.trainers(), ", "));
+  add("last checkpoint", job.last_checkpoint());
+  for (const auto& score : job.scores().scores()) {
+    if (absl::EndsWith(score.metric(), "/chance")) continue;
+    std::string value = absl::StrFormat("%.1f %%", 100 * score.value());
+    for (const auto& other : job.scores().scores()) {
+      if (other.metric() != score.metric() + "/chance" ||
+          other.token_budget() != score.token_budget()) {
+        continue;
+      }
+      absl::StrAppendFormat(&value, "  (chance %.2f %%", 100 * other.value());
+      if (other.value() > 0) absl::StrAppendFormat(&value, ", %.0fx", score.value() / other.value());
+      value += ")";
+    }
+    add(score.metric(), value);
+  }
+  return Table(rows);
+}
+
+std::string AuditText(const v1::AuditReply& reply) {
+  std::string text = absl::StrFormat(
+      "steps %d to %d, %d packs, %d samples\n"
+      "samples that stand in more than one place: %d\n"
+      "plans equal those recorded: %s\n",
+      reply.first_step(), reply.last_step(), reply.packs(), reply.samples(),
+      reply.repeated_samples(), reply.plans_match() ? "yes" : "NO");
+  for (const auto& epoch : reply.epochs()) {
+    absl::StrAppendFormat(&text, "epoch %d: %d of %d samples%s\n", epoch.epoch(),
+                          epoch.samples_seen(), epoch.samples_in_epoch(),
+                          epoch.complete() ? "" : " (the range covers part of it)");
+  }
+  if (reply.bad_steps_size() > 0) {
+    absl::StrAppend(&text, "steps without exactly one record: ",
+                    absl::StrJoin(reply.bad_steps(), " "), "\n");
+  }
+  return text;
+}
+
+std::string Curve(const v1::HistoryReply& history) {
+  constexpr int kColumns = 64;
+  constexpr int kRows = 12;
+  std::string text;
+  const int steps = history.steps_size();
+  if (steps == 0) return "no committed step yet\n";
+  // The mean loss of the steps of each column.
+  const int columns = std::min(kColumns, steps);
+  std::vector<double> means;
+  for (int c = 0; c < columns; ++c) {
+    const int first = static_cast<int>(int64_t{steps} * c / columns);
+    const int last = static_cast<int>(int64_t{steps} * (c + 1) / columns);
+    double sum = 0;
+    for (int s = first; s < last; ++s) sum += history.steps(s).loss();
+    means.push_back(sum / (last - first));
+  }
+  const auto [low, high] = std::minmax_element(means.begin(), means.end());
+  const double range = *high > *low ? *high - *low : 1;
+  for (int r = 0; r < kRows; ++r) {
+    const double level = *high - range * r / (kRows - 1);
+    std::string line = absl::StrFormat("%9.4f |", level);
+    for (const double mean : means) {
+      const int row = static_cast<int>(std::lround((*high - mean) / range * (kRows - 1)));
+      line += row == r ? '*' : ' ';
+    }
+    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
+  }
+  absl::StrAppendFormat(&text, "%9s +%s\n%10s step %d to %d\n\n", "", std::string(columns, '-'), "",
+                        history.steps(0).step(), history.steps(steps - 1).step());
+  std::vector<std::vector<std::string>> rows = {
+      {"STEP", "LOSS", "GRAD NORM", "LR", "PAIRS", "USEFUL TOKENS/S"}};
+  const int shown = std::min(steps, 8);
+  for (int i = 0; i < shown; ++i) {
+    const v1::StepReport& step =
+        history.steps(shown == 1 ? 0 : static_cast<int>(int64_t{steps - 1} * i / (shown - 1)));
+    rows.push_back({absl::StrCat(step.step()), absl::StrFormat("%.4f", step.loss()),
+                    absl::StrFormat("%.4g", step.grad_norm()),
+                    absl::StrFormat("%.3g", step.learning_rate()),
+                    absl::StrCat(step.valid_examples()), Thousands(UsefulTokensPerSecond(step))});
+  }
+  return text + Table(rows);
+}
+
+std::string ProgressLine(const v1::Job& job, double now) {
+  std::string line = absl::StrCat(StateName(job.state()), "  step ", Steps(job));
+  if (!job.has_last_step()) {
+    if (job.state() == v1::INDEXING) {
+      absl::StrAppend(&line, "  shards ", job.shards_indexed(), "/", job.shards_total());
+    }
+    return line;
+  }
+  absl::StrAppendFormat(&line, "  loss %.4f  %s useful tokens/s", job.last_step().loss(),
+                        Thousands(UsefulTokensPerSecond(job.last_step())));
+  if (job.capacity_tokens() > 0) {
+    absl::StrAppendFormat(&line, "  padding %.2f %%",
+                          100 - 100.0 * job.image_tokens() / job.capacity_tokens());
+  }
+  if (job.state() == v1::RUNNING && job.progress() > 0 && job.progress() < 1 &&
+      now > job.started_seconds()) {
+    const double left = (now - job.started_seconds()) * (1 - job.progress()) / job.progress();
+    absl::StrAppend(&line, "  ETA ", absl::FormatDuration(absl::Seconds(std::ceil(left))));
+  }
+  return line;
+}
+
+}  // namespace navit
