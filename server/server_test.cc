@@ -419,7 +419,9 @@ TEST_F(ServerTest, FromSubmitToCommittedStepsAndOnAfterARestart) {
     Puller puller(server_.get(), trainer, run, 1, 1 << 20);
     for (uint64_t step = 1; step <= 3; ++step) {
       uint64_t bytes = 0;
-      const v1::StepReport report = puller.ReadStep(step, run.generation(), &bytes);
+      v1::StepReport report = puller.ReadStep(step, run.generation(), &bytes);
+      // A skipped step may have no finite loss.
+      if (step == 2) report.set_loss(std::nanf(""));
       puller.Credit(bytes);
       EXPECT_TRUE(Report(server_.get(), trainer, report).ok());
       // The answer was lost: the same report again.
