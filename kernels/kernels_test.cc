@@ -1,0 +1,402 @@
+// Every operation: _cpu against _ref on each SIMD target of this machine, and the promises of bits.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "hwy/highway.h"
+#include "kernels/adamw.h"
+#include "kernels/bias_gelu.h"
+#include "kernels/contrastive.h"
+#include "kernels/embedding.h"
+#include "kernels/l2_normalize.h"
+#include "kernels/linear.h"
+#include "kernels/map_pool_attention.h"
+#include "kernels/patch_normalize.h"
+#include "kernels/position_table.h"
+#include "kernels/qk_norm.h"
+#include "kernels/rms_norm.h"
+#include "kernels/segment_attention.h"
+
+namespace navit::kernels {
+namespace {
+
+using Floats = std::vector<float>;
+
+std::mt19937& Generator() {
+  static std::mt19937 generator(20240607);
+  return generator;
+}
+
+Floats Random(int64_t count, float deviation = 1) {
+  std::normal_distribution<float> normal(0, deviation);
+  Floats values(count);
+  for (float& value : values) value = normal(Generator());
+  return values;
+}
+
+void ExpectNear(const Floats& want, const Floats& got, double tolerance, const char* what) {
+  ASSERT_EQ(want.size(), got.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    if (want[i] == got[i]) continue;
+    ASSERT_LE(std::abs(want[i] - got[i]), tolerance * std::max(1.0f, std::abs(want[i])))
+        << what << "[" << i << "]";
+  }
+}
+
+// Each test runs once per target.
+class KernelsTest : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+  ThreadPool pool_{3};
+};
+
+TEST_P(KernelsTest, Linear) {
+  for (const auto& [rows, in, out] : std::vector<std::tuple<int, int, int>>{
+           {0, 3, 2}, {1, 1, 1}, {7, 33, 5}, {50, 400, 37}, {101, 16, 210}, {13, 770, 64}}) {
+    const Floats x = Random(rows * in), w = Random(out * in), b = Random(out);
+    const Floats dy = Random(rows * out);
+    for (bool accumulate : {false, true}) {
+      Floats y = Random(rows * out), dx = Random(rows * in), dw = Random(out * in),
+             db = Random(out);
+      Floats y2 = y, dx2 = dx, dw2 = dw, db2 = db;
+      LinearForwardArgs forward{rows, in, out, x.data(), w.data(), b.data(), y.data(), accumulate};
+      ref::LinearForward(forward);
+      forward.y = y2.data();
+      LinearForward(forward, pool_);
+      ExpectNear(y, y2, 1e-4, "y");
+      LinearBackwardInputArgs input{rows, in, out, dy.data(), w.data(), dx.data(), accumulate};
+      ref::LinearBackwardInput(input);
+      input.dx = dx2.data();
+      LinearBackwardInput(input, pool_);
+      ExpectNear(dx, dx2, 1e-4, "dx");
+      LinearBackwardWeightArgs weight{rows, in, out, x.data(), dy.data(), dw.data(), db.data()};
+      ref::LinearBackwardWeight(weight);
+      weight.dweight = dw2.data();
+      weight.dbias = db2.data();
+      LinearBackwardWeight(weight, pool_);
+      ExpectNear(dw, dw2, 1e-4, "dweight");
+      ExpectNear(db, db2, 1e-4, "dbias");
+    }
+  }
+}
+
+// The promise that oneDNN's sgemm does not keep.
+TEST_P(KernelsTest, LinearRowsDoNotDependOnOtherRows) {
+  for (const auto& [in, out] : std::vector<std::pair<int, int>>{{192, 100}, {770, 35}}) {
+    constexpr int kRows = 230;
+    const Floats x = Random(kRows * in), w = Random(out * in), w2 = Random(in * out);
+    Floats all(kRows * out), part(kRows * out), dall(kRows * out), dpart(kRows * out);
+    LinearForward({kRows, in, out, x.data(), w.data(), nullptr, all.data()}, pool_);
+    LinearBackwardInput({kRows, out, in, x.data(), w2.data(), dall.data()}, pool_);
+    ThreadPool one(1);
+    for (int rows : {1, 2, 5, 7, 12, 13, 95, 97, 200}) {
+      const int first = rows % 29;
+      LinearForward({rows, in, out, x.data() + first * in, w.data(), nullptr, part.data()}, one);
+      EXPECT_EQ(0, std::memcmp(part.data(), all.data() + first * out, rows * out * sizeof(float)));
+      LinearBackwardInput({rows, out, in, x.data() + first * in, w2.data(), dpart.data()}, one);
+      EXPECT_EQ(0,
+                std::memcmp(dpart.data(), dall.data() + first * out, rows * out * sizeof(float)));
+    }
+  }
+}
+
+TEST_P(KernelsTest, PatchNormalize) {
+  for (int values : {3, 27, 192, 768}) {
+    std::vector<uint8_t> x(5 * values);
+    for (uint8_t& value : x) value = Generator()();
+    Floats y(x.size()), y2(x.size());
+    PatchNormalizeArgs args{5,       values, x.data(), {0.48f, 0.45f, 0.4f}, {0.26f, 0.5f, 0.27f},
+                            y.data()};
+    ref::PatchNormalize(args);
+    args.y = y2.data();
+    PatchNormalize(args, pool_);
+    ExpectNear(y, y2, 1e-6, "y");
+  }
+}
+
+TEST_P(KernelsTest, Tables) {
+  for (int dim : {1, 32, 45}) {
+    const std::vector<uint16_t> at = {0, 1, 3, 3, 2, 0, 3, 1, 0, 1};
+    const Floats rows = Random(4 * dim), columns = Random(4 * dim), dx = Random(5 * dim);
+    Floats x = Random(5 * dim), dr = Random(4 * dim), dc = Random(4 * dim);
+    Floats x2 = x, dr2 = dr, dc2 = dc;
+    ref::PositionTableForward({5, dim, 4, at.data(), rows.data(), columns.data(), x.data()});
+    PositionTableForward({5, dim, 4, at.data(), rows.data(), columns.data(), x2.data()}, pool_);
+    ExpectNear(x, x2, 1e-6, "x");
+    ref::PositionTableBackward({5, dim, 4, at.data(), dx.data(), dr.data(), dc.data()});
+    PositionTableBackward({5, dim, 4, at.data(), dx.data(), dr2.data(), dc2.data()}, pool_);
+    ExpectNear(dr, dr2, 1e-6, "drow");
+    ExpectNear(dc, dc2, 1e-6, "dcolumn");
+
+    const std::vector<int32_t> cu = {0, 2, 2, 3, 6};
+    const std::vector<uint16_t> ids = {2, 2, 0, 5, 2, 1, 60000};  // the last is padding
+    const Floats tokens = Random(6 * dim), positions = Random(3 * dim), dy = Random(7 * dim);
+    Floats y(7 * dim, 9), y2(7 * dim, 9);
+    ref::EmbeddingForward(
+        {7, 4, dim, 6, 3, ids.data(), cu.data(), tokens.data(), positions.data(), y.data()});
+    EmbeddingForward(
+        {7, 4, dim, 6, 3, ids.data(), cu.data(), tokens.data(), positions.data(), y2.data()},
+        pool_);
+    ExpectNear(y, y2, 1e-6, "y");
+    EXPECT_EQ(0, y2.back());
+    Floats dt(6 * dim), dp(3 * dim), dt2(6 * dim), dp2(3 * dim);
+    ref::EmbeddingBackward(
+        {7, 4, dim, 6, 3, ids.data(), cu.data(), dy.data(), dt.data(), dp.data()});
+    EmbeddingBackward({7, 4, dim, 6, 3, ids.data(), cu.data(), dy.data(), dt2.data(), dp2.data()},
+                      pool_);
+    ExpectNear(dt, dt2, 1e-6, "dtoken");
+    ExpectNear(dp, dp2, 1e-6, "dposition");
+  }
+}
+
+TEST_P(KernelsTest, Norms) {
+  for (const auto& [rows, dim] :
+       std::vector<std::pair<int, int>>{{0, 4}, {1, 1}, {5, 33}, {300, 64}}) {
+    const Floats x = Random(rows * dim), gain = Random(dim), dy = Random(rows * dim);
+    Floats y(rows * dim), y2 = y, inv(rows), inv2 = inv;
+    ref::RmsNormForward({rows, dim, 1e-6f, x.data(), gain.data(), y.data(), inv.data()});
+    RmsNormForward({rows, dim, 1e-6f, x.data(), gain.data(), y2.data(), inv2.data()}, pool_);
+    ExpectNear(y, y2, 1e-5, "y");
+    ExpectNear(inv, inv2, 1e-5, "inv_rms");
+    Floats dx = Random(rows * dim), dx2 = dx, dg = Random(dim), dg2 = dg;
+    ref::RmsNormBackward(
+        {rows, dim, x.data(), gain.data(), inv.data(), dy.data(), dx.data(), dg.data(), true});
+    RmsNormBackward(
+        {rows, dim, x.data(), gain.data(), inv.data(), dy.data(), dx2.data(), dg2.data(), true},
+        pool_);
+    ExpectNear(dx, dx2, 1e-4, "dx");
+    ExpectNear(dg, dg2, 1e-4, "dgain");
+    ref::L2NormalizeForward({rows, dim, 1e-6f, x.data(), y.data(), inv.data()});
+    L2NormalizeForward({rows, dim, 1e-6f, x.data(), y2.data(), inv2.data()}, pool_);
+    ExpectNear(y, y2, 1e-5, "unit");
+    ref::L2NormalizeBackward({rows, dim, 1e-6f, y.data(), inv.data(), dy.data(), dx.data()});
+    L2NormalizeBackward({rows, dim, 1e-6f, y.data(), inv.data(), dy.data(), dx2.data()}, pool_);
+    ExpectNear(dx, dx2, 1e-4, "dx of unit");
+    const Floats wide = Random(rows * dim, 3);
+    ref::BiasGeluForward({rows, dim, wide.data(), gain.data(), y.data()});
+    BiasGeluForward({rows, dim, wide.data(), gain.data(), y2.data()}, pool_);
+    ExpectNear(y, y2, 2e-6, "gelu");
+    ref::BiasGeluBackward({rows, dim, wide.data(), gain.data(), dy.data(), dx.data(), dg.data()});
+    BiasGeluBackward({rows, dim, wide.data(), gain.data(), dy.data(), dx2.data(), dg2.data()},
+                     pool_);
+    ExpectNear(dx, dx2, 1e-5, "dx of gelu");
+    ExpectNear(dg, dg2, 1e-4, "dbias");
+  }
+}
+
+TEST_P(KernelsTest, QkNorm) {
+  for (const auto& [heads, dim] : std::vector<std::pair<int, int>>{{1, 5}, {3, 16}, {2, 64}}) {
+    constexpr int kTokens = 140;
+    const int count = kTokens * 3 * heads * dim;
+    const Floats qkv = Random(count), q = Random(dim), k = Random(dim);
+    Floats y(count), y2(count), inv(kTokens * 2 * heads), inv2 = inv;
+    ref::QkNormForward(
+        {kTokens, heads, dim, 1e-6f, qkv.data(), q.data(), k.data(), y.data(), inv.data()});
+    QkNormForward(
+        {kTokens, heads, dim, 1e-6f, qkv.data(), q.data(), k.data(), y2.data(), inv2.data()},
+        pool_);
+    ExpectNear(y, y2, 1e-5, "normed");
+    Floats d = Random(count), d2 = d, dq(dim), dk(dim), dq2(dim), dk2(dim);
+    ref::QkNormBackward({kTokens, heads, dim, qkv.data(), q.data(), k.data(), inv.data(), d.data(),
+                         dq.data(), dk.data()});
+    QkNormBackward({kTokens, heads, dim, qkv.data(), q.data(), k.data(), inv.data(), d2.data(),
+                    dq2.data(), dk2.data()},
+                   pool_);
+    ExpectNear(d, d2, 1e-4, "dqkv");
+    ExpectNear(dq, dq2, 1e-4, "dq_gain");
+    ExpectNear(dk, dk2, 1e-4, "dk_gain");
+  }
+}
+
+// Empty and one-token segments, one of several query blocks, and NaN in the padding.
+TEST_P(KernelsTest, Attention) {
+  const std::vector<int32_t> cu = {0, 0, 1, 18, 18, 218};
+  constexpr int kTokens = 220, kSegments = 5, kHeads = 2;
+  for (int dim : {5, 16}) {
+    for (bool causal : {false, true}) {
+      const int width = kHeads * dim;
+      Floats qkv = Random(kTokens * 3 * width, 2), dout = Random(kTokens * width);
+      std::fill(qkv.begin() + 218 * 3 * width, qkv.end(), NAN);
+      std::fill(dout.begin() + 218 * width, dout.end(), NAN);
+      Floats out(kTokens * width, 9), lse(kTokens * kHeads, 9), out2 = out, lse2 = lse;
+      ref::SegmentAttentionForward(
+          {kTokens, kSegments, kHeads, dim, causal, cu.data(), qkv.data(), out.data(), lse.data()});
+      SegmentAttentionForward({kTokens, kSegments, kHeads, dim, causal, cu.data(), qkv.data(),
+                               out2.data(), lse2.data()},
+                              pool_);
+      ExpectNear(out, out2, 3e-5, "out");
+      ExpectNear(lse, lse2, 3e-5, "lse");
+      EXPECT_EQ(0, out2.back());
+      Floats d(qkv.size(), 9), d2 = d;
+      ref::SegmentAttentionBackward({kTokens, kSegments, kHeads, dim, causal, cu.data(), qkv.data(),
+                                     out.data(), lse.data(), dout.data(), d.data()});
+      SegmentAttentionBackward({kTokens, kSegments, kHeads, dim, causal, cu.data(), qkv.data(),
+                                out.data(), lse.data(), dout.data(), d2.data()},
+                               pool_);
+      ExpectNear(d, d2, 1e-4, "dqkv");
+      EXPECT_EQ(0, d2.back());
+      // A segment alone has the same bits.
+      const std::vector<int32_t> alone = {0, 17};
+      ThreadPool one(1);
+      Floats out3(17 * width), lse3(17 * kHeads);
+      SegmentAttentionForward({17, 1, kHeads, dim, causal, alone.data(), qkv.data() + 3 * width,
+                               out3.data(), lse3.data()},
+                              one);
+      EXPECT_EQ(0, std::memcmp(out3.data(), out2.data() + width, out3.size() * sizeof(float)));
+    }
+    const int width = kHeads * dim;
+    Floats kv = Random(kTokens * 2 * width, 2);
+    std::fill(kv.begin() + 218 * 2 * width, kv.end(), NAN);
+    const Floats query = Random(width), dpooled = Random(3 * width);
+    ASSERT_EQ(3, PooledRows(cu.data(), kSegments));
+    Floats pooled(3 * width), lse(3 * kHeads), pooled2 = pooled, lse2 = lse;
+    ref::MapPoolAttentionForward({kTokens, kSegments, kHeads, dim, cu.data(), query.data(),
+                                  kv.data(), pooled.data(), lse.data()});
+    MapPoolAttentionForward({kTokens, kSegments, kHeads, dim, cu.data(), query.data(), kv.data(),
+                             pooled2.data(), lse2.data()},
+                            pool_);
+    ExpectNear(pooled, pooled2, 3e-5, "pooled");
+    Floats dkv(kv.size(), 9), dkv2 = dkv, dq(width), dq2(width);
+    ref::MapPoolAttentionBackward({kTokens, kSegments, kHeads, dim, cu.data(), query.data(),
+                                   kv.data(), pooled.data(), lse.data(), dpooled.data(), dkv.data(),
+                                   dq.data()});
+    MapPoolAttentionBackward({kTokens, kSegments, kHeads, dim, cu.data(), query.data(), kv.data(),
+                              pooled.data(), lse.data(), dpooled.data(), dkv2.data(), dq2.data()},
+                             pool_);
+    ExpectNear(dkv, dkv2, 1e-4, "dkv");
+    ExpectNear(dq, dq2, 1e-4, "dquery");
+  }
+}
+
+// Invalid rows and columns, equal captions, more than one tile of rows.
+TEST_P(KernelsTest, Contrastive) {
+  constexpr int kRows = 270, kColumns = 301, kDim = 7;
+  Floats x = Random(kRows * kDim, 0.4f), y = Random(kColumns * kDim, 0.4f);
+  std::vector<int64_t> positive(kRows);
+  std::vector<uint8_t> valid(kColumns, 1);
+  std::vector<uint64_t> row_hash(kRows), column_hash(kColumns);
+  for (int j = 0; j < kColumns; ++j) column_hash[j] = j % 50;
+  for (int i = 0; i < kRows; ++i) row_hash[i] = column_hash[positive[i] = i + 20];
+  positive[3] = -1;
+  valid[23] = valid[0] = 0;
+  ContrastiveStrip strip{kRows, kColumns,        kDim,         x.data(),        y.data(),
+                         9.0f,  positive.data(), valid.data(), row_hash.data(), column_hash.data()};
+  Floats rm(kRows), rs(kRows), cm(kColumns), cs(kColumns), ps(kRows);
+  Floats rm2 = rm, rs2 = rs, cm2 = cm, cs2 = cs, ps2 = ps;
+  ref::ContrastiveStats({strip, rm.data(), rs.data(), cm.data(), cs.data(), ps.data()});
+  ContrastiveStats({strip, rm2.data(), rs2.data(), cm2.data(), cs2.data(), ps2.data()}, pool_);
+  EXPECT_EQ(0, rs2[3]);
+  EXPECT_EQ(0, cs2[0]);
+  ExpectNear(rs, rs2, 1e-4, "row_sum");
+  ExpectNear(cs, cs2, 1e-4, "column_sum");
+  ExpectNear(ps, ps2, 1e-4, "positive");
+  SoftmaxLogSum(kRows, rm.data(), rs.data(), rm.data());
+  SoftmaxLogSum(kColumns, cm.data(), cs.data(), cm.data());
+  Floats dx(x.size()), dy(y.size()), dx2 = dx, dy2 = dy;
+  double ds = 0, ds2 = 0;
+  ref::ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx.data(), dy.data(), &ds});
+  ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx2.data(), dy2.data(), &ds2},
+                      pool_);
+  ExpectNear(dx, dx2, 2e-4, "dx");
+  ExpectNear(dy, dy2, 2e-4, "dy");
+  EXPECT_NEAR(ds, ds2, 1e-3 * std::abs(ds));
+  EXPECT_EQ(0, dx2[3 * kDim]);
+  EXPECT_EQ(0, dy2[0]);
+}
+
+TEST_P(KernelsTest, AdamW) {
+  constexpr int kCount = 40003;
+  const Floats grad = Random(kCount);
+  Floats p = Random(kCount), m = Random(kCount), v(kCount, 0.5f), p2 = p, m2 = m, v2 = v;
+  AdamWArgs args{kCount, p.data(), grad.data(), m.data(), v.data(), 3,
+                 0.01,   0.9,      0.95,        1e-8,     0.1,      0.5};
+  ref::AdamW(args);
+  args.param = p2.data();
+  args.m = m2.data();
+  args.v = v2.data();
+  AdamW(args, pool_);
+  ExpectNear(p, p2, 2e-6, "param");
+  ExpectNear(m, m2, 2e-6, "m");
+  ExpectNear(v, v2, 2e-6, "v");
+  const double squares = ref::SumSquares(grad.data(), kCount);
+  EXPECT_NEAR(squares, SumSquares(grad.data(), kCount, pool_), 1e-9 * squares);
+}
+
+// The reference's gradient of Σ w·f(x) against central differences.
+void CheckGradient(Floats& x, const Floats& gradient, const std::function<double()>& loss,
+                   const char* what) {
+  for (size_t i = 0; i < x.size(); i += 1 + x.size() / 40) {
+    const float saved = x[i], step = 1e-2f;
+    x[i] = saved + step;
+    const double up = loss();
+    x[i] = saved - step;
+    const double down = loss();
+    x[i] = saved;
+    ASSERT_NEAR((up - down) / (2 * step), gradient[i], 5e-3 * std::max(1.0f, std::abs(gradient[i])))
+        << what << "[" << i << "]";
+  }
+}
+
+double Inner(const Floats& a, const Floats& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+TEST(ReferenceGradients, Differences) {
+  constexpr int kRows = 6, kDim = 5;
+  Floats x = Random(kRows * kDim), gain = Random(kDim), y(x.size()), inv(kRows);
+  Floats dx(x.size()), dgain(kDim);
+  const Floats w = Random(kRows * kDim);
+  const auto rms = [&] {
+    ref::RmsNormForward({kRows, kDim, 1e-6f, x.data(), gain.data(), y.data(), inv.data()});
+    return Inner(w, y);
+  };
+  rms();
+  ref::RmsNormBackward(
+      {kRows, kDim, x.data(), gain.data(), inv.data(), w.data(), dx.data(), dgain.data()});
+  CheckGradient(x, dx, rms, "rms_norm x");
+  CheckGradient(gain, dgain, rms, "rms_norm gain");
+  const auto gelu = [&] {
+    ref::BiasGeluForward({kRows, kDim, x.data(), gain.data(), y.data()});
+    return Inner(w, y);
+  };
+  std::fill(dgain.begin(), dgain.end(), 0.0f);
+  ref::BiasGeluBackward({kRows, kDim, x.data(), gain.data(), w.data(), dx.data(), dgain.data()});
+  CheckGradient(x, dx, gelu, "gelu x");
+  CheckGradient(gain, dgain, gelu, "gelu bias");
+  const auto unit = [&] {
+    ref::L2NormalizeForward({kRows, kDim, 1e-6f, x.data(), y.data(), inv.data()});
+    return Inner(w, y);
+  };
+  unit();
+  ref::L2NormalizeBackward({kRows, kDim, 1e-6f, y.data(), inv.data(), w.data(), dx.data()});
+  CheckGradient(x, dx, unit, "l2_normalize");
+
+  const std::vector<int32_t> cu = {0, 2, 2, 6};
+  for (bool causal : {false, true}) {
+    Floats qkv = Random(kRows * 3 * kDim), dqkv(qkv.size()), lse(kRows);
+    const auto attention = [&] {
+      ref::SegmentAttentionForward(
+          {kRows, 3, 1, kDim, causal, cu.data(), qkv.data(), y.data(), lse.data()});
+      return Inner(w, y);
+    };
+    attention();
+    ref::SegmentAttentionBackward({kRows, 3, 1, kDim, causal, cu.data(), qkv.data(), y.data(),
+                                   lse.data(), w.data(), dqkv.data()});
+    CheckGradient(qkv, dqkv, attention, "attention");
+  }
+}
+
+std::vector<int64_t> Targets() { return hwy::SupportedAndGeneratedTargets(); }
+
+INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest, testing::ValuesIn(Targets()),
+                         [](const auto& info) { return hwy::TargetName(info.param); });
+
+}  // namespace
+}  // namespace navit::kernels
