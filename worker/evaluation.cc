@@ -53,8 +53,8 @@ void AddScores(const std::string& name, const std::array<double, 3>& values, uin
 
 absl::Status EvaluateRetrieval(v1::Split split, uint64_t step, uint32_t token_budget,
                                const ParameterTable& table, const ModelState& state,
-                               kernels::ThreadPool* pool, Collective* collective,
-                               RunClient* client) {
+                               kernels::ThreadPool* pool, Collective* collective, RunClient* client,
+                               v1::Scores* scores) {
   const int rank = collective->rank();
   Embeddings embeddings;
   embeddings.dim = table.config().embedding_dim;
@@ -76,9 +76,6 @@ absl::Status EvaluateRetrieval(v1::Split split, uint64_t step, uint32_t token_bu
   const RetrievalResult result =
       Retrieve(embeddings.images, embeddings.texts, embeddings.dim, embeddings.caption_hashes);
   const std::string name = split == v1::SPLIT_VALIDATION ? "heldout" : "trained";
-  v1::ReportEventRequest event;
-  event.set_step(step);
-  v1::Scores* scores = event.mutable_scores();
   AddScores(name + "/image_to_text", result.image_to_text, token_budget, "", scores);
   AddScores(name + "/image_to_text", result.chance, token_budget, "/chance", scores);
   AddScores(name + "/text_to_image", result.text_to_image, token_budget, "", scores);
@@ -87,7 +84,7 @@ absl::Status EvaluateRetrieval(v1::Split split, uint64_t step, uint32_t token_bu
                   << " pairs: image to text r@5 " << result.image_to_text[1]
                   << ", text to image r@5 " << result.text_to_image[1] << ", chance "
                   << result.chance[1];
-  return client->ReportEvent(std::move(event));
+  return absl::OkStatus();
 }
 
 }  // namespace navit

@@ -324,24 +324,28 @@ absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
     checkpointer_->AfterStep(step, model_->state);
   }
   const uint32_t every = spec_.evaluation().every_steps();
-  if (every > 0 && step % every == 0) return Evaluate(v1::SPLIT_VALIDATION, step);
+  if (every > 0 && step % every == 0) return Evaluate({v1::SPLIT_VALIDATION}, step);
   return absl::OkStatus();
 }
 
-absl::Status TrainingRun::Evaluate(v1::Split split, uint64_t step) {
-  if (split == v1::SPLIT_VALIDATION && spec_.data().validation_size() == 0) {
-    return absl::OkStatus();
+absl::Status TrainingRun::Evaluate(const std::vector<v1::Split>& splits, uint64_t step) {
+  v1::ReportEventRequest event;
+  event.set_step(step);
+  for (v1::Split split : splits) {
+    if (split == v1::SPLIT_VALIDATION && spec_.data().validation_size() == 0) continue;
+    Enter(v1::PHASE_EVALUATE, step);
+    NAVIT_RETURN_IF_ERROR(EvaluateRetrieval(split, step, spec_.evaluation().token_budget(),
+                                            model_->table, model_->state, pool_.get(), &collective_,
+                                            &client_, event.mutable_scores()));
   }
-  Enter(v1::PHASE_EVALUATE, step);
-  return EvaluateRetrieval(split, step, spec_.evaluation().token_budget(), model_->table,
-                           model_->state, pool_.get(), &collective_, &client_);
+  if (event.scores().scores_size() == 0) return absl::OkStatus();
+  return client_.ReportEvent(std::move(event));
 }
 
 absl::Status TrainingRun::Finish(uint64_t step) {
-  NAVIT_RETURN_IF_ERROR(Evaluate(v1::SPLIT_VALIDATION, step));
-  if (spec_.evaluation().trained_pairs()) {
-    NAVIT_RETURN_IF_ERROR(Evaluate(v1::SPLIT_TRAINED_PAIRS, step));
-  }
+  std::vector<v1::Split> splits = {v1::SPLIT_VALIDATION};
+  if (spec_.evaluation().trained_pairs()) splits.push_back(v1::SPLIT_TRAINED_PAIRS);
+  NAVIT_RETURN_IF_ERROR(Evaluate(splits, step));
   if (run_.rank != 0) return absl::OkStatus();
   Enter(v1::PHASE_CHECKPOINT, step);
   NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));

@@ -90,7 +90,8 @@ class TrainingRun {
   absl::Status AfterStep(uint64_t step, bool last);
   absl::Status Finish(uint64_t step);
   absl::Status Stop(uint64_t step);
-  absl::Status Evaluate(v1::Split split, uint64_t step);
+  // All splits in one report: a later one replaces it.
+  absl::Status Evaluate(const std::vector<v1::Split>& splits, uint64_t step);
   absl::Status AwaitAcknowledged();
   absl::Status Fatal(absl::Status status);
   void ReportLoop();
