@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -147,6 +148,8 @@ absl::StatusOr<v1::ListWorkersReply> Client::ListWorkers() {
 absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
                            const std::function<bool(const v1::Job&)>& see) {
   absl::Time heard = absl::Now();
+  // A coordinator that was never there is no restart: that ends with the time limit of a call.
+  absl::Duration patience = std::min(reconnect, impl_->timeout);
   while (true) {
     grpc::ClientContext context;
     if (until != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(until));
@@ -160,6 +163,7 @@ absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Dura
     bool enough = false;
     while (!enough && stream->Read(&job)) {
       heard = absl::Now();
+      patience = reconnect;
       enough = !see(job);
     }
     if (enough) context.TryCancel();
@@ -169,9 +173,11 @@ absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Dura
       impl_->watching = nullptr;
       if (impl_->interrupted && !enough) return absl::CancelledError("interrupted");
     }
-    if (enough || status.ok()) return absl::OkStatus();
+    if (enough) return absl::OkStatus();
+    // A stream that ends before the caller has seen enough: the coordinator drains.
+    if (status.ok()) status = absl::UnavailableError("the stream of the job's states ended");
     if (absl::Now() >= until) return absl::DeadlineExceededError("timed out");
-    if (!absl::IsUnavailable(status) || absl::Now() - heard > reconnect) {
+    if (!absl::IsUnavailable(status) || absl::Now() - heard > patience) {
       return impl_->WithAddress(status);
     }
     // Wakes early when interrupted.

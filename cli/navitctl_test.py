@@ -84,6 +84,9 @@ class NavitctlTest(unittest.TestCase):
 
     def test_no_coordinator_is_exit_5_by_flag_and_by_environment(self):
         self.assertEqual(navitctl("list", "--server=127.0.0.1:1").returncode, 5)
+        self.assertEqual(
+            navitctl("wait", "x", "--server=127.0.0.1:1", "--call-timeout=1").returncode, 5
+        )
         self.assertEqual(navitctl("list", NAVIT_SERVER="127.0.0.1:1").returncode, 5)
 
 
