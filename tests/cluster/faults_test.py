@@ -8,7 +8,7 @@ from tests.cluster import data
 from tests.cluster.cluster import Cluster, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
-STEPS = 30
+STEPS = 300
 
 
 class FaultsTest(unittest.TestCase):
@@ -30,6 +30,9 @@ class FaultsTest(unittest.TestCase):
             if disturb:
                 cluster.navitctl("wait", job, "--for=step=7", "--timeout=120")
                 disturb(cluster)
+                if cluster.coordinator.popen.poll() is None:
+                    step = int(cluster.json("get", job)["committed_step"])
+                    assert step < STEPS, "the job was over before the fault"
             cluster.wait(job, "succeeded")
             audit = cluster.json("audit", job)
             assert int(audit.get("repeated_samples", 0)) == 0, audit

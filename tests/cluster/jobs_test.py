@@ -40,9 +40,9 @@ class JobsTest(unittest.TestCase):
         return job["reason"]
 
     def test_pause_and_resume_give_the_undisturbed_curve(self):
-        plain = self.cluster.submit(self.job("plain", steps=25))
+        plain = self.cluster.submit(self.job("plain", steps=400))
         self.cluster.wait(plain, "succeeded")
-        paused = self.cluster.submit(self.job("paused", steps=25))
+        paused = self.cluster.submit(self.job("paused", steps=400))
         self.cluster.navitctl("wait", paused, "--for=step=4", "--timeout=60")
         self.cluster.navitctl("pause", paused)
         self.cluster.wait(paused, "paused")
@@ -54,14 +54,14 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(losses[0], losses[1])
 
     def test_cancel_and_retry(self):
-        name = self.cluster.submit(self.job("cancelled", steps=60))
+        name = self.cluster.submit(self.job("cancelled", steps=400))
         self.cluster.navitctl("wait", name, "--for=step=7", "--timeout=60")
         self.cluster.navitctl("cancel", name)
         done = self.cluster.navitctl("wait", name, "--for=succeeded", "--timeout=60", check=False)
         self.assertEqual(done.returncode, 6, done.stderr)
         self.cluster.navitctl("retry", name)
         self.cluster.wait(name, "succeeded")
-        self.assertEqual(len(self.cluster.history(name)), 60)
+        self.assertEqual(len(self.cluster.history(name)), 400)
 
     def test_a_job_given_in_epochs_sees_every_sample_that_often(self):
         name = self.cluster.submit(self.job("epochs", train_for={"epochs": 2}))

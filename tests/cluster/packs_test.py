@@ -10,7 +10,7 @@ FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 
 
 class PacksTest(unittest.TestCase):
-    def digests(self, name, packers, disturb=None, steps=40):
+    def digests(self, name, packers, disturb=None, steps=200):
         """The digest of (ordinal, content hash) of every step, with so many packers."""
         folder = FOLDER / name
         with Cluster(folder) as cluster:
@@ -23,6 +23,8 @@ class PacksTest(unittest.TestCase):
             )
             if disturb:
                 disturb(cluster, job)
+                step = int(cluster.json("get", job)["committed_step"])
+                self.assertLess(step, steps, "the job was over before the disturbance")
             cluster.wait(job, "succeeded")
             history = cluster.history(job)
             self.assertEqual([int(s["step"]) for s in history], list(range(1, steps + 1)))
