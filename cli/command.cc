@@ -18,12 +18,9 @@ std::vector<Command> AllCommands() {
   return all;
 }
 
-int Fail(const absl::Status& status) {
-  const std::vector<FieldViolation> violations = FieldViolationsOf(status);
-  for (const FieldViolation& violation : violations) {
-    std::cerr << violation.path << ": " << violation.message << "\n";
-  }
-  if (violations.empty()) std::cerr << "navitctl: " << status.message() << "\n";
+namespace {
+
+int ExitCode(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
       return kExitUsage;
@@ -46,6 +43,22 @@ int Fail(const absl::Status& status) {
   }
 }
 
+}  // namespace
+
+int Fail(const absl::Status& status) {
+  const std::vector<FieldViolation> violations = FieldViolationsOf(status);
+  for (const FieldViolation& violation : violations) {
+    std::cerr << violation.path << ": " << violation.message << "\n";
+  }
+  if (violations.empty()) std::cerr << "navitctl: " << status.message() << "\n";
+  return ExitCode(status);
+}
+
+int FailJobFile(const absl::Status& status) {
+  std::cerr << status.message() << "\n";
+  return ExitCode(status);
+}
+
 int Print(const CommandContext& context, const google::protobuf::Message& message,
           const std::function<std::string()>& text) {
   const std::string format = context.arguments.Get("o", "");
@@ -56,8 +69,8 @@ int Print(const CommandContext& context, const google::protobuf::Message& messag
   } else if (format == "yaml") {
     std::cout << ToYaml(message);
   } else {
-    return Fail(absl::InvalidArgumentError(
-        absl::StrCat("-o: must be json or yaml, is `", format, "`")));
+    return Fail(
+        absl::InvalidArgumentError(absl::StrCat("-o: must be json or yaml, is `", format, "`")));
   }
   return kExitOk;
 }

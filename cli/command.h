@@ -54,6 +54,8 @@ std::vector<Command> FileCommands();
 
 // Prints `status` on stderr and returns its exit code.
 int Fail(const absl::Status& status);
+// The same for faults of a job file, whose lines name file, place and field themselves.
+int FailJobFile(const absl::Status& status);
 // Prints `message` as -o says (json, yaml), or `text` without -o. Returns the exit code.
 int Print(const CommandContext& context, const google::protobuf::Message& message,
           const std::function<std::string()>& text);

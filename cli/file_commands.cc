@@ -21,7 +21,7 @@ namespace {
 
 int Submit(const CommandContext& context) {
   const auto spec = ReadJob(context, context.arguments.words()[0]);
-  if (!spec.ok()) return Fail(spec.status());
+  if (!spec.ok()) return FailJobFile(spec.status());
   if (context.arguments.Has("dry-run")) {
     std::cout << ToYaml(*spec);
     return kExitOk;
@@ -37,7 +37,7 @@ int Submit(const CommandContext& context) {
 
 int Validate(const CommandContext& context) {
   const auto spec = ReadJob(context, context.arguments.words()[0]);
-  if (!spec.ok()) return Fail(spec.status());
+  if (!spec.ok()) return FailJobFile(spec.status());
   if (context.arguments.Has("offline")) {
     return Print(context, *spec, [] { return std::string("the file is a valid job\n"); });
   }
@@ -89,17 +89,41 @@ absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::st
 
 std::vector<Command> FileCommands() {
   return {
-      {"submit", "FILE|- [--follow] [--set FIELD=VALUE]... [--name NAME] [--dry-run]",
-       "submit a job file; prints the job's name", 1, 1,
-       {"follow!", "set", "name", "dry-run!", "reconnect-timeout"}, Submit},
-      {"validate", "FILE|- [--offline] [--set FIELD=VALUE]...", "check a job file", 1, 1,
-       {"offline!", "set", "name"}, Validate},
-      {"init", "", "print a commented job file with every default", 0, 0, {},
+      {"submit",
+       "FILE|- [--follow] [--set FIELD=VALUE]... [--name NAME] [--dry-run]",
+       "submit a job file; prints the job's name",
+       1,
+       1,
+       {"follow!", "set", "name", "dry-run!", "reconnect-timeout"},
+       Submit},
+      {"validate",
+       "FILE|- [--offline] [--set FIELD=VALUE]...",
+       "check a job file",
+       1,
+       1,
+       {"offline!", "set", "name"},
+       Validate},
+      {"init",
+       "",
+       "print a commented job file with every default",
+       0,
+       0,
+       {},
        [](const CommandContext&) { return PrintText(InitText()); }},
       {"explain", "[FIELD]", "document a field of the job file", 0, 1, {}, Explain},
-      {"schema", "", "print the JSON Schema of the job file", 0, 0, {},
+      {"schema",
+       "",
+       "print the JSON Schema of the job file",
+       0,
+       0,
+       {},
        [](const CommandContext&) { return PrintText(JsonSchema()); }},
-      {"version", "", "print the version", 0, 0, {},
+      {"version",
+       "",
+       "print the version",
+       0,
+       0,
+       {},
        [](const CommandContext&) { return PrintText(absl::StrCat("navitctl ", kVersion, "\n")); }},
   };
 }

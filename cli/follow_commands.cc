@@ -142,11 +142,10 @@ int Wait(const CommandContext& context) {
   const absl::Time until =
       *timeout > 0 ? absl::Now() + absl::Seconds(*timeout) : absl::InfiniteFuture();
   v1::Job last;
-  const absl::Status status =
-      (*client)->Watch(name, until, *reconnect, [&](const v1::Job& job) {
-        last = job;
-        return !goal->Reached(job) && !IsFinal(job.state());
-      });
+  const absl::Status status = (*client)->Watch(name, until, *reconnect, [&](const v1::Job& job) {
+    last = job;
+    return !goal->Reached(job) && !IsFinal(job.state());
+  });
   if (absl::IsDeadlineExceeded(status)) {
     std::cerr << name << ": timed out in state " << StateName(last.state()) << ", step "
               << last.committed_step() << "\n";
@@ -171,11 +170,20 @@ int Follow(const CommandContext& context, Client* client, const std::string& nam
 
 std::vector<Command> FollowCommands() {
   return {
-      {"watch", "JOB [--reconnect-timeout SECONDS]", "show a job's progress until it ends", 1, 1,
-       {"reconnect-timeout"}, Watch},
-      {"wait", "JOB [--for STATE|step=N] [--timeout SECONDS]",
-       "wait for a state (default succeeded) or a step", 1, 1,
-       {"for", "timeout", "reconnect-timeout"}, Wait},
+      {"watch",
+       "JOB [--reconnect-timeout SECONDS]",
+       "show a job's progress until it ends",
+       1,
+       1,
+       {"reconnect-timeout"},
+       Watch},
+      {"wait",
+       "JOB [--for STATE|step=N] [--timeout SECONDS]",
+       "wait for a state (default succeeded) or a step",
+       1,
+       1,
+       {"for", "timeout", "reconnect-timeout"},
+       Wait},
   };
 }
 

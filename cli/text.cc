@@ -134,7 +134,8 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
         continue;
       }
       absl::StrAppendFormat(&value, "  (chance %.2f %%", 100 * other.value());
-      if (other.value() > 0) absl::StrAppendFormat(&value, ", %.0fx", score.value() / other.value());
+      if (other.value() > 0)
+        absl::StrAppendFormat(&value, ", %.0fx", score.value() / other.value());
       value += ")";
     }
     add(score.metric(), value);
@@ -155,8 +156,8 @@ std::string AuditText(const v1::AuditReply& reply) {
                           epoch.complete() ? "" : " (the range covers part of it)");
   }
   if (reply.bad_steps_size() > 0) {
-    absl::StrAppend(&text, "steps without exactly one record: ",
-                    absl::StrJoin(reply.bad_steps(), " "), "\n");
+    absl::StrAppend(
+        &text, "steps without exactly one record: ", absl::StrJoin(reply.bad_steps(), " "), "\n");
   }
   return text;
 }

@@ -23,7 +23,8 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history);
 std::string AuditText(const v1::AuditReply& reply);
 // The loss as a plot of characters over a few rows of numbers.
 std::string Curve(const v1::HistoryReply& history);
-// "step 120/200  loss 2.311  15.2k useful tokens/s  padding 0.4 %  ETA 1m20s"; `now` in Unix seconds.
+// "step 120/200  loss 2.311  15.2k useful tokens/s  padding 0.4 %  ETA 1m20s"; `now` in Unix
+// seconds.
 std::string ProgressLine(const v1::Job& job, double now);
 
 }  // namespace navit
