@@ -1,5 +1,6 @@
 #include "worker/metrics.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -18,29 +19,40 @@ const std::vector<double>& Seconds() {
   return *buckets;
 }
 
-// Name of the phase in METRICS; empty: not part of a step.
-const char* PhaseLabel(v1::Phase phase) {
+// How METRICS counts a phase: as part of a step, and as what became of the trainer's time.
+struct PhaseLabels {
+  // Of navit_step_phase_seconds_total; empty: not part of a step.
+  const char* step;
+  // Of navit_trainer_time_seconds_total.
+  const char* time;
+};
+
+PhaseLabels LabelsOf(v1::Phase phase) {
   switch (phase) {
+    case v1::PHASE_LOAD_STATE:
+      return {"", "recovery"};
     case v1::PHASE_DATA_WAIT:
-      return "data_wait";
+      return {"data_wait", "data_wait"};
     case v1::PHASE_FORWARD:
-      return "forward";
+      return {"forward", "useful"};
     case v1::PHASE_LOSS:
-      return "loss";
+      return {"loss", "useful"};
     case v1::PHASE_BACKWARD:
-      return "backward";
+      return {"backward", "useful"};
     case v1::PHASE_ALL_REDUCE:
-      return "comm_exposed";
+      return {"comm_exposed", "useful"};
     case v1::PHASE_OPTIMIZER:
-      return "optimizer";
+      return {"optimizer", "useful"};
     case v1::PHASE_CHECKPOINT:
-      return "checkpoint";
+      return {"checkpoint", "checkpoint"};
     case v1::PHASE_EVALUATE:
-      return "other";
+      return {"other", "useful"};
     default:
-      return "";
+      return {"", "idle"};
   }
 }
+
+constexpr const char* kTimeKinds[] = {"useful", "data_wait", "recovery", "checkpoint", "idle"};
 
 }  // namespace
 
@@ -86,6 +98,18 @@ TrainerMetrics::TrainerMetrics()
                      .Name("navit_nonfinite_total")
                      .Help("Steps skipped because something was not finite.")
                      .Register(*registry_)),
+      lag_(BuildGauge()
+               .Name("navit_rank_step_lag_seconds")
+               .Help("Own work of this rank in the last step beyond that of the quickest rank.")
+               .Register(*registry_)),
+      peak_flops_(BuildGauge()
+                      .Name("navit_device_peak_flops_per_second")
+                      .Help("What this rank's device could compute: probed on CPU at the start.")
+                      .Register(*registry_)),
+      time_(BuildCounter()
+                .Name("navit_trainer_time_seconds_total")
+                .Help("All time of this process by what became of it.")
+                .Register(*registry_)),
       world_size_(BuildGauge()
                       .Name("navit_world_size")
                       .Help("Ranks of the current generation.")
@@ -113,7 +137,9 @@ TrainerMetrics::TrainerMetrics()
       checkpoint_success_(BuildGauge()
                               .Name("navit_checkpoint_last_success_timestamp_seconds")
                               .Help("Unix time at which the last checkpoint was recorded.")
-                              .Register(*registry_)) {}
+                              .Register(*registry_)) {
+  for (const char* kind : kTimeKinds) time_.Add({{"kind", kind}});
+}
 
 std::map<std::string, std::string> TrainerMetrics::Labels() const {
   return {{"navit_job", job_}, {"rank", rank_}};
@@ -124,12 +150,15 @@ std::map<std::string, std::string> TrainerMetrics::Labels(const std::string& key
   return {{"navit_job", job_}, {"rank", rank_}, {key, value}};
 }
 
-void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t world_size) {
+void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t world_size,
+                            double peak_flops) {
   std::lock_guard<std::mutex> lock(mutex_);
   job_ = job;
   rank_ = absl::StrCat(rank);
   traffic_ = CollectiveTraffic();
   world_size_.Add(Labels()).Set(world_size);
+  peak_flops_.Add(Labels()).Set(peak_flops);
+  lag_.Add(Labels()).Set(0);
   // Counters start at 0.
   steps_.Add(Labels());
   examples_.Add(Labels());
@@ -145,6 +174,10 @@ void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t worl
 void TrainerMetrics::AddPhase(const std::string& phase, absl::Duration duration) {
   std::lock_guard<std::mutex> lock(mutex_);
   phases_.Add(Labels("phase", phase)).Increment(absl::ToDoubleSeconds(duration));
+}
+
+void TrainerMetrics::AddTime(const std::string& kind, absl::Duration duration) {
+  time_.Add({{"kind", kind}}).Increment(absl::ToDoubleSeconds(duration));
 }
 
 void TrainerMetrics::StepApplied(absl::Duration duration, uint64_t examples, uint64_t image_tokens,
@@ -166,6 +199,11 @@ void TrainerMetrics::StepDiscarded(const std::string& reason) {
 void TrainerMetrics::NonFinite() {
   std::lock_guard<std::mutex> lock(mutex_);
   nonfinite_.Add(Labels("where", "gradient")).Increment();
+}
+
+void TrainerMetrics::SetLag(absl::Duration lag) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  lag_.Add(Labels()).Set(absl::ToDoubleSeconds(lag));
 }
 
 void TrainerMetrics::SetPrefetchPacks(size_t packs) {
@@ -212,24 +250,42 @@ void TrainerMetrics::CheckpointFailed(const std::string& reason) {
   checkpoint_failures_.Add(Labels("reason", reason)).Increment();
 }
 
+PhaseClock::PhaseClock(TrainerMetrics* metrics)
+    : metrics_(metrics), since_(Now()), counted_(since_) {}
+
+absl::Duration PhaseClock::Now() { return Clock::Real()->SteadyNow(); }
+
 void PhaseClock::Enter(v1::Phase phase, uint64_t step, const char* label) {
   std::lock_guard<std::mutex> lock(mutex_);
-  const absl::Duration now = Clock::Real()->SteadyNow();
-  if (started_ && !label_.empty()) metrics_->AddPhase(label_, now - since_);
-  started_ = true;
+  Count();
   phase_ = phase;
   step_ = step;
-  label_ = label != nullptr ? label : PhaseLabel(phase);
-  since_ = now;
+  label_ = label != nullptr ? label : LabelsOf(phase).step;
+  since_ = counted_;
 }
 
-void PhaseClock::Fill(v1::TrainerState* state) const {
+void PhaseClock::Count() {
+  const absl::Duration now = Now();
+  const absl::Duration passed = now - counted_;
+  counted_ = now;
+  metrics_->AddTime(LabelsOf(phase_).time, passed);
+  if (!label_.empty()) metrics_->AddPhase(label_, passed);
+  if (label_ == "copy" || label_ == "forward" || label_ == "backward") own_work_ += passed;
+}
+
+absl::Duration PhaseClock::TakeOwnWork() {
   std::lock_guard<std::mutex> lock(mutex_);
+  Count();
+  return std::exchange(own_work_, absl::ZeroDuration());
+}
+
+void PhaseClock::Fill(v1::TrainerState* state) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  Count();
+  if (state->kind() != v1::TrainerState::RUNNING) return;
   state->set_step(step_);
   state->set_phase(phase_);
-  if (started_) {
-    state->set_seconds_in_phase(absl::ToDoubleSeconds(Clock::Real()->SteadyNow() - since_));
-  }
+  state->set_seconds_in_phase(absl::ToDoubleSeconds(counted_ - since_));
 }
 
 }  // namespace navit

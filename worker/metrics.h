@@ -27,15 +27,17 @@ class TrainerMetrics {
 
   std::shared_ptr<prometheus::Registry> registry() const { return registry_; }
 
-  // Labels of all that follows.
-  void SetRun(const std::string& job, uint32_t rank, uint32_t world_size);
+  // Labels of all that follows. `peak_flops`: of this rank's device, per second.
+  void SetRun(const std::string& job, uint32_t rank, uint32_t world_size, double peak_flops);
 
   void AddPhase(const std::string& phase, absl::Duration duration);
+  void AddTime(const std::string& kind, absl::Duration duration);
   // `packs`: this rank's share of the step; `applied` false: the step was lost with its generation.
   void StepApplied(absl::Duration duration, uint64_t examples, uint64_t image_tokens,
                    uint64_t text_tokens, double useful_flops);
   void StepDiscarded(const std::string& reason);
   void NonFinite();
+  void SetLag(absl::Duration lag);
   void SetPrefetchPacks(size_t packs);
   // Totals of the communicator so far.
   void SetTraffic(const CollectiveTraffic& traffic);
@@ -60,6 +62,9 @@ class TrainerMetrics {
   prometheus::Family<prometheus::Counter>& comm_bytes_;
   prometheus::Family<prometheus::Counter>& flops_;
   prometheus::Family<prometheus::Counter>& nonfinite_;
+  prometheus::Family<prometheus::Gauge>& lag_;
+  prometheus::Family<prometheus::Gauge>& peak_flops_;
+  prometheus::Family<prometheus::Counter>& time_;
   prometheus::Family<prometheus::Gauge>& world_size_;
   prometheus::Family<prometheus::Counter>& reconfigurations_;
   prometheus::Family<prometheus::Histogram>& recovery_duration_;
@@ -74,25 +79,34 @@ class TrainerMetrics {
   CollectiveTraffic traffic_;
 };
 
-// Which phase the rank is in and since when: told in heartbeats, summed in metrics. Thread-safe.
+// Which phase the trainer is in and since when: told in heartbeats, summed in metrics. Every moment
+// from construction on is counted in exactly one phase, the current one included. Thread-safe.
 class PhaseClock {
  public:
-  explicit PhaseClock(TrainerMetrics* metrics) : metrics_(metrics) {}
+  explicit PhaseClock(TrainerMetrics* metrics);
 
   // The phase before ends and is counted under its name of METRICS ("copy" has no phase of its own:
   // pass `label`).
   void Enter(v1::Phase phase, uint64_t step, const char* label = nullptr);
-  // Fills in step, phase and seconds_in_phase.
-  void Fill(v1::TrainerState* state) const;
+  // Counts the current phase so far. Of a RUNNING state, fills in step, phase and seconds_in_phase.
+  void Fill(v1::TrainerState* state);
+  // Time since the last call in phases that wait for no other rank: copy, forward, backward.
+  absl::Duration TakeOwnWork();
 
  private:
+  static absl::Duration Now();
+  // Requires mutex_.
+  void Count();
+
   TrainerMetrics* const metrics_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   v1::Phase phase_ = v1::PHASE_IDLE;
   uint64_t step_ = 0;
   std::string label_;
   absl::Duration since_;
-  bool started_ = false;
+  // Up to here all time is in the metrics.
+  absl::Duration counted_;
+  absl::Duration own_work_;
 };
 
 }  // namespace navit

@@ -92,7 +92,7 @@ v1::WorkerReport Trainer::BuildReport() {
   *report.mutable_trainer() =
       cell_.Read([](const TrainerProtocol& protocol) { return protocol.State(); });
   v1::TrainerState* state = report.mutable_trainer();
-  if (state->kind() == v1::TrainerState::RUNNING) phases_.Fill(state);
+  phases_.Fill(state);
   if (state->kind() == v1::TrainerState::BROKEN) {
     std::lock_guard<std::mutex> lock(bad_checkpoint_mutex_);
     state->set_bad_checkpoint(bad_checkpoint_);

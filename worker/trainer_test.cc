@@ -208,6 +208,43 @@ TEST_F(TrainerTest, ACorruptPackBreaksTheGenerationAndNoMore) {
   EXPECT_GT(coordinator_->generation(), 1);
 }
 
+// Sum over the series of `name` of a registry: a counter's value, a histogram's sum.
+double Total(const prometheus::Registry& registry, const std::string& name) {
+  double total = 0;
+  for (const prometheus::MetricFamily& family : registry.Collect()) {
+    if (family.name != name) continue;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      total += family.type == prometheus::MetricType::Histogram ? metric.histogram.sample_sum
+                                                                : metric.counter.value;
+    }
+  }
+  return total;
+}
+
+TEST_F(TrainerTest, ThePhasesOfAStepSumToItsTime) {
+  options_.world_size = 1;
+  StartCoordinator();
+  Trainer* trainer = nullptr;
+  absl::Notification started, looked;
+  double phases = 0, steps = 0, time = 0;
+  auto a = StartTrainer("a", [&](v1::Phase now, uint64_t step) {
+    if (now != v1::PHASE_DATA_WAIT || step != 6 || looked.HasBeenNotified()) return;
+    started.WaitForNotification();
+    phases = Total(*trainer->metrics(), "navit_step_phase_seconds_total");
+    steps = Total(*trainer->metrics(), "navit_step_duration_seconds");
+    time = Total(*trainer->metrics(), "navit_trainer_time_seconds_total");
+    looked.Notify();
+  });
+  trainer = a.get();
+  started.Notify();
+  ASSERT_TRUE(coordinator_->WaitUntilDone()) << coordinator_->failure();
+  ASSERT_TRUE(looked.HasBeenNotified());
+  EXPECT_GT(steps, 0);
+  // Apart from the few instructions between an update and the next step.
+  EXPECT_NEAR(phases / steps, 1, 0.2) << phases << " s in phases, " << steps << " s in steps";
+  EXPECT_GE(time, phases);
+}
+
 TEST_F(TrainerTest, DrainFinishesTheStepAndEnds) {
   options_.world_size = 1;
   options_.steps = 1000000;

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/packs_digest.h"
 #include "common/status_macros.h"
+#include "kernels/peak_flops.h"
 #include "worker/checkpoint.h"
 #include "worker/evaluation.h"
 #include "worker/replica_state.h"
@@ -17,6 +18,12 @@ namespace navit {
 namespace {
 
 absl::Duration Now() { return Clock::Real()->SteadyNow(); }
+
+// Of this process; probed once.
+double PeakFlopsPerThread() {
+  static const double peak = kernels::ProbePeakFlops();
+  return peak;
+}
 
 RunClientOptions ClientOptions(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
   RunClientOptions client;
@@ -76,7 +83,8 @@ absl::Status TrainingRun::Fatal(absl::Status status) {
 }
 
 TrainingRun::Outcome TrainingRun::Execute() {
-  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size());
+  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(),
+                   spec_.workers().trainers().threads() * PeakFlopsPerThread());
   absl::Status status = Main();
   // The others must not wait for a rank that has left. A run that ended well keeps its connections
   // until it is destroyed: a slower rank may still read from them.
@@ -175,8 +183,10 @@ absl::Status TrainingRun::LoadState() {
 }
 
 absl::Status TrainingRun::Steps() {
+  // A step lasts from one update to the next: checkpoint and evaluation after step s are part of
+  // step s + 1.
+  absl::Duration start = Now();
   for (uint64_t step = run_.committed_step + 1;; ++step) {
-    const absl::Duration start = Now();
     Enter(v1::PHASE_DATA_WAIT, step);
     NAVIT_ASSIGN_OR_RETURN(const bool go_on, AwaitStart(step));
     if (!go_on) return Stop(step - 1);
@@ -190,6 +200,7 @@ absl::Status TrainingRun::Steps() {
       metrics_->StepDiscarded(cancelled_ ? "cancelled" : "broken");
       return status;
     }
+    start = Now();
     metrics_->SetTraffic(collective_.traffic());
     const bool last = (*packs)->deal.last();
     NAVIT_RETURN_IF_ERROR(AfterStep(step, last));
@@ -269,12 +280,14 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
 
 absl::Status TrainingRun::GatherStep(const StepPacks& packs, absl::Duration so_far,
                                      double useful_flops, v1::StepReport* report) {
+  constexpr size_t kTrailer = 3;
   const v1::StepDeal& deal = packs.deal;
-  // Each rank: its packs' (ordinal, hash), its useful operations, its nanoseconds.
+  // Each rank: its packs' (ordinal, hash), its useful operations, nanoseconds so far and of its own
+  // work.
   std::vector<size_t> counts;
   size_t total = 0;
   for (const v1::StepDeal::RankPacks& rank : deal.ranks()) {
-    counts.push_back(2 * rank.ordinals_size() + 2);
+    counts.push_back(2 * rank.ordinals_size() + kTrailer);
     total += counts.back();
   }
   if (counts.size() != run_.members.size()) {
@@ -288,17 +301,22 @@ absl::Status TrainingRun::GatherStep(const StepPacks& packs, absl::Duration so_f
   }
   mine.push_back(static_cast<uint64_t>(useful_flops));
   mine.push_back(absl::ToInt64Nanoseconds(so_far));
+  const uint64_t own_work = absl::ToInt64Nanoseconds(phases_->TakeOwnWork());
+  mine.push_back(own_work);
   std::vector<uint64_t> all(total);
   NAVIT_RETURN_IF_ERROR(collective_.AllGather(mine, counts, absl::MakeSpan(all)));
   std::vector<std::pair<uint64_t, uint64_t>> digests;
-  uint64_t flops = 0, slowest = 0;
+  uint64_t flops = 0, slowest = 0, least_work = own_work;
   size_t at = 0;
   for (size_t count : counts) {
-    for (size_t i = 0; i + 2 < count; i += 2) digests.emplace_back(all[at + i], all[at + i + 1]);
-    flops += all[at + count - 2];
-    slowest = std::max(slowest, all[at + count - 1]);
-    at += count;
+    const size_t trailer = at + count - kTrailer;
+    for (; at < trailer; at += 2) digests.emplace_back(all[at], all[at + 1]);
+    flops += all[trailer];
+    slowest = std::max(slowest, all[trailer + 1]);
+    least_work = std::min(least_work, all[trailer + 2]);
+    at += kTrailer;
   }
+  metrics_->SetLag(absl::Nanoseconds(own_work - least_work));
   report->set_generation(run_.generation);
   report->set_step(deal.step());
   report->set_packs(digests.size());

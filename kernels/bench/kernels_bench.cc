@@ -2,12 +2,12 @@
 #include <benchmark/benchmark.h>
 #include <oneapi/dnnl/dnnl.h>
 
-#include <algorithm>
 #include <chrono>
 #include <random>
 #include <vector>
 
 #include "kernels/linear.h"
+#include "kernels/peak_flops.h"
 #include "kernels/segment_attention.h"
 
 namespace navit::kernels {
@@ -23,27 +23,6 @@ std::vector<float> Random(int64_t count) {
   return values;
 }
 
-// AVX2: ten independent chains of fused multiply-adds, best of five runs.
-__attribute__((target("avx2,fma"))) double ProbePeakGflops() {
-  typedef float Vector __attribute__((vector_size(32)));
-  constexpr int64_t kRounds = 2'000'000;
-  double best = 0;
-  for (int run = 0; run < 5; ++run) {
-    Vector a0{}, a1{}, a2{}, a3{}, a4{}, a5{}, a6{}, a7{}, a8{}, a9{};
-    Vector x = Vector{} + 1.000001f, y = Vector{} + 1e-6f;
-    const auto start = Clock::now();
-    for (int64_t i = 0; i < kRounds; ++i) {
-      a0 = a0 * x + y, a1 = a1 * x + y, a2 = a2 * x + y, a3 = a3 * x + y, a4 = a4 * x + y;
-      a5 = a5 * x + y, a6 = a6 * x + y, a7 = a7 * x + y, a8 = a8 * x + y, a9 = a9 * x + y;
-    }
-    Vector sum = a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7 + a8 + a9;
-    benchmark::DoNotOptimize(sum);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    best = std::max(best, kRounds * 10 * 8 * 2 / seconds / 1e9);
-  }
-  return best;
-}
-
 void Report(benchmark::State& state, double flops_per_call, double peak, double seconds) {
   const double gflops = flops_per_call * static_cast<double>(state.iterations()) / seconds / 1e9;
   state.counters["gflops"] = gflops;
@@ -52,7 +31,7 @@ void Report(benchmark::State& state, double flops_per_call, double peak, double 
 
 // Arguments: rows, in, out, whether oneDNN (the peer) does it.
 void LinearForwardOf(benchmark::State& state) {
-  const double peak = ProbePeakGflops();
+  const double peak = ProbePeakFlops() / 1e9;
   const int64_t rows = state.range(0), in = state.range(1), out = state.range(2);
   const std::vector<float> x = Random(rows * in), w = Random(out * in);
   std::vector<float> y(rows * out);
@@ -76,7 +55,7 @@ BENCHMARK(LinearForwardOf)
 // Forward and backward of one segment, 12 heads of 64: 4·l²·D useful FLOPs forward, 8·l²·D
 // backward.
 void SegmentAttention(benchmark::State& state) {
-  const double peak = ProbePeakGflops();
+  const double peak = ProbePeakFlops() / 1e9;
   const int64_t length = state.range(0), heads = 12, dim = 64, width = heads * dim;
   const std::vector<float> qkv = Random(length * 3 * width), dout = Random(length * width);
   std::vector<float> out(length * width), lse(length * heads), dqkv(qkv.size());
