@@ -1,6 +1,7 @@
 #include "server/metrics.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -50,6 +51,18 @@ class Families {
   void Counter(const char* name, const char* help, const Labels& labels, double value) {
     Add(name, help, MetricType::Counter, labels).counter.value = value;
   }
+  void Histogram(const char* name, const char* help, const Durations& durations) {
+    auto& histogram = Add(name, help, MetricType::Histogram, {}).histogram;
+    uint64_t cumulative = 0;
+    for (size_t i = 0; i < durations.counts.size(); ++i) {
+      cumulative += durations.counts[i];
+      const double bound = i < Durations::kBounds.size() ? Durations::kBounds[i]
+                                                         : std::numeric_limits<double>::infinity();
+      histogram.bucket.push_back({cumulative, bound});
+    }
+    histogram.sample_count = cumulative;
+    histogram.sample_sum = durations.sum_seconds;
+  }
   std::vector<MetricFamily> Take() { return std::move(families_); }
 
  private:
@@ -74,10 +87,20 @@ bool Finished(const v1::Job& job) {
   return job.state() == v1::SUCCEEDED || job.state() == v1::FAILED || job.state() == v1::CANCELLED;
 }
 
-void AddJob(const v1::Job& job, Families* out) {
+void AddJob(const v1::Job& job, const CoordinatorGauges& gauges, Families* out) {
   const Labels name = {{"navit_job", job.name()}};
   out->Gauge("navit_step", "Newest committed step.", name,
              static_cast<double>(job.committed_step()));
+  out->Gauge("navit_job_progress_ratio", "Progress of train_for.", name, job.progress());
+  for (int state = v1::QUEUED; state <= v1::CANCELLED; ++state) {
+    out->Gauge("navit_job_state", "1 for the state that the job is in.",
+               {{"navit_job", job.name()}, {"state", StateName(static_cast<v1::JobState>(state))}},
+               job.state() == state ? 1 : 0);
+  }
+  if (const auto fill = gauges.planned_fill.find(job.name()); fill != gauges.planned_fill.end()) {
+    out->Gauge("navit_job_planned_fill_ratio",
+               "Share of the sequences' places that the job's plans fill.", name, fill->second);
+  }
   if (job.has_last_step()) {
     const v1::StepReport& step = job.last_step();
     out->Gauge("navit_loss", "Loss of the newest committed step.", name, step.loss());
@@ -114,6 +137,11 @@ void AddCounters(const CoordinatorCounters& counters, Families* out) {
     out->Counter("navit_jobs_finished_total", "Jobs that ended.", {{"outcome", StateName(state)}},
                  found == counters.jobs_finished.end() ? 0 : static_cast<double>(found->second));
   }
+  out->Histogram("navit_job_queue_wait_duration_seconds",
+                 "From a job's submission to its first generation.", counters.queue_wait);
+  out->Histogram("navit_job_time_to_first_step_duration_seconds",
+                 "From a job's submission to its first committed step.",
+                 counters.time_to_first_step);
   out->Counter("navit_leases_expired_total", "Leases that were not renewed in time.", {},
                static_cast<double>(counters.leases_expired));
   for (const char* kind : {"lease", "generation", "incarnation"}) {
@@ -218,7 +246,7 @@ std::vector<MetricFamily> CoordinatorMetrics::Collect() const {
   families.Gauge("navit_is_leader", "1: this coordinator writes the state.", {}, 1);
   for (const v1::Job& job : jobs.jobs()) {
     if (Finished(job) && unix_now - job.finished_seconds() > kKeepFinishedSeconds) continue;
-    AddJob(job, &families);
+    AddJob(job, gauges, &families);
   }
   std::vector<MetricFamily> all = families.Take();
   for (MetricFamily& family : counted_->registry()->Collect()) all.push_back(std::move(family));

@@ -135,6 +135,10 @@ absl::Status WorkRunner::RunWindow(const v1::WindowLease& work, Outcome* outcome
   plan->set_packs(window->plan.packs());
   plan->set_digest(window->plan.digest);
   plan->set_plan_version(kPlanVersion);
+  uint64_t tokens = 0;
+  for (const PlannedExample& example : window->plan.examples) tokens += example.tokens;
+  plan->set_image_tokens(tokens);
+  plan->set_capacity_tokens(uint64_t{window->plan.packs()} * window->plan.sequence_length);
   outcome->window = std::move(window);
   return absl::OkStatus();
 }

@@ -63,6 +63,10 @@ absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
     Log(absl::StrCat("the store failed, nothing is accepted any more: ", status.ToString()));
     return absl::UnavailableError(absl::StrCat("the store failed: ", status.message()));
   }
+  const JobState* before = state_.Find(event.job());
+  const bool started = before != nullptr && before->started_seconds() > 0;
+  const bool stepped =
+      before != nullptr && (before->committed_step() > 0 || before->recoveries() > 0);
   status = state_.Apply(event);
   if (!status.ok()) {
     // Our own mistake: the event was made from this state.
@@ -74,6 +78,12 @@ absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
     Changed();
   } else {
     Changed(event.job());
+    const JobState& job = *state_.Find(event.job());
+    const double since_submission = now.unix_time - job.submitted_seconds();
+    if (!started && job.started_seconds() > 0) counters_.queue_wait.Observe(since_submission);
+    if (!stepped && job.committed_step() > 0) {
+      counters_.time_to_first_step.Observe(since_submission);
+    }
   }
   return absl::OkStatus();
 }

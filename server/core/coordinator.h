@@ -41,6 +41,7 @@
 #include "proto/batches.pb.h"
 #include "proto/fleet.pb.h"
 #include "proto/jobs.pb.h"
+#include "server/core/durations.h"
 #include "server/core/event_store.h"
 #include "server/core/instant.h"
 
@@ -147,6 +148,9 @@ struct CoordinatorCounters {
   uint64_t packs_received = 0;
   uint64_t packs_evicted = 0;
   uint64_t packs_duplicate = 0;
+  // From submission to the first generation, and to the first committed step.
+  Durations queue_wait;
+  Durations time_to_first_step;
 };
 
 // State of this moment; for metrics.
@@ -163,6 +167,8 @@ struct CoordinatorGauges {
     uint64_t budget_bytes = 0;
   };
   std::map<std::string, JobRelay> relay;
+  // By job: share of the places that its plans fill, of jobs that have plans.
+  std::map<std::string, double> planned_fill;
 };
 
 // Thread-compatible: the owner serialises all calls. Requests are checked as input from outside:

@@ -64,6 +64,9 @@ struct JobRuntime {
   std::map<WorkItem, Failures> failures;
   // Plans of windows whose group is not complete yet.
   std::map<uint64_t, v1::WindowPlan> plans;
+  // Image tokens and places of all training windows whose plans arrived; for metrics.
+  uint64_t planned_tokens = 0;
+  uint64_t planned_capacity = 0;
   // Since when a window waits for a packer; negative: none does.
   double window_waits_since = -1;
   std::unique_ptr<RelayLedger> ledger;

@@ -184,6 +184,10 @@ CoordinatorGauges Coordinator::Impl::Gauges() const {
   for (const auto& [name, job] : state_.jobs()) {
     ++gauges.jobs[job->state()];
     const JobRuntime& runtime = runtimes_.find(name)->second;
+    if (runtime.planned_capacity > 0) {
+      gauges.planned_fill[name] = static_cast<double>(runtime.planned_tokens) /
+                                  static_cast<double>(runtime.planned_capacity);
+    }
     if (runtime.ledger == nullptr) continue;
     gauges.relay[name] = {runtime.ledger->present_bytes(), runtime.ledger->present_packs(),
                           runtime.ledger->granted_packs(), runtime.ledger->budget_bytes()};

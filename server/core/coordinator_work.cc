@@ -340,6 +340,8 @@ absl::Status Coordinator::Impl::OnPlan(Lease& lease, const v1::WindowPlan& plan,
     runtime.evaluation_plans[{lease.item.split, lease.item.id}] = plan.packs();
     return absl::OkStatus();
   }
+  runtime.planned_tokens += plan.image_tokens();
+  runtime.planned_capacity += plan.capacity_tokens();
   if (!job.order().Planned(lease.item.id)) runtime.plans[lease.item.id] = plan;
   PlanGroups(job.name(), now);
   return CheckHealthy();
