@@ -1,4 +1,5 @@
-"""A real Prometheus scrapes every process of a running job and answers for packing efficiency."""
+"""A real Prometheus scrapes every process of a running job, answers for packing efficiency, and has
+data for every panel of the dashboards that needs nothing rare."""
 import json
 import os
 import pathlib
@@ -10,9 +11,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from dashboards import DASHBOARDS
 from tests.cluster import data
 from tests.cluster.cluster import Cluster, wait_until
 
+RULES = pathlib.Path(__file__).absolute().parents[2] / "deploy/monitoring/rules.yaml"
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 
 
@@ -25,10 +28,15 @@ def free_port():
 class Prometheus:
     """Debian's prometheus, scraping the given `host:port` addresses by role."""
 
-    def __init__(self, folder, targets):
+    def __init__(self, folder, targets, rule_files=()):
         self.port = free_port()
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "global": {
+                "scrape_interval": "1s",
+                "scrape_timeout": "1s",
+                "evaluation_interval": "1s",
+            },
+            "rule_files": [str(path) for path in rule_files],
             "scrape_configs": [
                 {
                     "job_name": "navit",
@@ -53,25 +61,45 @@ class Prometheus:
                 stderr=log,
             )
 
-    def query(self, expression):
-        """The instant vector of an expression: [({label: value}, number)]."""
-        url = "http://127.0.0.1:{}/api/v1/query?query={}".format(
-            self.port, urllib.parse.quote(expression)
-        )
+    def _get(self, path):
+        url = "http://127.0.0.1:{}/api/v1/{}".format(self.port, path)
         try:
             with urllib.request.urlopen(url, timeout=10) as reply:
-                result = json.load(reply)
+                return json.load(reply)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError("{}: {}".format(path, error.read().decode())) from error
+
+    def query(self, expression):
+        """The instant vector of an expression, [({label: value}, number)]; none of its numbers is
+        NaN. Nothing while Prometheus starts; an expression that does not parse is an error."""
+        try:
+            result = self._get("query?query=" + urllib.parse.quote(expression))["result"]
         except (urllib.error.URLError, ConnectionError):
             return []
-        return [(s["metric"], float(s["value"][1])) for s in result["data"]["result"]]
+        samples = [(s["metric"], float(s["value"][1])) for s in result]
+        return [(labels, value) for labels, value in samples if value == value]
+
+    def rules(self):
+        """All rules that it has loaded, as its API shows them."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def stop(self):
         self.popen.terminate()
         self.popen.wait()
 
 
+def expressions(panel):
+    """What Grafana would ask for a panel, all namespaces and jobs chosen."""
+    for expression, _ in panel.targets:
+        yield (
+            expression.replace("$__rate_interval", "10s")
+            .replace("$namespace", ".*")
+            .replace("$navit_job", ".*")
+        )
+
+
 class PrometheusTest(unittest.TestCase):
-    def test_scrapes_all_processes_and_answers_for_packing_efficiency(self):
+    def test_scrapes_all_processes_and_answers_every_panel(self):
         folder = FOLDER / "prometheus"
         with Cluster(folder) as cluster:
             cluster.start_coordinator()
@@ -81,7 +109,7 @@ class PrometheusTest(unittest.TestCase):
             for name, process in cluster.processes.items():
                 role = name.split("-")[0]
                 targets.setdefault(role, []).append("127.0.0.1:{}".format(process.port("http")))
-            prometheus = Prometheus(folder, targets)
+            prometheus = Prometheus(folder, targets, [RULES])
             try:
                 dataset = data.make_dataset(folder / "data")
                 job = cluster.submit(
@@ -96,8 +124,7 @@ class PrometheusTest(unittest.TestCase):
                     " / sum(navit_pack_capacity_tokens_total)"
                 )
                 answer = wait_until(
-                    "packing efficiency",
-                    lambda: [v for _, v in prometheus.query(fill) if v == v],
+                    "packing efficiency", lambda: [v for _, v in prometheus.query(fill)]
                 )
                 self.assertGreater(answer[0], 0.5)
                 self.assertLessEqual(answer[0], 1.0)
@@ -117,6 +144,17 @@ class PrometheusTest(unittest.TestCase):
                     'sum(rate(navit_packs_total{navit_job="watched"}[10s])) > 0',
                 ):
                     has_data(expression)
+                for dashboard in DASHBOARDS:
+                    for panel in dashboard.panels():
+                        for expression in expressions(panel):
+                            if panel.needs:
+                                prometheus.query(expression)  # parses
+                            else:
+                                has_data(expression)
+                rules = prometheus.rules()
+                self.assertEqual(len(rules), 18)
+                for rule in rules:
+                    self.assertEqual(rule["health"], "ok", rule)
                 roles = {m["role"] for m, _ in prometheus.query("navit_build_info")}
                 self.assertEqual(roles, {"coordinator", "packer", "trainer"})
                 # The scraper owns these labels: none of ours may collide with them.
