@@ -64,13 +64,14 @@ Grid ChooseGrid(uint32_t width, uint32_t height, uint64_t area, uint32_t budget,
   return best;
 }
 
-uint64_t AreaForSide(uint32_t width, uint32_t height, uint64_t side, uint32_t max_upscale,
-                     uint32_t patch_size) {
-  const Wide wished = static_cast<Wide>(side) * side;
+uint64_t AreaInPatches(uint32_t width, uint32_t height, uint64_t pixels, uint32_t max_upscale,
+                       uint32_t patch_size) {
   const Wide largest =
       static_cast<Wide>(uint64_t{width} * height) * (static_cast<Wide>(max_upscale) * max_upscale);
-  const Wide area = std::min(wished, largest) / (uint64_t{patch_size} * patch_size);
+  const Wide area = std::min<Wide>(pixels, largest) / (uint64_t{patch_size} * patch_size);
   return static_cast<uint64_t>(std::min<Wide>(area, ~uint64_t{0}));
 }
+
+uint64_t SideOfSquare(uint64_t pixels) { return SquareRoot(pixels); }
 
 }  // namespace navit

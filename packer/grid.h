@@ -27,11 +27,14 @@ struct Grid {
 // Requires width, height in [1, 2^31); budget, max_grid in [1, 65536].
 Grid ChooseGrid(uint32_t width, uint32_t height, uint64_t area, uint32_t budget, uint32_t max_grid);
 
-// `area` for the side length R (2^-16 pixels) of FIELD's resolution sampling: R^2 pixels, but at
-// most the image's own area times the square of `max_upscale` (2^-16), in patches of patch_size^2
-// pixels. Requires side < 2^31, max_upscale < 2^24.
-uint64_t AreaForSide(uint32_t width, uint32_t height, uint64_t side, uint32_t max_upscale,
-                     uint32_t patch_size);
+// `area` for an image of width x height pixels that is to have `pixels` (in units of 2^-32 pixels):
+// at most the image's own area times the square of `max_upscale` (2^-16), in patches of
+// patch_size^2 pixels. Requires max_upscale < 2^24.
+uint64_t AreaInPatches(uint32_t width, uint32_t height, uint64_t pixels, uint32_t max_upscale,
+                       uint32_t patch_size);
+
+// Square root of `pixels` (2^-32 pixels), in units of 2^-16 pixels, rounded down.
+uint64_t SideOfSquare(uint64_t pixels);
 
 }  // namespace navit
 

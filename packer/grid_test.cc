@@ -11,6 +11,9 @@ namespace {
 
 constexpr uint64_t kPatch = uint64_t{1} << 32;
 
+// A square of 64 pixels.
+constexpr uint64_t kSide64 = uint64_t{64 * 64} << 32;
+
 TEST(ChooseGrid, SquareOfTheBudget) {
   const Grid grid = ChooseGrid(1000, 1000, 576 * kPatch, 576, 128);
   EXPECT_EQ(grid.rows, 24u);
@@ -25,7 +28,7 @@ TEST(ChooseGrid, TwoToOneFitsTheBudgetWithTheNearestAspect) {
 }
 
 TEST(ChooseGrid, TinyImagesGetOnePatch) {
-  const Grid grid = ChooseGrid(1, 1, AreaForSide(1, 1, 64 << 16, 1 << 16, 16), 576, 128);
+  const Grid grid = ChooseGrid(1, 1, AreaInPatches(1, 1, kSide64, 1 << 16, 16), 576, 128);
   EXPECT_EQ(grid.rows, 1u);
   EXPECT_EQ(grid.columns, 1u);
 }
@@ -77,11 +80,11 @@ TEST(ChooseGrid, HoldsLimitsForAll) {
   }
 }
 
-TEST(AreaForSide, IsLimitedByUpscaling) {
+TEST(AreaInPatches, IsLimitedByUpscaling) {
   // 100 x 50 pixels: R = 64 asks for 4096 pixels, the image has 5000.
-  EXPECT_EQ(AreaForSide(100, 50, 64 << 16, 1 << 16, 16), uint64_t{16} << 32);
-  EXPECT_EQ(AreaForSide(64, 32, 64 << 16, 1 << 16, 16), uint64_t{8} << 32);
-  EXPECT_EQ(AreaForSide(64, 32, 64 << 16, 2 << 16, 16), uint64_t{16} << 32);
+  EXPECT_EQ(AreaInPatches(100, 50, kSide64, 1 << 16, 16), uint64_t{16} << 32);
+  EXPECT_EQ(AreaInPatches(64, 32, kSide64, 1 << 16, 16), uint64_t{8} << 32);
+  EXPECT_EQ(AreaInPatches(64, 32, kSide64, 2 << 16, 16), uint64_t{16} << 32);
 }
 
 }  // namespace

@@ -13,10 +13,9 @@
 #include "common/status_macros.h"
 #include "common/stream_layout.h"
 #include "packer/epoch_order.h"
-#include "packer/grid.h"
+#include "packer/example_draws.h"
 #include "packer/limits.h"
 #include "packer/philox.h"
-#include "packer/quantile_table.h"
 #include "packer/row_packing.h"
 #include "packer/text.h"
 
@@ -159,98 +158,25 @@ absl::Status CheckSpec(const v1::JobSpec& spec) {
     return Invalid("packing.max_examples_per_sequence", "must be at least 1");
   }
   if (packing.window_samples() == 0) return Invalid("packing.window_samples", "must be positive");
-  const v1::ResolutionSpec& resolution = spec.resolution();
-  if (resolution.min_pixels() == 0 || resolution.max_pixels() < resolution.min_pixels() ||
-      resolution.max_pixels() > 16384) {
-    return Invalid("resolution.min_pixels", "must be in [1, max_pixels], max_pixels <= 16384");
-  }
-  if (!(resolution.max_upscale() > 0) || !(resolution.max_upscale() <= 64)) {
-    return Invalid("resolution.max_upscale", "must be in (0, 64]");
-  }
-  const v1::TokenDropSpec& drop = spec.token_drop();
-  if (drop.kind() != v1::TokenDropSpec::NONE &&
-      (!(drop.mean() >= 0) || !(drop.mean() < 1) ||
-       (drop.kind() == v1::TokenDropSpec::BETA && !(drop.max() > 0 && drop.max() < 1)))) {
-    return Invalid("token_drop", "mean must be in [0, 1), max in (0, 1)");
-  }
-  const v1::ImageTowerSpec& image = spec.model().image();
-  if (image.patch_size() == 0 || image.patch_size() > 64) {
-    return Invalid("model.image.patch_size", "must be in [1, 64]");
-  }
-  if (image.max_grid() == 0 || image.max_grid() > 4096) {
-    return Invalid("model.image.max_grid", "must be in [1, 4096]");
-  }
-  if (spec.evaluation().token_budget() == 0 || spec.evaluation().token_budget() > 65536) {
-    return Invalid("evaluation.token_budget", "must be in [1, 65536]");
-  }
   return absl::OkStatus();
 }
 
 }  // namespace
 
 struct WindowPlanner::Impl {
+  explicit Impl(ExampleDraws example_draws) : draws(std::move(example_draws)) {}
+
   v1::JobSpec spec;
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
   SampleRange train;
   std::optional<SampleRange> validation;
-  // Of the side length over [min_pixels, max_pixels], and of the drop rate over [0, max_drop].
-  QuantileTable side;
-  QuantileTable drop;
-  uint32_t max_drop = 0;     // 2^-32
-  uint32_t max_upscale = 0;  // 2^-16
+  ExampleDraws draws;
 
-  uint32_t DropRate(uint64_t epoch, uint64_t sample) const;
-  void PlanTraining(const v1::ShardIndex& index, uint64_t epoch, PlannedExample* example) const;
-  void PlanEvaluation(const v1::ShardIndex& index, PlannedExample* example) const;
   absl::StatusOr<std::vector<PlannedExample>> PlanExamples(const SampleRange& range,
                                                            v1::Split split,
                                                            const WindowExtent& extent) const;
 };
-
-// Share of dropped patches, in 2^-32.
-uint32_t WindowPlanner::Impl::DropRate(uint64_t epoch, uint64_t sample) const {
-  switch (spec.token_drop().kind()) {
-    case v1::TokenDropSpec::CONSTANT:
-      return max_drop;
-    case v1::TokenDropSpec::BETA: {
-      const uint32_t u = Draws(spec.seed(), 0, epoch, sample, Purpose::kDropRate).Next();
-      return static_cast<uint32_t>(uint64_t{drop(u)} * max_drop >> 32);
-    }
-    default:
-      return 0;
-  }
-}
-
-void WindowPlanner::Impl::PlanTraining(const v1::ShardIndex& index, uint64_t epoch,
-                                       PlannedExample* example) const {
-  const int row = static_cast<int>(example->row);
-  const uint64_t low = spec.resolution().min_pixels();
-  const uint64_t high = spec.resolution().max_pixels();
-  const uint32_t u = Draws(spec.seed(), 0, epoch, example->sample, Purpose::kResolution).Next();
-  const uint64_t pixels = (low << 16) + (uint64_t{side(u)} * (high - low) >> 16);  // 2^-16
-  const uint64_t area = AreaForSide(index.widths(row), index.heights(row), pixels, max_upscale,
-                                    spec.model().image().patch_size());
-  const Grid grid = ChooseGrid(index.widths(row), index.heights(row), area,
-                               spec.packing().sequence_length(), spec.model().image().max_grid());
-  const uint64_t patches = uint64_t{grid.rows} * grid.columns;
-  const uint64_t dropped = (patches * DropRate(epoch, example->sample) + (uint64_t{1} << 31)) >> 32;
-  example->side = static_cast<uint32_t>(pixels >> 16);
-  example->grid_rows = grid.rows;
-  example->grid_columns = grid.columns;
-  example->tokens = static_cast<uint32_t>(std::max<uint64_t>(1, patches - dropped));
-}
-
-void WindowPlanner::Impl::PlanEvaluation(const v1::ShardIndex& index,
-                                         PlannedExample* example) const {
-  const int row = static_cast<int>(example->row);
-  const uint32_t budget = spec.evaluation().token_budget();
-  const Grid grid = ChooseGrid(index.widths(row), index.heights(row), uint64_t{budget} << 32,
-                               budget, spec.model().image().max_grid());
-  example->grid_rows = grid.rows;
-  example->grid_columns = grid.columns;
-  example->tokens = grid.rows * grid.columns;
-}
 
 // The samples of a window in the order of the epoch, with their tokens or the reason for none.
 absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
@@ -284,11 +210,15 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
       if (example.hole == v1::HOLE_REASON_NONE) example.hole = v1::HOLE_REASON_NO_CAPTION;
     }
     if (example.hole != v1::HOLE_REASON_NONE) continue;
-    if (split == v1::SPLIT_TRAIN) {
-      PlanTraining(*index, extent.epoch, &example);
-    } else {
-      PlanEvaluation(*index, &example);
-    }
+    const uint32_t width = index->widths(row), height = index->heights(row);
+    const DrawnTokens drawn = split == v1::SPLIT_TRAIN
+                                  ? draws.Training(width, height, 0, extent.epoch, example.sample,
+                                                   extent.first_in_stream + i)
+                                  : draws.Evaluation(width, height);
+    example.grid_rows = drawn.grid_rows;
+    example.grid_columns = drawn.grid_columns;
+    example.tokens = drawn.tokens;
+    example.side = drawn.side;
   }
   return examples;
 }
@@ -302,15 +232,19 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
     const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
     std::shared_ptr<IndexCache> indexes) {
   NAVIT_RETURN_IF_ERROR(CheckSpec(spec));
-  auto impl = std::make_unique<Impl>();
+  if (manifest->train_size() == 0) {
+    return absl::InvalidArgumentError("manifest: no training shards");
+  }
+  NAVIT_ASSIGN_OR_RETURN(SampleRange train, MakeRange(manifest->train(), spec.data().train(0),
+                                                      manifest->train_samples(), "train"));
+  NAVIT_ASSIGN_OR_RETURN(
+      ExampleDraws draws,
+      ExampleDraws::Create(spec, StreamLayout::ForJob(spec, train.samples()).samples()));
+  auto impl = std::make_unique<Impl>(std::move(draws));
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
-  if (impl->manifest->train_size() == 0) {
-    return absl::InvalidArgumentError("manifest: no training shards");
-  }
-  NAVIT_ASSIGN_OR_RETURN(impl->train, MakeRange(impl->manifest->train(), spec.data().train(0),
-                                                impl->manifest->train_samples(), "train"));
+  impl->train = std::move(train);
   if (impl->manifest->validation_size() > 0) {
     if (spec.data().validation_size() == 0) {
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
@@ -319,16 +253,6 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
                            MakeRange(impl->manifest->validation(), spec.data().validation(0),
                                      impl->manifest->validation_samples(), "validation"));
   }
-  if (spec.resolution().distribution() == v1::ResolutionSpec::DISTRIBUTION_TRUNCATED_NORMAL) {
-    impl->side = QuantileTable::TruncatedNormal(spec.resolution().mu());
-  }
-  if (spec.token_drop().kind() == v1::TokenDropSpec::BETA) {
-    impl->drop = QuantileTable::Beta(spec.token_drop().mean() / spec.token_drop().max());
-    impl->max_drop = ShareToQ32(spec.token_drop().max());
-  } else {
-    impl->max_drop = ShareToQ32(spec.token_drop().mean());
-  }
-  impl->max_upscale = static_cast<uint32_t>(spec.resolution().max_upscale() * 65536);
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }
 

@@ -1,56 +1,20 @@
 #include "packer/quantile_table.h"
 
 #include <cstddef>
-#include <cstring>
 #include <utility>
+
+#include "packer/portable_math.h"
 
 namespace navit {
 namespace {
 
+using portable::Exp;
+using portable::Power;
+
 constexpr int kKnots = (1 << 12) + 1;
 // Cells of the numerical integrals.
 constexpr int kCells = 1 << 14;
-constexpr double kLn2 = 0.693147180559945309417;
 constexpr double kTwoTo32 = 4294967296.0;
-
-double PowerOfTwo(int exponent) {
-  const uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
-  double value;
-  std::memcpy(&value, &bits, sizeof(value));
-  return value;
-}
-
-// e^x for x <= 0 by x = k ln 2 + r, |r| <= ln2 / 2, and the series; 0 below -700.
-double Exp(double x) {
-  if (x < -700) return 0;
-  const int k = static_cast<int>(x / kLn2 - 0.5);
-  const double r = x - k * kLn2;
-  double sum = 1;
-  for (int n = 18; n > 0; --n) sum = 1 + sum * r / n;
-  return sum * PowerOfTwo(k);
-}
-
-// ln x for a normal number x > 0: x = 2^k m, m in [2/3, 4/3), ln m = 2 artanh((m - 1) / (m + 1)).
-double Log(double x) {
-  uint64_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  int k = static_cast<int>(bits >> 52) - 1023;
-  bits = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1023} << 52;
-  double m;
-  std::memcpy(&m, &bits, sizeof(m));
-  if (m >= 4.0 / 3.0) {
-    m *= 0.5;
-    ++k;
-  }
-  const double t = (m - 1) / (m + 1);
-  const double t2 = t * t;
-  double sum = 0;
-  for (int n = 27; n > 0; n -= 2) sum = sum * t2 + 1.0 / n;
-  return k * kLn2 + 2 * t * sum;
-}
-
-// x^p for x in [0, 1], p > 0.
-double Power(double x, double p) { return x <= 0 ? 0 : Exp(p * Log(x)); }
 
 uint32_t ToQ32(double value) {
   if (!(value > 0)) return 0;
@@ -105,10 +69,10 @@ struct BetaHalf {
 
 uint32_t ShareToQ32(double share) { return ToQ32(share); }
 
-QuantileTable QuantileTable::TruncatedNormal(double mu) {
+QuantileTable QuantileTable::TruncatedNormal(double mu, double bound) {
   std::vector<double> density(kCells + 1);
   for (int i = 0; i <= kCells; ++i) {
-    const double x = 2.0 * i / kCells - 1 - mu;
+    const double x = 2.0 * bound * i / kCells - bound - mu;
     density[i] = Exp(-0.5 * x * x);
   }
   const std::vector<double> mass = Cumulate(density, 1);

@@ -1,8 +1,6 @@
 // Quantile functions of the distributions that a job draws from, as tables of integers. A draw is a
-// look-up and an interpolation in integers; no libm. The tables are built from IEEE additions,
-// multiplications, divisions and square roots alone, in a fixed order and without contraction (the
-// BUILD file compiles this file with -ffp-contract=off), so that every machine builds the same
-// bits.
+// look-up and an interpolation in integers; the tables are built by portable_math.h, so that every
+// machine builds the same bits.
 #ifndef NAVIT_PACKER_QUANTILE_TABLE_H_
 #define NAVIT_PACKER_QUANTILE_TABLE_H_
 
@@ -17,8 +15,8 @@ class QuantileTable {
  public:
   // The identity: uniform on [0, 1).
   QuantileTable() = default;
-  // Normal(mu, 1) truncated to [-1, 1], moved to [0, 1].
-  static QuantileTable TruncatedNormal(double mu);
+  // Normal(mu, 1) truncated to [-bound, bound], moved to [0, 1].
+  static QuantileTable TruncatedNormal(double mu, double bound = 1);
   // Beta(a, b) with mean `mean` and variance 0.3 * mean * (1 - mean): a = 7/3 * mean,
   // b = 7/3 * (1 - mean) (NaViT, appendix B.2). mean <= 0: always 0; mean >= 1: always 1.
   static QuantileTable Beta(double mean);

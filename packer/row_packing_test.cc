@@ -48,7 +48,7 @@ std::vector<uint32_t> Images(uint32_t count, uint32_t low, uint32_t high, uint32
     const uint64_t r = (uint64_t{low} << 16) + (uint64_t{side(random())} * (high - low) >> 16);
     const uint32_t width = 600 + random() % 1000, height = 600 + random() % 1000;
     const Grid grid =
-        ChooseGrid(width, height, AreaForSide(width, height, r, 1 << 16, 16), budget, 128);
+        ChooseGrid(width, height, AreaInPatches(width, height, r * r, 1 << 16, 16), budget, 128);
     const uint32_t n = grid.rows * grid.columns;
     const double d = 0.9 * drop(random()) / 4294967296.0;
     tokens.push_back(std::max<uint32_t>(1, n - static_cast<uint32_t>(n * d + 0.5)));

@@ -44,7 +44,7 @@ TEST(ExplainField, SaysTypeDefaultBoundsAndValues) {
   EXPECT_THAT(text, HasSubstr("whole number, in [16, 65536]\n"));
   EXPECT_THAT(text, HasSubstr("default: 576\n"));
   EXPECT_THAT(text, HasSubstr("fixed for the job's life"));
-  EXPECT_THAT(*ExplainField("token_drop.kind"), HasSubstr("one of none, constant, beta\n"));
+  EXPECT_THAT(*ExplainField("token_drop.kind"), HasSubstr("one of none, constant, beta, resolution_dependent\n"));
   EXPECT_THAT(*ExplainField("data.train[0].shards"), HasSubstr("default: none, required\n"));
   EXPECT_EQ(*ExplainField("data.train.captions.field"),
             "data.train.captions.field" + ExplainField("data.train.0.captions.field")->substr(27));
@@ -52,7 +52,7 @@ TEST(ExplainField, SaysTypeDefaultBoundsAndValues) {
 
 TEST(ExplainField, ListsTheFieldsOfAGroup) {
   EXPECT_THAT(*ExplainField(""), HasSubstr("\n  token_drop "));
-  EXPECT_THAT(*ExplainField("token_drop"), HasSubstr("\n  mean  Mean share"));
+  EXPECT_THAT(*ExplainField("token_drop"), HasSubstr("\n  mean      Mean share"));
 }
 
 TEST(ExplainField, UnknownFieldsAreNotFound) {
@@ -66,7 +66,7 @@ TEST(JsonSchema, IsBalancedAndKnowsTypesBoundsAndRequiredFields) {
   const std::string schema = JsonSchema();
   EXPECT_EQ(std::count(schema.begin(), schema.end(), '{'),
             std::count(schema.begin(), schema.end(), '}'));
-  EXPECT_THAT(schema, HasSubstr("\"enum\": [\"none\", \"constant\", \"beta\"]"));
+  EXPECT_THAT(schema, HasSubstr("\"enum\": [\"none\", \"constant\", \"beta\", \"resolution_dependent\"]"));
   EXPECT_THAT(schema, HasSubstr("\"type\": \"integer\", \"minimum\": 16, \"maximum\": 65536"));
   EXPECT_THAT(schema, HasSubstr("\"required\": [\"name\", \"data\", \"train_for\", "));
   EXPECT_THAT(schema, HasSubstr("\"default\": [0.9, 0.95]"));

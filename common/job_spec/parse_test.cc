@@ -113,10 +113,10 @@ TEST(ParseJobFile, FaultsNameFileLineColumnAndPath) {
       {"evaluation: {trained_pairs: yes}\n",
        "job.yaml:1:29: evaluation.trained_pairs: must be true or false, is `yes`"},
       {"resolution: {distribution: gaussian}\n",
-       "job.yaml:1:28: resolution.distribution: must be one of uniform, truncated_normal; is "
+       "job.yaml:1:28: resolution.distribution: must be one of uniform, truncated_normal, list, native; is "
        "`gaussian`"},
       {"resolution: {distribution: unspecified}\n",
-       "job.yaml:1:28: resolution.distribution: must be one of uniform, truncated_normal; is "
+       "job.yaml:1:28: resolution.distribution: must be one of uniform, truncated_normal, list, native; is "
        "`unspecified`"},
       {"packing: 5\n", "job.yaml:1:10: packing: must be a group of fields, is `5`"},
       {"packing: [5]\n", "job.yaml:1:10: packing: must be a group of fields, is a list"},

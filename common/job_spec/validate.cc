@@ -88,6 +88,37 @@ void CheckOrder(double low, double high, const char* low_path, const char* high_
   }
 }
 
+void CheckResolution(const v1::ResolutionSpec& resolution, Violations& out) {
+  CheckOrder(resolution.min_pixels(), resolution.max_pixels(), "resolution.min_pixels",
+             "resolution.max_pixels", out);
+  const bool list = resolution.distribution() == v1::ResolutionSpec::DISTRIBUTION_LIST;
+  if (!list && resolution.list_size() > 0) {
+    Add(out, "resolution.list", "is for resolution.distribution list only");
+  }
+  if (!list) return;
+  double weights = 0;
+  for (const v1::ResolutionChoice& choice : resolution.list()) weights += choice.weight();
+  if (!(weights > 0)) {
+    Add(out, "resolution.list", "must have an entry of weight above 0 for distribution list");
+  }
+}
+
+void CheckDropSchedule(const v1::JobSpec& spec, Violations& out) {
+  const v1::TokenDropSpec& drop = spec.token_drop();
+  const v1::DropSchedule& schedule = drop.schedule();
+  if (schedule.has_from() != schedule.has_to()) {
+    Add(out, "token_drop.schedule", "needs both from and to");
+  }
+  if (!schedule.has_from() || !schedule.has_to()) return;
+  if (drop.kind() == v1::TokenDropSpec::NONE) {
+    Add(out, "token_drop.schedule", "needs a token_drop.kind other than none");
+  }
+  if (spec.train_for().has_steps() && !schedule.has_over_examples()) {
+    Add(out, "token_drop.schedule.over_examples",
+        "is required for a job given in steps: how many images it sees is not known before");
+  }
+}
+
 void CheckTokenDrop(const v1::TokenDropSpec& drop, Violations& out) {
   if (drop.kind() != v1::TokenDropSpec::BETA) return;
   if (!(drop.mean() < drop.max())) {
@@ -176,9 +207,9 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
   CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
   CheckLength(spec.preprocess().std_size(), 3, "preprocess.std", out);
-  CheckOrder(spec.resolution().min_pixels(), spec.resolution().max_pixels(),
-             "resolution.min_pixels", "resolution.max_pixels", out);
+  CheckResolution(spec.resolution(), out);
   CheckTokenDrop(spec.token_drop(), out);
+  CheckDropSchedule(spec, out);
   CheckOrder(spec.packing().max_examples_per_sequence(), spec.packing().sequence_length(),
              "packing.max_examples_per_sequence", "packing.sequence_length", out);
   CheckModel(spec.model(), out);

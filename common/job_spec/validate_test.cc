@@ -149,6 +149,25 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , "resolution.min_pixels: must be at most resolution.max_pixels (384), is 500"
 }
+, {"resolution_list", CHANGE{s.mutable_resolution()->set_distribution(v1::ResolutionSpec::DISTRIBUTION_LIST);
+}
+, "resolution.list: must have an entry of weight above 0 for distribution list"
+}
+, {"resolution_list_unused", CHANGE{s.mutable_resolution()->add_list()->set_pixels(224);
+}
+, "resolution.list: is for resolution.distribution list only"
+}
+, {"drop_schedule_half", CHANGE{s.mutable_token_drop()->mutable_schedule()->set_from(0.5);
+}
+, "token_drop.schedule: needs both from and to"
+}
+, {"drop_schedule_steps", CHANGE{s.mutable_token_drop()->mutable_schedule()->set_from(0.5);
+s.mutable_token_drop()->mutable_schedule()->set_to(0.2);
+s.mutable_train_for()->Clear();
+s.mutable_train_for()->set_steps(10);
+}
+, "token_drop.schedule.over_examples: is required for a job given in steps: how many images it sees is not known before"
+}
 , {"beta_mean", CHANGE{s.mutable_token_drop()->set_mean(0.9);
 }
 , "token_drop.mean: must be below token_drop.max (0.9), is 0.9"

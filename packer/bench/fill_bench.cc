@@ -73,8 +73,9 @@ std::vector<uint32_t> DrawTokens(const Setting& setting) {
     const uint64_t u = side(static_cast<uint32_t>(generator()));
     const uint64_t pixels =
         (uint64_t{setting.min_side} << 16) + (u * (setting.max_side - setting.min_side) >> 16);
-    const Grid grid = ChooseGrid(width, height, AreaForSide(width, height, pixels, 1 << 16, 16),
-                                 setting.sequence_length, 128);
+    const Grid grid =
+        ChooseGrid(width, height, AreaInPatches(width, height, pixels * pixels, 1 << 16, 16),
+                   setting.sequence_length, 128);
     const uint32_t patches = grid.rows * grid.columns;
     double dropped = 0;
     if (setting.drop_mean > 0) {
