@@ -7,16 +7,25 @@
 
 namespace navit {
 
-void Image::Resize(uint32_t new_width, uint32_t new_height) {
+void Image::Resize(uint32_t new_width, uint32_t new_height, uint32_t new_channels) {
   width = new_width;
   height = new_height;
-  stride = (size_t{width} * 3 + 31) / 32 * 32;
-  bytes.resize(stride * height + kSlack);
+  channels = new_channels;
+  stride = (size_t{width} * channels + kRowUnit - 1) / kRowUnit * kRowUnit;
+  if (bytes.size() < stride * height) bytes.resize(stride * height);
+}
+
+Image* DecodedImage::MakeRgb(uint32_t width, uint32_t height) {
+  colors = Colors::kRgb;
+  planes[0].samples.Resize(width, height);
+  planes[0].extent_width = width;
+  planes[0].extent_height = height;
+  return &planes[0].samples;
 }
 
 v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat format,
                            uint32_t width, uint32_t height, uint32_t target_width,
-                           uint32_t target_height, Image* image) {
+                           uint32_t target_height, DecodedImage* image) {
   if (file.size() > kMaxImageBytes || uint64_t{width} * height > kMaxImagePixels) {
     return v1::HOLE_REASON_TOO_LARGE;
   }

@@ -1,7 +1,8 @@
-// Images in memory, and decoding of JPEG, PNG and WebP to 8-bit RGB.
+// Images in memory, and decoding of JPEG, PNG and WebP to 8-bit samples.
 #ifndef NAVIT_PACKER_IMAGE_H_
 #define NAVIT_PACKER_IMAGE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -12,35 +13,67 @@
 
 namespace navit {
 
-// 8-bit RGB, rows of `stride` bytes. Every row, the last one too, may be read up to `stride`, and
-// kSlack bytes follow the last row, so that vector loads need no tail.
+// 8-bit samples, `channels` interleaved ones a pixel: RGB, or one plane of an image. Rows of
+// `stride` bytes, a multiple of kRowUnit; every row, the last one too, may be read up to its
+// stride.
 struct Image {
-  static constexpr size_t kSlack = 64;
+  static constexpr size_t kRowUnit = 64;
 
   uint32_t width = 0;
   uint32_t height = 0;
+  uint32_t channels = 3;
   size_t stride = 0;
+  // Never shrinks, so that images in turn find it big enough: no allocation, nothing zeroed.
   std::vector<uint8_t> bytes;
 
-  // Reuses the memory; contents are undefined. width, height > 0.
-  void Resize(uint32_t new_width, uint32_t new_height);
+  // Contents are undefined. All > 0.
+  void Resize(uint32_t new_width, uint32_t new_height, uint32_t new_channels = 3);
   uint8_t* Row(uint32_t y) { return bytes.data() + stride * y; }
   const uint8_t* Row(uint32_t y) const { return bytes.data() + stride * y; }
 };
 
+// What a decoder makes. JPEGs stay as the file has them, in planes, chroma often smaller: whoever
+// resizes converts colours when the pixels are few.
+struct DecodedImage {
+  enum class Colors {
+    // planes[0], interleaved.
+    kRgb,
+    // planes[0], of one channel.
+    kGrey,
+    // Three planes of one channel: red, green, blue.
+    kRgbPlanes,
+    // Three planes of one channel: Y, Cb, Cr of JFIF (full range, ITU-R BT.601, chroma around 128).
+    kYcc,
+  };
+  struct Plane {
+    Image samples;
+    // The part that the image covers, in samples from the upper left corner, within (width - 1,
+    // width] and (height - 1, height]: the last samples may stand for less than a whole one.
+    double extent_width = 0;
+    double extent_height = 0;
+  };
+
+  Colors colors = Colors::kRgb;
+  std::array<Plane, 3> planes;
+
+  // An image of interleaved RGB to be filled.
+  Image* MakeRgb(uint32_t width, uint32_t height);
+};
+
 // Decodes `file`, which by its index is a `format` of width x height pixels before orientation
-// (which is not applied). JPEGs are scaled in the DCT domain to the smallest multiple of 1/8 that
-// still has at least target_width x target_height pixels; others come at full size. Grey becomes
-// RGB, transparency is laid over white, CMYK is converted without profile, 16 bits are scaled to 8;
-// colour profiles and gamma are ignored.
+// (which is not applied). JPEGs are scaled in the DCT domain to the smallest of 1/8, 1/4, 1/2 and 1
+// that still has at least target_width x target_height pixels (other eighths have slow transforms:
+// they cost more than the next larger one of these); others come at full size. Transparency is laid
+// over white, CMYK is converted without profile, 16 bits are scaled to 8; colour profiles and gamma
+// are ignored.
 //
 // HOLE_REASON_NONE: `image` is set. Otherwise why not: DECODE_ERROR (damaged, truncated, or not of
 // the stated size), UNSUPPORTED_FORMAT, TOO_LARGE (see limits.h). Never crashes on any bytes.
 v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat format,
                            uint32_t width, uint32_t height, uint32_t target_width,
-                           uint32_t target_height, Image* image);
+                           uint32_t target_height, DecodedImage* image);
 
-// `source` as EXIF orientation 1 to 8 says it is to be seen. `source` and `result` differ.
+// `source`, of RGB, as EXIF orientation 1 to 8 says it is to be seen. `source` and `result` differ.
 void ApplyOrientation(const Image& source, uint32_t orientation, Image* result);
 
 }  // namespace navit

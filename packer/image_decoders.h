@@ -10,9 +10,9 @@
 namespace navit::image_internal {
 
 bool DecodeJpeg(absl::string_view file, uint32_t width, uint32_t height, uint32_t target_width,
-                uint32_t target_height, Image* image);
-bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, Image* image);
-bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, Image* image);
+                uint32_t target_height, DecodedImage* image);
+bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image);
+bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image);
 
 // `count` pixels of RGBA at `rgba` over white, as RGB at `rgb`; the ranges may begin at one place.
 void OverWhite(const uint8_t* rgba, uint32_t count, uint8_t* rgb);

@@ -45,10 +45,10 @@ void OnProgress(j_common_ptr common) {
   }
 }
 
-// Smallest numerator of n/8 that keeps at least the target.
+// Smallest numerator of n/8, of those with a fast transform, that keeps at least the target.
 unsigned ScaleNumerator(uint32_t width, uint32_t height, uint32_t target_width,
                         uint32_t target_height) {
-  for (unsigned n = 1; n < 8; ++n) {
+  for (unsigned n = 1; n < 8; n *= 2) {
     if ((uint64_t{width} * n + 7) / 8 >= target_width &&
         (uint64_t{height} * n + 7) / 8 >= target_height) {
       return n;
@@ -69,10 +69,73 @@ void CmykToRgb(const uint8_t* cmyk, uint32_t count, bool inverted, uint8_t* rgb)
   }
 }
 
+// How the planes of `jpeg` are to be read; false: colours that are not for us.
+bool PlaneColors(const jpeg_decompress_struct& jpeg, DecodedImage::Colors* colors) {
+  switch (jpeg.jpeg_color_space) {
+    case JCS_GRAYSCALE:
+      *colors = DecodedImage::Colors::kGrey;
+      return jpeg.num_components == 1;
+    case JCS_RGB:
+      *colors = DecodedImage::Colors::kRgbPlanes;
+      return jpeg.num_components == 3;
+    case JCS_YCbCr:
+      *colors = DecodedImage::Colors::kYcc;
+      return jpeg.num_components == 3;
+    default:
+      return false;
+  }
+}
+
+// The components as they leave the inverse transform: no upsampling, no conversion of colours.
+bool ReadPlanes(jpeg_decompress_struct* jpeg, DecodedImage* image) {
+  // Most rows of a component that one call hands out: 4 blocks of 8.
+  constexpr int kMostRows = 32;
+  JSAMPROW rows[3][kMostRows];
+  JSAMPARRAY components[3] = {rows[0], rows[1], rows[2]};
+  const int lines = jpeg->max_v_samp_factor * jpeg->min_DCT_scaled_size;
+  const uint32_t calls = (jpeg->output_height + lines - 1) / lines;
+  for (int c = 0; c < jpeg->num_components; ++c) {
+    const jpeg_component_info& info = jpeg->comp_info[c];
+    const uint32_t block = info.DCT_scaled_size;
+    DecodedImage::Plane& plane = image->planes[c];
+    // Room for whole blocks; then what of them belongs to the image.
+    plane.samples.Resize(info.width_in_blocks * block, calls * info.v_samp_factor * block, 1);
+    plane.samples.width = info.downsampled_width;
+    plane.samples.height = info.downsampled_height;
+    plane.extent_width =
+        static_cast<double>(uint64_t{jpeg->image_width} * info.h_samp_factor * block) /
+        (jpeg->max_h_samp_factor * DCTSIZE);
+    plane.extent_height =
+        static_cast<double>(uint64_t{jpeg->image_height} * info.v_samp_factor * block) /
+        (jpeg->max_v_samp_factor * DCTSIZE);
+  }
+  for (uint32_t call = 0; call < calls; ++call) {
+    for (int c = 0; c < jpeg->num_components; ++c) {
+      const jpeg_component_info& info = jpeg->comp_info[c];
+      const int count = info.v_samp_factor * info.DCT_scaled_size;
+      for (int r = 0; r < count; ++r) rows[c][r] = image->planes[c].samples.Row(call * count + r);
+    }
+    if (jpeg_read_raw_data(jpeg, components, lines) != static_cast<JDIMENSION>(lines)) return false;
+  }
+  return true;
+}
+
+bool ReadCmyk(jpeg_decompress_struct* jpeg, DecodedImage* decoded, std::vector<uint8_t>* scratch) {
+  Image* const image = decoded->MakeRgb(jpeg->output_width, jpeg->output_height);
+  scratch->resize(size_t{4} * jpeg->output_width);
+  while (jpeg->output_scanline < jpeg->output_height) {
+    const uint32_t y = jpeg->output_scanline;
+    JSAMPROW row = scratch->data();
+    if (jpeg_read_scanlines(jpeg, &row, 1) != 1) return false;
+    CmykToRgb(row, jpeg->output_width, jpeg->saw_Adobe_marker, image->Row(y));
+  }
+  return true;
+}
+
 // Between setjmp and the end lies nothing with a destructor: `image` and `scratch` are the
 // caller's, so that an escape leaks nothing.
 bool Decode(absl::string_view file, uint32_t width, uint32_t height, uint32_t target_width,
-            uint32_t target_height, Image* image, std::vector<uint8_t>* scratch) {
+            uint32_t target_height, DecodedImage* image, std::vector<uint8_t>* scratch) {
   jpeg_decompress_struct jpeg;
   ErrorManager errors;
   jpeg_progress_mgr progress = {};
@@ -88,39 +151,32 @@ bool Decode(absl::string_view file, uint32_t width, uint32_t height, uint32_t ta
   jpeg.progress = &progress;
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(file.data()), file.size());
   jpeg_read_header(&jpeg, TRUE);
-  if (jpeg.image_width != width || jpeg.image_height != height) {
-    jpeg_destroy_decompress(&jpeg);
-    return false;
-  }
   const bool four = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
-  jpeg.out_color_space = four ? JCS_CMYK : JCS_RGB;
-  jpeg.scale_num = ScaleNumerator(width, height, target_width, target_height);
-  jpeg.scale_denom = 8;
-  // The accurate integer transform has the same bits with and without SIMD. Smooth chroma matters
-  // only where the resize that follows does not average it anyway.
-  jpeg.dct_method = JDCT_ISLOW;
-  jpeg.do_fancy_upsampling = jpeg.scale_num == 8;
-  jpeg_start_decompress(&jpeg);
-  image->Resize(jpeg.output_width, jpeg.output_height);
-  if (four) scratch->resize(size_t{4} * jpeg.output_width);
-  while (jpeg.output_scanline < jpeg.output_height) {
-    const uint32_t y = jpeg.output_scanline;
-    JSAMPROW row = four ? scratch->data() : image->Row(y);
-    if (jpeg_read_scanlines(&jpeg, &row, 1) != 1) {
-      jpeg_destroy_decompress(&jpeg);
-      return false;
+  bool whole = jpeg.image_width == width && jpeg.image_height == height &&
+               (four || PlaneColors(jpeg, &image->colors));
+  if (whole) {
+    jpeg.scale_num = ScaleNumerator(width, height, target_width, target_height);
+    jpeg.scale_denom = 8;
+    // The accurate integer transform has the same bits with and without SIMD.
+    jpeg.dct_method = JDCT_ISLOW;
+    if (four) {
+      jpeg.out_color_space = JCS_CMYK;
+      jpeg.do_fancy_upsampling = jpeg.scale_num == 8;
+    } else {
+      jpeg.raw_data_out = TRUE;
     }
-    if (four) CmykToRgb(row, jpeg.output_width, jpeg.saw_Adobe_marker, image->Row(y));
+    jpeg_start_decompress(&jpeg);
+    whole = four ? ReadCmyk(&jpeg, image, scratch) : ReadPlanes(&jpeg, image);
   }
-  jpeg_finish_decompress(&jpeg);
+  if (whole) jpeg_finish_decompress(&jpeg);
   jpeg_destroy_decompress(&jpeg);
-  return true;
+  return whole;
 }
 
 }  // namespace
 
 bool DecodeJpeg(absl::string_view file, uint32_t width, uint32_t height, uint32_t target_width,
-                uint32_t target_height, Image* image) {
+                uint32_t target_height, DecodedImage* image) {
   std::vector<uint8_t> scratch;
   return Decode(file, width, height, target_width, target_height, image, &scratch);
 }

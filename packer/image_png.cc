@@ -27,9 +27,10 @@ void Read(png_structp png, png_bytep out, size_t size) {
 [[noreturn]] void OnError(png_structp png, png_const_charp) { png_longjmp(png, 1); }
 void OnWarning(png_structp, png_const_charp) {}
 
-// Nothing with a destructor lives between setjmp and the end; `rows` and `image` are the caller's.
+// Nothing with a destructor lives between setjmp and the end; `rows` and `decoded` are the
+// caller's.
 bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uint32_t height,
-            Image* image, std::vector<uint8_t>* rgba, std::vector<png_bytep>* rows) {
+            DecodedImage* decoded, std::vector<uint8_t>* rgba, std::vector<png_bytep>* rows) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_read_fn(png, source, Read);
   png_set_user_limits(png, width, height);
@@ -50,7 +51,7 @@ bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uin
       row_bytes != size_t{width} * channels) {
     return false;
   }
-  image->Resize(width, height);
+  Image* const image = decoded->MakeRgb(width, height);
   rows->resize(height);
   if (channels == 4) rgba->resize(row_bytes * height);
   for (uint32_t y = 0; y < height; ++y) {
@@ -65,7 +66,7 @@ bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uin
 
 }  // namespace
 
-bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, Image* image) {
+bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image) {
   Source source{file};
   std::vector<uint8_t> rgba;
   std::vector<png_bytep> rows;

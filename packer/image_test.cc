@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "packer/image_header.h"
 #include "packer/limits.h"
+#include "packer/resize.h"
 #include "packer/testing/encode.h"
 
 namespace navit {
@@ -20,11 +21,16 @@ using testing::JpegOptions;
 using testing::MakePicture;
 using testing::PngKind;
 
-// Decodes at full size after reading the header, as the packer does.
-v1::HoleReason Decode(const std::string& bytes, Image* image, uint32_t target = 1 << 20) {
+// Decodes at full size after reading the header, as the packer does, and converts to RGB.
+v1::HoleReason Decode(const std::string& bytes, Image* image) {
   const ImageHeader header = ReadImageHeader(bytes);
-  return DecodeImage(bytes, header.format, header.width, header.height,
-                     std::min(target, header.width), std::min(target, header.height), image);
+  DecodedImage decoded;
+  const v1::HoleReason reason = DecodeImage(bytes, header.format, header.width, header.height,
+                                            header.width, header.height, &decoded);
+  if (reason != v1::HOLE_REASON_NONE) return reason;
+  ResizeScratch scratch;
+  ResizeImage(decoded, header.width, header.height, &scratch, image);
+  return reason;
 }
 
 double MeanDifference(const Image& a, const Image& b) {
@@ -121,19 +127,19 @@ TEST(DecodeJpeg, ColourGreyProgressiveAndCmyk) {
   EXPECT_NEAR(image.Row(9)[30], picture.Row(9)[31], 3);
 }
 
-TEST(DecodeJpeg, ScalesToTheSmallestEighthThatHoldsTheTarget) {
+TEST(DecodeJpeg, ScalesToTheSmallestPowerOfTwoThatHoldsTheTarget) {
   const std::string bytes = EncodeJpeg(MakePicture(200, 100, 5));
-  Image image;
+  DecodedImage image;
   const struct {
     uint32_t target_width, target_height, width, height;
-  } cases[] = {{200, 100, 200, 100}, {300, 10, 200, 100}, {25, 13, 25, 13},    {26, 1, 50, 25},
-               {1, 1, 25, 13},       {100, 51, 125, 63},  {176, 80, 200, 100}, {175, 80, 175, 88}};
+  } cases[] = {{200, 100, 200, 100}, {300, 10, 200, 100}, {25, 13, 25, 13},  {26, 1, 50, 25},
+               {1, 1, 25, 13},       {100, 50, 100, 50},  {50, 26, 100, 50}, {101, 1, 200, 100}};
   for (const auto& c : cases) {
     ASSERT_EQ(
         DecodeImage(bytes, v1::ShardIndex::JPEG, 200, 100, c.target_width, c.target_height, &image),
         v1::HOLE_REASON_NONE);
-    EXPECT_EQ(image.width, c.width);
-    EXPECT_EQ(image.height, c.height);
+    EXPECT_EQ(image.planes[0].samples.width, c.width);
+    EXPECT_EQ(image.planes[0].samples.height, c.height);
   }
 }
 
@@ -164,7 +170,7 @@ TEST(DecodeImage, OnePixelAndExtremeAspect) {
 
 TEST(DecodeImage, BadFilesAreHoles) {
   const Image picture = MakePicture(61, 37, 5);
-  Image image;
+  DecodedImage image;
   JpegOptions progressive;
   progressive.progressive = true;
   for (const std::string& bytes :
@@ -195,9 +201,10 @@ TEST(DecodeImage, BombsAreRefusedByTheirHeader) {
   bytes.replace(16, 8, std::string("\0\0\xEA\x60\0\0\xEA\x60", 8));
   const ImageHeader header = ReadImageHeader(bytes);
   EXPECT_EQ(header.width, 60000u);
-  Image image;
-  EXPECT_EQ(Decode(bytes, &image), v1::HOLE_REASON_TOO_LARGE);
-  EXPECT_TRUE(image.bytes.empty());
+  DecodedImage image;
+  EXPECT_EQ(DecodeImage(bytes, header.format, 60000, 60000, 16, 16, &image),
+            v1::HOLE_REASON_TOO_LARGE);
+  EXPECT_TRUE(image.planes[0].samples.bytes.empty());
 }
 
 // Any damage gives a picture or a hole, never a crash (run with --config=asan too).

@@ -6,7 +6,7 @@
 
 namespace navit::image_internal {
 
-bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, Image* image) {
+bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* decoded) {
   WebPDecoderConfig config;
   if (!WebPInitDecoderConfig(&config)) return false;
   const uint8_t* data = reinterpret_cast<const uint8_t*>(file.data());
@@ -15,7 +15,7 @@ bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, Image* 
       config.input.height != static_cast<int>(height)) {
     return false;
   }
-  image->Resize(width, height);
+  Image* const image = decoded->MakeRgb(width, height);
   std::vector<uint8_t> rgba;
   config.output.is_external_memory = 1;
   if (config.input.has_alpha) {
@@ -30,9 +30,9 @@ bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, Image* 
     config.output.u.RGBA.stride = static_cast<int>(image->stride);
     config.output.u.RGBA.size = image->bytes.size();
   }
-  const bool decoded = WebPDecode(data, file.size(), &config) == VP8_STATUS_OK;
+  const bool whole = WebPDecode(data, file.size(), &config) == VP8_STATUS_OK;
   WebPFreeDecBuffer(&config.output);
-  if (!decoded) return false;
+  if (!whole) return false;
   if (config.input.has_alpha) {
     for (uint32_t y = 0; y < height; ++y) {
       OverWhite(rgba.data() + size_t{4} * width * y, width, image->Row(y));

@@ -124,7 +124,7 @@ TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& fi
 struct Buffers {
   std::string image_bytes;
   std::string text_bytes;
-  Image decoded;
+  DecodedImage decoded;
   Image resized;
   Image oriented;
   ResizeScratch scratch;

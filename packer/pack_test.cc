@@ -2,6 +2,7 @@
 #include <hwy/targets.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <set>
@@ -237,8 +238,9 @@ std::string GoldenText(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMa
   return text;
 }
 
-// A change of any of these numbers breaks running jobs: it needs a new plan version. On every SIMD
-// target that this machine has.
+// A change of any of these numbers breaks running jobs: it needs a new plan version, and then the
+// test's output golden.txt (under bazel-testlogs) is the new file. On every SIMD target that this
+// machine has.
 TEST_F(PackTest, GoldenPlansAndPacks) {
   std::ifstream file(kGoldenText);
   std::stringstream expected;
@@ -246,7 +248,11 @@ TEST_F(PackTest, GoldenPlansAndPacks) {
   const auto manifest = Golden();
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
-    EXPECT_EQ(GoldenText(MakeSpec(), manifest), expected.str()) << hwy::TargetName(target);
+    const std::string text = GoldenText(MakeSpec(), manifest);
+    EXPECT_EQ(text, expected.str()) << hwy::TargetName(target);
+    if (const char* outputs = std::getenv("TEST_UNDECLARED_OUTPUTS_DIR")) {
+      testing::WriteBytes(absl::StrCat(outputs, "/golden.txt"), text);
+    }
   }
   hwy::SetSupportedTargetsForTest(0);
 }
@@ -503,7 +509,7 @@ TEST_F(PackTest, CreateNamesWhatItCannotPlan) {
     return std::string(planner.status().message());
   };
   EXPECT_NE(error([](v1::JobSpec& s) {
-              s.mutable_packing()->set_plan_version(2);
+              s.mutable_packing()->set_plan_version(kPlanVersion + 1);
             }).find("packing.plan_version"),
             std::string::npos);
   EXPECT_NE(error([](v1::JobSpec& s) {

@@ -17,7 +17,7 @@ namespace navit {
 
 // The version of everything that decides a pack's bytes: order, draws, grids, packing, resize,
 // patches, tokens. A job pins it (packing.plan_version).
-inline constexpr uint32_t kPlanVersion = 1;
+inline constexpr uint32_t kPlanVersion = 2;
 
 struct PlannedExample {
   // Position in the split's frozen order of shards: Hole.sample.

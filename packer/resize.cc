@@ -20,7 +20,11 @@ using resize_internal::Weights;
 
 // Output rows that are made together. They become the lanes of the second pass, so that both passes
 // multiply whole vectors by one weight.
-constexpr size_t kBlock = 16;
+constexpr size_t kBlock = 32;
+// Columns of bytes that the first pass makes together: their samples stay in the first cache.
+constexpr size_t kStrip = Image::kRowUnit;
+
+using Tag = hn::CappedTag<int16_t, kBlock>;
 
 // 8 x 8 int16: rows at `from`, `from_stride` apart, become columns at `to`.
 HWY_INLINE void Transpose8x8(const int16_t* HWY_RESTRICT from, size_t from_stride,
@@ -50,98 +54,194 @@ HWY_INLINE void Transpose8x8(const int16_t* HWY_RESTRICT from, size_t from_strid
 #endif
 }
 
-// One output row of the first pass: `stride` sums, in 2^-6, at `to`.
-void CombineRows(const Image& image, uint32_t first, const int16_t* HWY_RESTRICT weights,
-                 uint32_t taps, int16_t* HWY_RESTRICT to) {
-  const hn::CappedTag<int16_t, kBlock> d;
-  const hn::Rebind<uint8_t, decltype(d)> bytes;
+// The first pass: output rows [y, y + rows) of the kStrip columns of bytes from `column`, in 2^-6
+// and transposed, to columns [kStrip][kBlock]. `strip` is scratch for the samples of these columns
+// that the rows need.
+void CombineRows(const Image& image, const Weights& vertical, uint32_t y, size_t rows,
+                 size_t column, std::vector<int16_t>* strip, int16_t* HWY_RESTRICT columns) {
+  const Tag d;
+  const hn::Rebind<uint8_t, Tag> bytes;
   const size_t lanes = hn::Lanes(d);
-  const size_t stride = image.stride;
-  const uint8_t* HWY_RESTRICT from = image.Row(first);
-  for (size_t c = 0; c < stride; c += 2 * lanes) {
-    auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
-    for (uint32_t t = 0; t < taps; ++t) {
-      const auto weight = hn::Set(d, weights[t]);
-      const uint8_t* row = from + stride * t + c;
-      const auto p0 = hn::ShiftLeft<7>(hn::PromoteTo(d, hn::LoadU(bytes, row)));
-      const auto p1 = hn::ShiftLeft<7>(hn::PromoteTo(d, hn::LoadU(bytes, row + lanes)));
-      sum0 = hn::Add(sum0, hn::MulFixedPoint15(p0, weight));
-      sum1 = hn::Add(sum1, hn::MulFixedPoint15(p1, weight));
+  const uint32_t taps = vertical.taps;
+  const uint32_t first = vertical.first[y];
+  const uint32_t count = vertical.first[y + rows - 1] + taps - first;
+  if (strip->size() < count * kStrip) strip->resize(count * kStrip);
+  int16_t* const samples = strip->data();
+  for (uint32_t r = 0; r < count; ++r) {
+    const uint8_t* from = image.Row(first + r) + column;
+    for (size_t c = 0; c < kStrip; c += lanes) {
+      hn::StoreU(hn::ShiftLeft<7>(hn::PromoteTo(d, hn::LoadU(bytes, from + c))), d,
+                 samples + r * kStrip + c);
     }
-    hn::StoreU(sum0, d, to + c);
-    hn::StoreU(sum1, d, to + c + lanes);
+  }
+  HWY_ALIGN int16_t block[kBlock * kStrip];
+  // Rows that a short last block lacks, up to the next transpose; they end in no pixel.
+  std::memset(block + rows * kStrip, 0, (8 - rows % 8) % 8 * kStrip * sizeof(int16_t));
+  for (size_t r = 0; r < rows; ++r) {
+    const int16_t* weights = vertical.weights.data() + (y + r) * taps;
+    for (size_t c = 0; c < kStrip; c += 2 * lanes) {
+      const int16_t* from = samples + (vertical.first[y + r] - first) * kStrip + c;
+      auto sum0 = hn::Zero(d), sum1 = hn::Zero(d);
+      for (uint32_t t = 0; t < taps; ++t, from += kStrip) {
+        const auto weight = hn::Set(d, weights[t]);
+        sum0 = hn::Add(sum0, hn::MulFixedPoint15(hn::LoadU(d, from), weight));
+        sum1 = hn::Add(sum1, hn::MulFixedPoint15(hn::LoadU(d, from + lanes), weight));
+      }
+      hn::StoreU(sum0, d, block + r * kStrip + c);
+      hn::StoreU(sum1, d, block + r * kStrip + c + lanes);
+    }
+  }
+  for (size_t c = 0; c < kStrip; c += 8) {
+    for (size_t r = 0; r < rows; r += 8) {
+      Transpose8x8(block + r * kStrip + c, kStrip, columns + c * kBlock + r, kBlock);
+    }
   }
 }
 
-// The second pass over kBlock rows, transposed: columns [3 * image width][kBlock] in 2^-6 to
-// [3 * width][kBlock] in 2^-5.
+// The second pass, over kBlock rows: columns [width * channels][kBlock] in 2^-6 to
+// [horizontal outputs * channels][kBlock] in 2^-5.
+template <size_t kChannels>
 void CombineColumns(const int16_t* HWY_RESTRICT columns, const Weights& horizontal,
                     int16_t* HWY_RESTRICT to) {
-  const hn::CappedTag<int16_t, kBlock> d;
+  const Tag d;
   const size_t lanes = hn::Lanes(d);
   const uint32_t taps = horizontal.taps;
-  for (size_t x = 0; x < horizontal.first.size(); ++x) {
+  constexpr size_t kStep = kChannels * kBlock;
+  for (size_t x = 0; x < horizontal.first.size(); ++x, to += kStep) {
     const int16_t* weights = horizontal.weights.data() + x * taps;
     for (size_t part = 0; part < kBlock; part += lanes) {
-      const int16_t* from = columns + size_t{3} * kBlock * horizontal.first[x] + part;
-      auto red = hn::Zero(d), green = hn::Zero(d), blue = hn::Zero(d);
-      for (uint32_t t = 0; t < taps; ++t, from += 3 * kBlock) {
+      const int16_t* from = columns + kStep * horizontal.first[x] + part;
+      auto sum0 = hn::Zero(d), sum1 = hn::Zero(d), sum2 = hn::Zero(d);
+      for (uint32_t t = 0; t < taps; ++t, from += kStep) {
         const auto weight = hn::Set(d, weights[t]);
-        red = hn::Add(red, hn::MulFixedPoint15(hn::LoadU(d, from), weight));
-        green = hn::Add(green, hn::MulFixedPoint15(hn::LoadU(d, from + kBlock), weight));
-        blue = hn::Add(blue, hn::MulFixedPoint15(hn::LoadU(d, from + 2 * kBlock), weight));
-      }
-      int16_t* pixel = to + size_t{3} * kBlock * x + part;
-      hn::StoreU(red, d, pixel);
-      hn::StoreU(green, d, pixel + kBlock);
-      hn::StoreU(blue, d, pixel + 2 * kBlock);
-    }
-  }
-}
-
-// [stride][kBlock] in 2^-5 to `rows` rows of bytes from row `y` of `result`.
-void StoreRows(const int16_t* HWY_RESTRICT columns, uint32_t y, size_t rows, Image* result) {
-  const hn::CappedTag<int16_t, 8> d;
-  const hn::Rebind<uint8_t, decltype(d)> bytes;
-  const size_t lanes = hn::Lanes(d);
-  const auto half = hn::Set(d, 16);
-  HWY_ALIGN int16_t tile[8 * 8];
-  for (size_t c = 0; c < result->stride; c += 8) {
-    for (size_t r = 0; r < rows; r += 8) {
-      Transpose8x8(columns + c * kBlock + r, kBlock, tile, 8);
-      for (size_t k = 0; k < std::min<size_t>(8, rows - r); ++k) {
-        uint8_t* to = result->Row(y + static_cast<uint32_t>(r + k)) + c;
-        for (size_t i = 0; i < 8; i += lanes) {
-          const auto level = hn::ShiftRight<5>(hn::Add(hn::LoadU(d, tile + 8 * k + i), half));
-          hn::StoreU(hn::DemoteTo(bytes, level), bytes, to + i);
+        sum0 = hn::Add(sum0, hn::MulFixedPoint15(hn::LoadU(d, from), weight));
+        if constexpr (kChannels == 3) {
+          sum1 = hn::Add(sum1, hn::MulFixedPoint15(hn::LoadU(d, from + kBlock), weight));
+          sum2 = hn::Add(sum2, hn::MulFixedPoint15(hn::LoadU(d, from + 2 * kBlock), weight));
         }
       }
+      hn::StoreU(sum0, d, to + part);
+      if constexpr (kChannels == 3) {
+        hn::StoreU(sum1, d, to + kBlock + part);
+        hn::StoreU(sum2, d, to + 2 * kBlock + part);
+      }
     }
   }
 }
 
-void Resample(const Image& image, const Weights& vertical, const Weights& horizontal,
-              ResizeScratch* scratch, Image* result) {
-  const size_t stride = image.stride;
-  // All of it is written before it is read, but for the rows that a short last block lacks and the
-  // columns between the result's width and its stride: old numbers, never in a pixel.
-  scratch->rows.resize(kBlock * stride);
-  scratch->columns.resize(stride * kBlock);
-  scratch->result.resize(result->stride * kBlock);
-  for (uint32_t y = 0; y < result->height; y += kBlock) {
-    const size_t rows = std::min<size_t>(kBlock, result->height - y);
-    for (size_t r = 0; r < rows; ++r) {
-      CombineRows(image, vertical.first[y + r], vertical.weights.data() + (y + r) * vertical.taps,
-                  vertical.taps, scratch->rows.data() + r * stride);
+// Both passes of one plane for output rows [y, y + rows).
+void ResamplePlane(const Image& image, uint32_t y, size_t rows, std::vector<int16_t>* strip,
+                   ResizeScratch::Plane* plane) {
+  const size_t outputs = plane->horizontal.first.size() * image.channels;
+  if (plane->columns.size() < image.stride * kBlock) plane->columns.resize(image.stride * kBlock);
+  if (plane->result.size() < outputs * kBlock) plane->result.resize(outputs * kBlock);
+  for (size_t column = 0; column < image.stride; column += kStrip) {
+    CombineRows(image, plane->vertical, y, rows, column, strip,
+                plane->columns.data() + column * kBlock);
+  }
+  if (image.channels == 3) {
+    CombineColumns<3>(plane->columns.data(), plane->horizontal, plane->result.data());
+  } else {
+    CombineColumns<1>(plane->columns.data(), plane->horizontal, plane->result.data());
+  }
+}
+
+// Samples in 2^-5 as levels in [0, 255].
+template <class V>
+HWY_INLINE V Level(V sum) {
+  const Tag d;
+  const V level = hn::ShiftRight<5>(hn::Add(sum, hn::Set(d, 16)));
+  return hn::Min(hn::Max(level, hn::Zero(d)), hn::Set(d, 255));
+}
+
+// Y, Cb, Cr at each plane's `result` become R, G, B in place; [count] values each.
+void YccToRgb(std::array<ResizeScratch::Plane, 3>* planes, size_t count) {
+  const Tag d;
+  int16_t* const red = (*planes)[0].result.data();
+  int16_t* const green = (*planes)[1].result.data();
+  int16_t* const blue = (*planes)[2].result.data();
+  const auto least_luma = hn::Set(d, resize_internal::kLeastLuma);
+  const auto most_luma = hn::Set(d, resize_internal::kMostLuma);
+  const auto centre = hn::Set(d, resize_internal::kChromaCentre);
+  const auto least_chroma = hn::Set(d, -resize_internal::kMostChroma);
+  const auto most_chroma = hn::Set(d, resize_internal::kMostChroma);
+  const auto red_of_cr = hn::Set(d, resize_internal::kRedOfCr);
+  const auto green_of_cb = hn::Set(d, resize_internal::kGreenOfCb);
+  const auto green_of_cr = hn::Set(d, resize_internal::kGreenOfCr);
+  const auto blue_of_cb = hn::Set(d, resize_internal::kBlueOfCb);
+  for (size_t i = 0; i < count; i += hn::Lanes(d)) {
+    const auto y = hn::Min(hn::Max(hn::LoadU(d, red + i), least_luma), most_luma);
+    // A chroma sum may lie near the ends of int16, hence the saturation.
+    const auto cb = hn::Min(
+        hn::Max(hn::SaturatedSub(hn::LoadU(d, green + i), centre), least_chroma), most_chroma);
+    const auto cr = hn::Min(hn::Max(hn::SaturatedSub(hn::LoadU(d, blue + i), centre), least_chroma),
+                            most_chroma);
+    hn::StoreU(hn::Add(hn::Add(y, cr), hn::MulFixedPoint15(cr, red_of_cr)), d, red + i);
+    hn::StoreU(hn::Add(hn::Add(y, hn::MulFixedPoint15(cb, green_of_cb)),
+                       hn::MulFixedPoint15(cr, green_of_cr)),
+               d, green + i);
+    hn::StoreU(hn::Add(hn::Add(y, hn::Add(cb, cb)), hn::MulFixedPoint15(cb, blue_of_cb)), d,
+               blue + i);
+  }
+}
+
+// The columns of bytes of the result, [3 * width][kBlock] in 2^-5: column i is at
+// base[i % 3] + i / 3 * step.
+struct Columns {
+  const int16_t* base[3];
+  size_t step;
+  const int16_t* Of(size_t i) const { return base[i % 3] + i / 3 * step; }
+};
+
+// Rounds and stores `rows` rows of bytes from row `y` of `result`.
+void StoreRows(const Columns& columns, uint32_t y, size_t rows, std::vector<int16_t>* scratch,
+               Image* result) {
+  const Tag d;
+  const size_t count = size_t{3} * result->width;
+  // Two neighbouring columns of bytes make one of int16, so that one transpose moves both; there is
+  // room for whole rows, since the stride is a multiple of 16 bytes.
+  const size_t pairs = (count + 1) / 2;
+  if (scratch->size() < result->stride / 2 * kBlock) scratch->resize(result->stride / 2 * kBlock);
+  int16_t* const paired = scratch->data();
+  for (size_t p = 0; p < pairs; ++p) {
+    const int16_t* low = columns.Of(2 * p);
+    const int16_t* high = columns.Of(std::min(2 * p + 1, count - 1));
+    for (size_t part = 0; part < kBlock; part += hn::Lanes(d)) {
+      const auto bytes = hn::Or(Level(hn::LoadU(d, low + part)),
+                                hn::ShiftLeft<8>(Level(hn::LoadU(d, high + part))));
+      hn::StoreU(bytes, d, paired + p * kBlock + part);
     }
-    for (size_t c = 0; c < stride; c += 8) {
-      for (size_t r = 0; r < kBlock; r += 8) {
-        Transpose8x8(scratch->rows.data() + r * stride + c, stride,
-                     scratch->columns.data() + c * kBlock + r, kBlock);
+  }
+  HWY_ALIGN int16_t tile[8 * 8];
+  for (size_t p = 0; p < pairs; p += 8) {
+    for (size_t r = 0; r < rows; r += 8) {
+      Transpose8x8(paired + p * kBlock + r, kBlock, tile, 8);
+      for (size_t k = 0; k < std::min<size_t>(8, rows - r); ++k) {
+        std::memcpy(result->Row(y + static_cast<uint32_t>(r + k)) + 2 * p, tile + 8 * k, 16);
       }
     }
-    CombineColumns(scratch->columns.data(), horizontal, scratch->result.data());
-    StoreRows(scratch->result.data(), y, rows, result);
+  }
+}
+
+void Resample(const DecodedImage::Colors colors, const Image* const* samples,
+              ResizeScratch* scratch, Image* result) {
+  using Colors = DecodedImage::Colors;
+  const bool three = colors == Colors::kRgbPlanes || colors == Colors::kYcc;
+  auto& planes = scratch->planes;
+  for (uint32_t y = 0; y < result->height; y += kBlock) {
+    const size_t rows = std::min<size_t>(kBlock, result->height - y);
+    for (int p = 0; p < (three ? 3 : 1); ++p) {
+      ResamplePlane(*samples[p], y, rows, &scratch->rows, &planes[p]);
+    }
+    if (colors == Colors::kYcc) YccToRgb(&planes, result->width * kBlock);
+    const int16_t* const first = planes[0].result.data();
+    Columns columns = {{first, first, first}, kBlock};
+    if (colors == Colors::kRgb) {
+      columns = {{first, first + kBlock, first + 2 * kBlock}, 3 * kBlock};
+    } else if (three) {
+      columns = {{first, planes[1].result.data(), planes[2].result.data()}, kBlock};
+    }
+    StoreRows(columns, y, rows, &scratch->pairs, result);
   }
 }
 
@@ -154,21 +254,17 @@ namespace navit {
 
 HWY_EXPORT(Resample);
 
-void ResizeImage(const Image& source, uint32_t width, uint32_t height, ResizeScratch* scratch,
-                 Image* result) {
-  const uint32_t box_width = resize_internal::BoxSide(source.width, width);
-  const uint32_t box_height = resize_internal::BoxSide(source.height, height);
-  const Image* image = &source;
-  if (box_width > 1 || box_height > 1) {
-    resize_internal::ReduceByBoxes(source, box_width, box_height, &scratch->reduced);
-    image = &scratch->reduced;
+void ResizeImage(const DecodedImage& source, uint32_t width, uint32_t height,
+                 ResizeScratch* scratch, Image* result) {
+  using Colors = DecodedImage::Colors;
+  const bool three = source.colors == Colors::kRgbPlanes || source.colors == Colors::kYcc;
+  const Image* samples[3] = {};
+  for (int p = 0; p < (three ? 3 : 1); ++p) {
+    resize_internal::PreparePlane(source.planes[p], width, height, &scratch->kernel,
+                                  &scratch->planes[p], &samples[p]);
   }
-  const auto vertical = resize_internal::MakeWeights(
-      image->height, static_cast<double>(source.height) / box_height, height);
-  const auto horizontal = resize_internal::MakeWeights(
-      image->width, static_cast<double>(source.width) / box_width, width);
   result->Resize(width, height);
-  HWY_DYNAMIC_DISPATCH(Resample)(*image, vertical, horizontal, scratch, result);
+  HWY_DYNAMIC_DISPATCH(Resample)(source.colors, samples, scratch, result);
 }
 
 }  // namespace navit

@@ -13,11 +13,36 @@
 namespace navit {
 namespace {
 
-Image RandomImage(uint32_t width, uint32_t height, uint32_t seed) {
+using Colors = DecodedImage::Colors;
+
+constexpr Colors kAllColors[] = {Colors::kRgb, Colors::kGrey, Colors::kRgbPlanes, Colors::kYcc};
+
+Image RandomSamples(uint32_t width, uint32_t height, uint32_t channels, uint32_t seed) {
   std::mt19937 random(seed);
   Image image;
-  image.Resize(width, height);
+  image.Resize(width, height, channels);
   for (uint8_t& byte : image.bytes) byte = static_cast<uint8_t>(random());
+  return image;
+}
+
+// Noise of width x height pixels. Planes are as JPEG's 4:2:0 at half size: the first of whole
+// pixels, the others halved, and both with last samples that stand for a half.
+DecodedImage RandomImage(uint32_t width, uint32_t height, uint32_t seed,
+                         Colors colors = Colors::kRgb) {
+  DecodedImage image;
+  if (colors == Colors::kRgb) {
+    *image.MakeRgb(width, height) = RandomSamples(width, height, 3, seed);
+    return image;
+  }
+  image.colors = colors;
+  for (uint32_t p = 0; p < (colors == Colors::kGrey ? 1 : 3); ++p) {
+    const uint32_t part = p == 0 ? 1 : 2;
+    DecodedImage::Plane& plane = image.planes[p];
+    plane.samples =
+        RandomSamples((width + part - 1) / part, (height + part - 1) / part, 1, seed + p);
+    plane.extent_width = std::max(0.5, width - 0.5) / part;
+    plane.extent_height = std::max(0.5, height - 0.5) / part;
+  }
   return image;
 }
 
@@ -36,9 +61,12 @@ double Keys(double x) {
   return 0;
 }
 
-// Bicubic with antialias in real numbers, written independently of the weights of the library.
-double ExactPixel(const Image& source, double width, double height, int x, int y, int channel) {
-  const double sx = source.width / width, sy = source.height / height;
+// Bicubic with antialias of one sample in real numbers, written independently of the weights of the
+// library.
+double ExactSample(const DecodedImage::Plane& plane, double width, double height, int x, int y,
+                   uint32_t channel) {
+  const Image& source = plane.samples;
+  const double sx = plane.extent_width / width, sy = plane.extent_height / height;
   const double cx = (x + 0.5) * sx, cy = (y + 0.5) * sy;
   const double wx = std::max(1.0, sx), wy = std::max(1.0, sy);
   double sum = 0, total = 0;
@@ -47,11 +75,27 @@ double ExactPixel(const Image& source, double width, double height, int x, int y
     for (int u = std::max(0, int(cx - 2 * wx) - 1); u < int(source.width) && u < cx + 2 * wx + 1;
          ++u) {
       const double weight = Keys((u + 0.5 - cx) / wx) * Keys((v + 0.5 - cy) / wy);
-      sum += weight * source.Row(v)[3 * u + channel];
+      sum += weight * source.Row(v)[source.channels * u + channel];
       total += weight;
     }
   }
-  return std::clamp(sum / total, 0.0, 255.0);
+  return sum / total;
+}
+
+void ExactPixel(const DecodedImage& image, double width, double height, int x, int y,
+                double rgb[3]) {
+  for (uint32_t c = 0; c < 3; ++c) {
+    const bool one = image.colors == Colors::kRgb || image.colors == Colors::kGrey;
+    rgb[c] = ExactSample(image.planes[one ? 0 : c], width, height, x, y,
+                         image.colors == Colors::kRgb ? c : 0);
+  }
+  if (image.colors == Colors::kYcc) {
+    const double luma = rgb[0], cb = rgb[1] - 128, cr = rgb[2] - 128;
+    rgb[0] = luma + 1.402 * cr;
+    rgb[1] = luma - 0.344136286 * cb - 0.714136286 * cr;
+    rgb[2] = luma + 1.772 * cb;
+  }
+  for (int c = 0; c < 3; ++c) rgb[c] = std::clamp(rgb[c], 0.0, 255.0);
 }
 
 const uint32_t kSizes[][4] = {{1, 1, 16, 16},     {1, 1, 1, 1},       {7, 5, 16, 16},
@@ -64,12 +108,15 @@ TEST(Resize, EveryTargetGivesTheBitsOfTheDefinition) {
     hwy::SetSupportedTargetsForTest(target);
     ResizeScratch scratch;
     for (const auto& s : kSizes) {
-      const Image source = RandomImage(s[0], s[1], s[0] * 31 + s[3]);
-      Image expected, result;
-      ResizeImageReference(source, s[2], s[3], &expected);
-      ResizeImage(source, s[2], s[3], &scratch, &result);
-      EXPECT_TRUE(SamePixels(expected, result))
-          << hwy::TargetName(target) << " " << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3];
+      for (const Colors colors : kAllColors) {
+        const DecodedImage source = RandomImage(s[0], s[1], s[0] * 31 + s[3], colors);
+        Image expected, result;
+        ResizeImageReference(source, s[2], s[3], &expected);
+        ResizeImage(source, s[2], s[3], &scratch, &result);
+        EXPECT_TRUE(SamePixels(expected, result))
+            << hwy::TargetName(target) << " " << s[0] << "x" << s[1] << " to " << s[2] << "x"
+            << s[3] << " colors " << static_cast<int>(colors);
+      }
     }
   }
   hwy::SetSupportedTargetsForTest(0);
@@ -79,32 +126,40 @@ TEST(Resize, StaysNearRealArithmetic) {
   ResizeScratch scratch;
   for (const auto& s : kSizes) {
     if (s[0] / s[2] >= 8 || s[1] / s[3] >= 8) continue;  // boxes first
-    const Image source = RandomImage(s[0], s[1], 17 + s[0]);
-    Image result;
-    ResizeImage(source, s[2], s[3], &scratch, &result);
-    const double bound = s[0] / s[2] >= 3 || s[1] / s[3] >= 3 ? 2 : 1;
-    for (uint32_t y = 0; y < s[3]; ++y) {
-      for (uint32_t x = 0; x < 3 * s[2]; ++x) {
-        ASSERT_NEAR(result.Row(y)[x], ExactPixel(source, s[2], s[3], x / 3, y, x % 3), bound)
-            << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3];
+    for (const Colors colors : kAllColors) {
+      const DecodedImage source = RandomImage(s[0], s[1], 17 + s[0], colors);
+      Image result;
+      ResizeImage(source, s[2], s[3], &scratch, &result);
+      const double bound =
+          (s[0] / s[2] >= 3 || s[1] / s[3] >= 3 ? 2 : 1) + (colors == Colors::kYcc ? 1 : 0);
+      for (uint32_t y = 0; y < s[3]; ++y) {
+        for (uint32_t x = 0; x < s[2]; ++x) {
+          double exact[3];
+          ExactPixel(source, s[2], s[3], x, y, exact);
+          for (int c = 0; c < 3; ++c) {
+            ASSERT_NEAR(result.Row(y)[3 * x + c], exact[c], bound)
+                << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3] << " colors "
+                << static_cast<int>(colors);
+          }
+        }
       }
     }
   }
 }
 
 TEST(Resize, SameSizeIsTheIdentity) {
-  const Image source = RandomImage(50, 40, 3);
+  const DecodedImage source = RandomImage(50, 40, 3);
   ResizeScratch scratch;
   Image result;
   ResizeImage(source, 50, 40, &scratch, &result);
-  EXPECT_TRUE(SamePixels(source, result));
+  EXPECT_TRUE(SamePixels(source.planes[0].samples, result));
 }
 
 TEST(Resize, ConstantImagesStayConstant) {
   for (const int level : {0, 1, 127, 254, 255}) {
-    Image source;
-    source.Resize(777, 333);
-    std::fill(source.bytes.begin(), source.bytes.end(), static_cast<uint8_t>(level));
+    DecodedImage source;
+    Image* rgb = source.MakeRgb(777, 333);
+    std::fill(rgb->bytes.begin(), rgb->bytes.end(), static_cast<uint8_t>(level));
     ResizeScratch scratch;
     Image result;
     for (const uint32_t side : {16, 64, 400}) {
@@ -118,7 +173,7 @@ TEST(Resize, ConstantImagesStayConstant) {
 TEST(Resize, ScratchIsReusable) {
   ResizeScratch scratch;
   Image result, again;
-  const Image large = RandomImage(900, 700, 1), small = RandomImage(40, 30, 2);
+  const DecodedImage large = RandomImage(900, 700, 1, Colors::kYcc), small = RandomImage(40, 30, 2);
   ResizeImage(small, 32, 16, &scratch, &result);
   ResizeImage(large, 320, 240, &scratch, &again);
   ResizeImage(small, 32, 16, &scratch, &again);
@@ -126,9 +181,11 @@ TEST(Resize, ScratchIsReusable) {
 }
 
 TEST(ResizeWeights, SumToOneAndDoNotOverflow) {
+  std::vector<double> kernel;
+  resize_internal::Weights weights;
   for (uint32_t in : {1, 2, 3, 5, 16, 100, 799}) {
     for (uint32_t out : {1, 2, 16, 100, 1000}) {
-      const auto weights = resize_internal::MakeWeights(in, in, out);
+      resize_internal::MakeWeights(in, in, out, &kernel, &weights);
       for (uint32_t i = 0; i < out; ++i) {
         ASSERT_LE(weights.first[i] + weights.taps, in);
         int sum = 0, absolute = 0;

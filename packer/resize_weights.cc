@@ -30,45 +30,52 @@ int Round(double x) {
 
 }  // namespace
 
-Weights MakeWeights(uint32_t in, double extent, uint32_t out) {
+void MakeWeights(uint32_t in, double extent, uint32_t out, std::vector<double>* kernel,
+                 Weights* result) {
   const double scale = extent / out;
   const double widening = scale > 1 ? scale : 1;
+  const double narrowing = 1 / widening;
   const double support = 2 * widening;
-  Weights result;
-  result.taps = std::min(in, static_cast<uint32_t>(2 * support) + 2);
-  result.first.resize(out);
-  result.weights.assign(size_t{out} * result.taps, 0);
-  std::vector<double> exact(result.taps);
+  // An open interval of length 2 * support holds the centres of at most so many samples.
+  const double longest = 2 * support;
+  uint32_t taps = static_cast<uint32_t>(longest);
+  if (taps < longest) ++taps;
+  taps = std::min(in, taps);
+  result->taps = taps;
+  result->first.resize(out);
+  result->weights.resize(size_t{out} * taps);
+  kernel->resize(taps);
+  double* const exact = kernel->data();
   for (uint32_t i = 0; i < out; ++i) {
     const double centre = (i + 0.5) * scale;
-    const double lowest = centre - support;
-    const uint32_t first =
-        std::min(lowest > 0 ? static_cast<uint32_t>(lowest) : 0u, in - result.taps);
-    result.first[i] = first;
+    // The first sample whose centre is inside.
+    const double lowest = centre - support + 0.5;
+    const uint32_t first = std::min(lowest > 0 ? static_cast<uint32_t>(lowest) : 0u, in - taps);
+    result->first[i] = first;
+    const double begin = first + 0.5 - centre;
+    for (uint32_t t = 0; t < taps; ++t) exact[t] = Cubic((begin + t) * narrowing);
     double sum = 0;
-    for (uint32_t t = 0; t < result.taps; ++t) {
-      exact[t] = Cubic((first + t + 0.5 - centre) / widening);
-      sum += exact[t];
-    }
-    int16_t* weights = &result.weights[size_t{i} * result.taps];
+    for (uint32_t t = 0; t < taps; ++t) sum += exact[t];
+    const double unit = kOne / sum;
+    int16_t* const weights = &result->weights[size_t{i} * taps];
     int rest = kOne;
     uint32_t largest = 0;
-    for (uint32_t t = 0; t < result.taps; ++t) {
-      weights[t] = static_cast<int16_t>(Round(exact[t] / sum * kOne));
+    for (uint32_t t = 0; t < taps; ++t) {
+      weights[t] = static_cast<int16_t>(Round(exact[t] * unit));
       rest -= weights[t];
       if (weights[t] > weights[largest]) largest = t;
     }
     weights[largest] = static_cast<int16_t>(weights[largest] + rest);
   }
-  return result;
 }
 
 uint32_t BoxSide(uint32_t in, uint32_t out) { return in / out >= 8 ? in / (4 * out) : 1; }
 
 void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height, Image* result) {
+  const uint32_t channels = source.channels;
   result->Resize((source.width + box_width - 1) / box_width,
-                 (source.height + box_height - 1) / box_height);
-  const size_t columns = size_t{3} * source.width;
+                 (source.height + box_height - 1) / box_height, channels);
+  const size_t columns = size_t{channels} * source.width;
   std::vector<uint32_t> sums(columns);
   for (uint32_t y = 0; y < result->height; ++y) {
     const uint32_t top = y * box_height;
@@ -83,13 +90,28 @@ void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height,
       const uint32_t left = x * box_width;
       const uint32_t width = std::min(box_width, source.width - left);
       const uint64_t pixels = uint64_t{width} * rows;
-      for (int channel = 0; channel < 3; ++channel) {
+      for (uint32_t channel = 0; channel < channels; ++channel) {
         uint64_t sum = 0;
-        for (uint32_t k = 0; k < width; ++k) sum += sums[size_t{3} * (left + k) + channel];
-        to[size_t{3} * x + channel] = static_cast<uint8_t>((sum + pixels / 2) / pixels);
+        for (uint32_t k = 0; k < width; ++k) sum += sums[size_t{channels} * (left + k) + channel];
+        to[size_t{channels} * x + channel] = static_cast<uint8_t>((sum + pixels / 2) / pixels);
       }
     }
   }
+}
+
+void PreparePlane(const DecodedImage::Plane& source, uint32_t width, uint32_t height,
+                  std::vector<double>* kernel, ResizeScratch::Plane* plane, const Image** samples) {
+  const uint32_t box_width = BoxSide(source.samples.width, width);
+  const uint32_t box_height = BoxSide(source.samples.height, height);
+  *samples = &source.samples;
+  if (box_width > 1 || box_height > 1) {
+    ReduceByBoxes(source.samples, box_width, box_height, &plane->reduced);
+    *samples = &plane->reduced;
+  }
+  MakeWeights((*samples)->height, source.extent_height / box_height, height, kernel,
+              &plane->vertical);
+  MakeWeights((*samples)->width, source.extent_width / box_width, width, kernel,
+              &plane->horizontal);
 }
 
 }  // namespace navit::resize_internal

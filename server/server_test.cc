@@ -33,6 +33,8 @@ using ::testing::HasSubstr;
 
 constexpr int kG = 2;
 constexpr int kPacksPerWindow = 2;
+// What the jobs of these tests ask for: any number would do.
+constexpr uint32_t kPlanVersion = 7;
 constexpr absl::Duration kCall = absl::Seconds(20);
 
 struct Call {
@@ -105,7 +107,7 @@ class FakeWorker {
     request.set_version("test");
     request.set_host("h");
     request.set_device("cpu");
-    if (role == v1::PACKER) request.add_plan_versions(1);
+    if (role == v1::PACKER) request.add_plan_versions(kPlanVersion);
     v1::RegisterReply reply;
     Call call;
     const grpc::Status status = server_->fleet().Register(&call, request, &reply);
@@ -194,7 +196,7 @@ v1::PushRequest MakePack(const std::string& job, uint64_t window, uint32_t index
   header->set_lease_epoch(lease);
   header->set_content_hash(window * 100 + index);
   header->set_payload_bytes(payload.size());
-  header->set_plan_version(1);
+  header->set_plan_version(kPlanVersion);
   header->set_image_tokens(10);
   header->set_capacity_tokens(64);
   header->set_text_tokens(4);
@@ -253,7 +255,7 @@ class FakePacker : public FakeWorker {
         Hold(work.lease_epoch());
         result.mutable_plan()->set_packs(kPacksPerWindow);
         result.mutable_plan()->set_digest(work.window().window() + 1);
-        result.mutable_plan()->set_plan_version(1);
+        result.mutable_plan()->set_plan_version(kPlanVersion);
       }
       google::protobuf::Empty empty;
       Call finish;
@@ -312,6 +314,7 @@ class ServerTest : public ::testing::Test {
     spec->set_name(name);
     spec->mutable_data()->add_train()->set_shards("/data/a.tar");
     spec->mutable_packing()->set_sequence_length(64);
+    spec->mutable_packing()->set_plan_version(kPlanVersion);
     spec->mutable_packing()->set_sequences_per_step(kG);
     spec->mutable_packing()->set_window_samples(16);
     spec->mutable_packing()->set_windows_per_group(1);
