@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/stream_layout.h"
-#include "packer/epoch_order.h"
 #include "packer/example_draws.h"
 #include "packer/limits.h"
 #include "packer/philox.h"
@@ -22,37 +21,20 @@
 namespace navit {
 namespace {
 
-using Shards = google::protobuf::RepeatedPtrField<v1::ShardEntry>;
-
-// A frozen list of shards as one range of samples.
-struct SampleRange {
-  const Shards* shards = nullptr;
-  // first[i] is the first sample of shard i; first[size] their sum.
-  std::vector<uint64_t> first;
+// A split's samples, and where their captions are.
+struct SplitData {
+  SampleRange range;
   CaptionField caption;
   bool fail_without_caption = false;
-
-  uint64_t samples() const { return first.back(); }
 };
 
-absl::StatusOr<SampleRange> MakeRange(const Shards& shards, const v1::Dataset& dataset,
-                                      uint64_t stated, absl::string_view name) {
-  SampleRange range;
-  range.shards = &shards;
-  range.first.push_back(0);
-  for (const v1::ShardEntry& shard : shards) {
-    if (shard.samples() == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("manifest: ", shard.path(), ": no samples"));
-    }
-    range.first.push_back(range.first.back() + shard.samples());
-  }
-  if (range.samples() != stated) {
-    return absl::InvalidArgumentError(absl::StrCat("manifest: ", name, "_samples is ", stated,
-                                                   ", its shards have ", range.samples()));
-  }
-  NAVIT_ASSIGN_OR_RETURN(range.caption, ParseCaptionField(dataset.captions().field()));
-  range.fail_without_caption = dataset.captions().if_missing() == v1::CaptionsSpec::FAIL;
-  return range;
+absl::StatusOr<SplitData> MakeSplitData(const SampleRange::Shards& shards,
+                                        const v1::Dataset& dataset, uint64_t stated,
+                                        absl::string_view name) {
+  NAVIT_ASSIGN_OR_RETURN(SampleRange range, SampleRange::Create(shards, stated, name));
+  NAVIT_ASSIGN_OR_RETURN(CaptionField caption, ParseCaptionField(dataset.captions().field()));
+  return SplitData{std::move(range), std::move(caption),
+                   dataset.captions().if_missing() == v1::CaptionsSpec::FAIL};
 }
 
 uint32_t CaptionBytes(const v1::ShardIndex& index, int row, const CaptionField& field) {
@@ -169,43 +151,38 @@ struct WindowPlanner::Impl {
   v1::JobSpec spec;
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
-  SampleRange train;
-  std::optional<SampleRange> validation;
+  std::optional<SplitData> train;
+  std::optional<SplitData> validation;
   ExampleDraws draws;
 
-  absl::StatusOr<std::vector<PlannedExample>> PlanExamples(const SampleRange& range,
-                                                           v1::Split split,
+  absl::StatusOr<std::vector<PlannedExample>> PlanExamples(const SplitData& data, v1::Split split,
                                                            const WindowExtent& extent) const;
 };
 
 // The samples of a window in the order of the epoch, with their tokens or the reason for none.
 absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
-    const SampleRange& range, v1::Split split, const WindowExtent& extent) const {
-  const EpochOrder order(spec.seed(), 0, extent.epoch, range.samples(),
-                         spec.packing().window_samples());
-  std::vector<PlannedExample> examples(extent.samples);
+    const SplitData& data, v1::Split split, const WindowExtent& extent) const {
+  const std::vector<OrderedSample> ordered =
+      split == v1::SPLIT_TRAIN
+          ? data.range.InEpochOrder(spec.seed(), extent.epoch, spec.packing().window_samples(),
+                                    extent.first_in_epoch, extent.samples)
+          : data.range.InShardOrder(extent.first_in_epoch, extent.samples);
+  std::vector<PlannedExample> examples(ordered.size());
   std::shared_ptr<const v1::ShardIndex> index;
-  size_t loaded = range.first.size();  // the shard of `index`; none yet
-  for (uint64_t i = 0; i < extent.samples; ++i) {
+  for (size_t i = 0; i < ordered.size(); ++i) {
     PlannedExample& example = examples[i];
-    const uint64_t position = extent.first_in_epoch + i;
-    example.sample = split == v1::SPLIT_TRAIN ? order.Sample(position) : position;
-    const size_t shard = static_cast<size_t>(
-        std::upper_bound(range.first.begin(), range.first.end(), example.sample) -
-        range.first.begin() - 1);
-    if (shard != loaded) {
-      NAVIT_ASSIGN_OR_RETURN(index, indexes->Get((*range.shards)[static_cast<int>(shard)]));
-      loaded = shard;
+    static_cast<OrderedSample&>(example) = ordered[i];
+    const v1::ShardEntry& shard = data.range.Shard(example.shard);
+    if (i == 0 || example.shard != ordered[i - 1].shard) {
+      NAVIT_ASSIGN_OR_RETURN(index, indexes->Get(shard));
     }
-    example.shard = static_cast<uint32_t>(shard);
-    example.row = static_cast<uint32_t>(example.sample - range.first[shard]);
     const int row = static_cast<int>(example.row);
     example.hole = HoleByIndex(*index, row);
-    if (CaptionBytes(*index, row, range.caption) == 0) {
-      if (range.fail_without_caption) {
+    if (CaptionBytes(*index, row, data.caption) == 0) {
+      if (data.fail_without_caption) {
         return absl::FailedPreconditionError(
-            absl::StrCat((*range.shards)[static_cast<int>(shard)].path(), ": sample ",
-                         index->keys(row), " has no caption, and captions.if_missing is fail"));
+            absl::StrCat(shard.path(), ": sample ", index->keys(row),
+                         " has no caption, and captions.if_missing is fail"));
       }
       if (example.hole == v1::HOLE_REASON_NONE) example.hole = v1::HOLE_REASON_NO_CAPTION;
     }
@@ -235,11 +212,11 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
   if (manifest->train_size() == 0) {
     return absl::InvalidArgumentError("manifest: no training shards");
   }
-  NAVIT_ASSIGN_OR_RETURN(SampleRange train, MakeRange(manifest->train(), spec.data().train(0),
-                                                      manifest->train_samples(), "train"));
+  NAVIT_ASSIGN_OR_RETURN(SplitData train, MakeSplitData(manifest->train(), spec.data().train(0),
+                                                        manifest->train_samples(), "train"));
   NAVIT_ASSIGN_OR_RETURN(
       ExampleDraws draws,
-      ExampleDraws::Create(spec, StreamLayout::ForJob(spec, train.samples()).samples()));
+      ExampleDraws::Create(spec, StreamLayout::ForJob(spec, train.range.samples()).samples()));
   auto impl = std::make_unique<Impl>(std::move(draws));
   impl->spec = spec;
   impl->manifest = std::move(manifest);
@@ -250,8 +227,8 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
     }
     NAVIT_ASSIGN_OR_RETURN(impl->validation,
-                           MakeRange(impl->manifest->validation(), spec.data().validation(0),
-                                     impl->manifest->validation_samples(), "validation"));
+                           MakeSplitData(impl->manifest->validation(), spec.data().validation(0),
+                                         impl->manifest->validation_samples(), "validation"));
   }
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }
@@ -265,16 +242,17 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
   if (split == v1::SPLIT_VALIDATION && !impl.validation.has_value()) {
     return absl::OutOfRangeError("the job has no validation data");
   }
-  const SampleRange& range = split == v1::SPLIT_VALIDATION ? *impl.validation : impl.train;
-  const StreamLayout layout = training ? StreamLayout::ForJob(impl.spec, range.samples())
-                                       : StreamLayout::ForEvaluation(impl.spec, range.samples());
+  const SplitData& data = split == v1::SPLIT_VALIDATION ? *impl.validation : *impl.train;
+  const uint64_t samples = data.range.samples();
+  const StreamLayout layout = training ? StreamLayout::ForJob(impl.spec, samples)
+                                       : StreamLayout::ForEvaluation(impl.spec, samples);
   if (window >= layout.windows()) {
     return absl::OutOfRangeError(
         absl::StrCat("window ", window, ": the stream has ", layout.windows()));
   }
   const WindowExtent extent = layout.Window(window);
   NAVIT_ASSIGN_OR_RETURN(std::vector<PlannedExample> planned,
-                         impl.PlanExamples(range, split, extent));
+                         impl.PlanExamples(data, split, extent));
   if (training) {
     Shuffle(planned, Draws(impl.spec.seed(), 0, extent.epoch, extent.first_in_epoch,
                            Purpose::kWindowShuffle));

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "packer/index_cache.h"
+#include "packer/sample_order.h"
 #include "proto/data.pb.h"
 #include "proto/job_spec.pb.h"
 #include "proto/pack.pb.h"
@@ -19,12 +20,7 @@ namespace navit {
 // patches, tokens. A job pins it (packing.plan_version).
 inline constexpr uint32_t kPlanVersion = 2;
 
-struct PlannedExample {
-  // Position in the split's frozen order of shards: Hole.sample.
-  uint64_t sample = 0;
-  // Where the sample is: shard of the manifest's list, and row of that shard's index.
-  uint32_t shard = 0;
-  uint32_t row = 0;
+struct PlannedExample : OrderedSample {
   // Grid before token drop, in patches, and tokens kept; all 0 for a hole.
   uint32_t grid_rows = 0;
   uint32_t grid_columns = 0;
