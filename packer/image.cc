@@ -25,7 +25,7 @@ Image* DecodedImage::MakeRgb(uint32_t width, uint32_t height) {
 
 v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat format,
                            uint32_t width, uint32_t height, uint32_t target_width,
-                           uint32_t target_height, DecodedImage* image) {
+                           uint32_t target_height, DecodedImage* image, const Rgb& background) {
   if (file.size() > kMaxImageBytes || uint64_t{width} * height > kMaxImagePixels) {
     return v1::HOLE_REASON_TOO_LARGE;
   }
@@ -35,10 +35,10 @@ v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat f
       decoded = image_internal::DecodeJpeg(file, width, height, target_width, target_height, image);
       break;
     case v1::ShardIndex::PNG:
-      decoded = image_internal::DecodePng(file, width, height, image);
+      decoded = image_internal::DecodePng(file, width, height, background, image);
       break;
     case v1::ShardIndex::WEBP:
-      decoded = image_internal::DecodeWebp(file, width, height, image);
+      decoded = image_internal::DecodeWebp(file, width, height, background, image);
       break;
     default:
       return v1::HOLE_REASON_UNSUPPORTED_FORMAT;
@@ -69,12 +69,12 @@ void ApplyOrientation(const Image& source, uint32_t orientation, Image* result) 
 
 namespace image_internal {
 
-void OverWhite(const uint8_t* rgba, uint32_t count, uint8_t* rgb) {
+void LayOver(const Rgb& background, const uint8_t* rgba, uint32_t count, uint8_t* rgb) {
   for (uint32_t i = 0; i < count; ++i) {
     const uint32_t alpha = rgba[4 * size_t{i} + 3];
     for (int c = 0; c < 3; ++c) {
       // Exact rounding of value / 255 for value < 2^16.
-      const uint32_t value = rgba[4 * size_t{i} + c] * alpha + 255 * (255 - alpha) + 128;
+      const uint32_t value = rgba[4 * size_t{i} + c] * alpha + background[c] * (255 - alpha) + 128;
       rgb[3 * size_t{i} + c] = static_cast<uint8_t>((value + (value >> 8)) >> 8);
     }
   }

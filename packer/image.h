@@ -60,18 +60,23 @@ struct DecodedImage {
   Image* MakeRgb(uint32_t width, uint32_t height);
 };
 
+// Red, green, blue.
+using Rgb = std::array<uint8_t, 3>;
+inline constexpr Rgb kWhite = {255, 255, 255};
+
 // Decodes `file`, which by its index is a `format` of width x height pixels before orientation
 // (which is not applied). JPEGs are scaled in the DCT domain to the smallest of 1/8, 1/4, 1/2 and 1
 // that still has at least target_width x target_height pixels (other eighths have slow transforms:
 // they cost more than the next larger one of these); others come at full size. Transparency is laid
-// over white, CMYK is converted without profile, 16 bits are scaled to 8; colour profiles and gamma
-// are ignored.
+// over `background`, CMYK is converted without profile, 16 bits are scaled to 8; colour profiles
+// and gamma are ignored. Of an animation the first frame is taken, on its canvas.
 //
 // HOLE_REASON_NONE: `image` is set. Otherwise why not: DECODE_ERROR (damaged, truncated, or not of
 // the stated size), UNSUPPORTED_FORMAT, TOO_LARGE (see limits.h). Never crashes on any bytes.
 v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat format,
                            uint32_t width, uint32_t height, uint32_t target_width,
-                           uint32_t target_height, DecodedImage* image);
+                           uint32_t target_height, DecodedImage* image,
+                           const Rgb& background = kWhite);
 
 // `source`, of RGB, as EXIF orientation 1 to 8 says it is to be seen. `source` and `result` differ.
 void ApplyOrientation(const Image& source, uint32_t orientation, Image* result);

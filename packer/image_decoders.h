@@ -11,11 +11,13 @@ namespace navit::image_internal {
 
 bool DecodeJpeg(absl::string_view file, uint32_t width, uint32_t height, uint32_t target_width,
                 uint32_t target_height, DecodedImage* image);
-bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image);
-bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image);
+bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, const Rgb& background,
+               DecodedImage* image);
+bool DecodeWebp(absl::string_view file, uint32_t width, uint32_t height, const Rgb& background,
+                DecodedImage* image);
 
-// `count` pixels of RGBA at `rgba` over white, as RGB at `rgb`; the ranges may begin at one place.
-void OverWhite(const uint8_t* rgba, uint32_t count, uint8_t* rgb);
+// `count` pixels of RGBA at `rgba` over `background`, as RGB at `rgb`.
+void LayOver(const Rgb& background, const uint8_t* rgba, uint32_t count, uint8_t* rgb);
 
 }  // namespace navit::image_internal
 

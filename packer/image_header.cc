@@ -36,6 +36,14 @@ class Bytes {
   bool ok_ = true;
 };
 
+// What stands before the TIFF structure in a segment of a JPEG.
+constexpr absl::string_view kExifPrefix("Exif\0\0", 6);
+
+// Up to `size` bytes at `at`, as many as there are.
+absl::string_view Part(absl::string_view bytes, size_t at, size_t size) {
+  return at < bytes.size() ? bytes.substr(at, size) : absl::string_view();
+}
+
 // Orientation (tag 0x0112) of the first directory of a TIFF structure; 1 when there is none.
 uint32_t TiffOrientation(absl::string_view tiff) {
   const bool little = tiff.substr(0, 4) == absl::string_view("II*\0", 4);
@@ -82,8 +90,8 @@ void ReadJpeg(absl::string_view file, ImageHeader& header) {
       header.height = height;
       return;
     }
-    if (marker == 0xE1 && file.substr(at + 4, 6) == absl::string_view("Exif\0\0", 6)) {
-      header.orientation = TiffOrientation(file.substr(at + 10, length > 8 ? length - 8 : 0));
+    if (marker == 0xE1 && Part(file, at + 4, kExifPrefix.size()) == kExifPrefix) {
+      header.orientation = TiffOrientation(Part(file, at + 10, length > 8 ? length - 8 : 0));
     }
     at += 2 + length;
     if (at > file.size()) return;
@@ -98,6 +106,16 @@ void ReadPng(absl::string_view file, ImageHeader& header) {
   if (!bytes.ok() || width == 0 || height == 0 || width >> 31 || height >> 31) return;
   header.width = width;
   header.height = height;
+  for (size_t at = 8; bytes.ok();) {
+    const uint32_t length = bytes.U32(at);
+    const absl::string_view type = Part(file, at + 4, 4);
+    if (type == "eXIf") {
+      header.orientation = TiffOrientation(Part(file, at + 8, length));
+      return;
+    }
+    if (type.empty() || type == "IEND") return;
+    at += size_t{12} + length;
+  }
 }
 
 void ReadWebp(absl::string_view file, ImageHeader& header) {
@@ -105,12 +123,22 @@ void ReadWebp(absl::string_view file, ImageHeader& header) {
   const VP8StatusCode status =
       WebPGetFeatures(reinterpret_cast<const uint8_t*>(file.data()), file.size(), &features);
   if (status != VP8_STATUS_OK) return;
-  if (features.has_animation) {
-    header.format = v1::ShardIndex::IMAGE_FORMAT_OTHER;
-    return;
-  }
   header.width = static_cast<uint32_t>(features.width);
   header.height = static_cast<uint32_t>(features.height);
+  constexpr uint32_t kHasExif = 8;
+  Bytes bytes(file, /*little_endian=*/true);
+  if (Part(file, 12, 4) != "VP8X" || (bytes.U8(20) & kHasExif) == 0) return;
+  for (size_t at = 12; bytes.ok();) {
+    const uint32_t length = bytes.U32(at + 4);
+    if (Part(file, at, 4) == "EXIF") {
+      absl::string_view tiff = Part(file, at + 8, length);
+      // Some writers keep the prefix of JPEG's segment.
+      if (Part(tiff, 0, kExifPrefix.size()) == kExifPrefix) tiff.remove_prefix(kExifPrefix.size());
+      header.orientation = TiffOrientation(tiff);
+      return;
+    }
+    at += size_t{8} + length + length % 2;
+  }
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ void OnWarning(png_structp, png_const_charp) {}
 // Nothing with a destructor lives between setjmp and the end; `rows` and `decoded` are the
 // caller's.
 bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uint32_t height,
-            DecodedImage* decoded, std::vector<uint8_t>* rgba, std::vector<png_bytep>* rows) {
+            const Rgb& background, DecodedImage* decoded, std::vector<uint8_t>* rgba,
+            std::vector<png_bytep>* rows) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_read_fn(png, source, Read);
   png_set_user_limits(png, width, height);
@@ -59,14 +60,15 @@ bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uin
   }
   png_read_image(png, rows->data());
   if (channels == 4) {
-    for (uint32_t y = 0; y < height; ++y) OverWhite((*rows)[y], width, image->Row(y));
+    for (uint32_t y = 0; y < height; ++y) LayOver(background, (*rows)[y], width, image->Row(y));
   }
   return true;
 }
 
 }  // namespace
 
-bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, DecodedImage* image) {
+bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, const Rgb& background,
+               DecodedImage* image) {
   Source source{file};
   std::vector<uint8_t> rgba;
   std::vector<png_bytep> rows;
@@ -74,7 +76,7 @@ bool DecodePng(absl::string_view file, uint32_t width, uint32_t height, DecodedI
   if (png == nullptr) return false;
   png_infop info = png_create_info_struct(png);
   const bool decoded =
-      info != nullptr && Decode(&source, png, info, width, height, image, &rgba, &rows);
+      info != nullptr && Decode(&source, png, info, width, height, background, image, &rgba, &rows);
   png_destroy_read_struct(&png, &info, nullptr);
   return decoded;
 }

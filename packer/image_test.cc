@@ -1,9 +1,12 @@
 #include "packer/image.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "packer/image_header.h"
@@ -14,6 +17,8 @@
 namespace navit {
 namespace {
 
+using testing::AddWebpOrientation;
+using testing::EncodeAnimatedWebp;
 using testing::EncodeJpeg;
 using testing::EncodePng;
 using testing::EncodeWebp;
@@ -22,11 +27,11 @@ using testing::MakePicture;
 using testing::PngKind;
 
 // Decodes at full size after reading the header, as the packer does, and converts to RGB.
-v1::HoleReason Decode(const std::string& bytes, Image* image) {
+v1::HoleReason Decode(const std::string& bytes, Image* image, const Rgb& background = kWhite) {
   const ImageHeader header = ReadImageHeader(bytes);
   DecodedImage decoded;
   const v1::HoleReason reason = DecodeImage(bytes, header.format, header.width, header.height,
-                                            header.width, header.height, &decoded);
+                                            header.width, header.height, &decoded, background);
   if (reason != v1::HOLE_REASON_NONE) return reason;
   ResizeScratch scratch;
   ResizeImage(decoded, header.width, header.height, &scratch, image);
@@ -55,19 +60,31 @@ Image Grey(const Image& image) {
   return grey;
 }
 
-// Over white with an alpha that rises from left to right.
-Image Faded(const Image& image) {
+// Over a colour with an alpha that rises from left to right.
+Image Faded(const Image& image, const Rgb& background = kWhite) {
   Image faded = image;
   for (uint32_t y = 0; y < image.height; ++y) {
     for (uint32_t x = 0; x < image.width; ++x) {
       const double alpha = (255 * x / (image.width - 1)) / 255.0;
       for (int c = 0; c < 3; ++c) {
         uint8_t* p = faded.Row(y) + 3 * x + c;
-        *p = static_cast<uint8_t>(*p * alpha + 255 * (1 - alpha) + 0.5);
+        *p = static_cast<uint8_t>(*p * alpha + background[c] * (1 - alpha) + 0.5);
       }
     }
   }
   return faded;
+}
+
+// `image` with every pixel what `change` makes of it.
+Image Map(const Image& image, const std::function<Rgb(const uint8_t*)>& change) {
+  Image result = image;
+  for (uint32_t y = 0; y < image.height; ++y) {
+    for (uint32_t x = 0; x < image.width; ++x) {
+      const Rgb pixel = change(image.Row(y) + 3 * x);
+      std::copy(pixel.begin(), pixel.end(), result.Row(y) + 3 * x);
+    }
+  }
+  return result;
 }
 
 // `image` in the 64 colours of the tests' palette.
@@ -101,8 +118,53 @@ TEST(DecodePng, EveryKind) {
     ASSERT_EQ(Decode(EncodePng(picture, PngKind::kPalette, interlaced), &image),
               v1::HOLE_REASON_NONE);
     EXPECT_EQ(MeanDifference(image, Quantised(picture)), 0);
-    for (const PngKind kind : {PngKind::kGrey1, PngKind::kTransparentPalette}) {
-      ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image), v1::HOLE_REASON_NONE);
+    ASSERT_EQ(Decode(EncodePng(picture, PngKind::kGrey1, interlaced), &image),
+              v1::HOLE_REASON_NONE);
+    EXPECT_EQ(MeanDifference(image, Map(Grey(picture),
+                                        [](const uint8_t* p) -> Rgb {
+                                          const uint8_t level = p[0] >= 128 ? 255 : 0;
+                                          return {level, level, level};
+                                        })),
+              0);
+  }
+}
+
+// Whatever says that a pixel is transparent, the background is seen there.
+TEST(DecodePng, TransparencyShowsTheBackground) {
+  const Image picture = MakePicture(61, 37, 5);
+  Image image;
+  for (const Rgb& background : {kWhite, Rgb{0, 0, 0}, Rgb{10, 200, 90}}) {
+    for (const bool interlaced : {false, true}) {
+      for (const PngKind kind : {PngKind::kRgba, PngKind::kRgba16}) {
+        ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image, background),
+                  v1::HOLE_REASON_NONE);
+        EXPECT_LT(MeanDifference(image, Faded(picture, background)), 0.01);
+      }
+      ASSERT_EQ(
+          Decode(EncodePng(picture, PngKind::kTransparentPalette, interlaced), &image, background),
+          v1::HOLE_REASON_NONE);
+      const Image palette = Map(picture, [&](const uint8_t* p) {
+        const double alpha = (p[0] / 64 * 16 + p[1] / 64 * 4 + p[2] / 64) * 4 / 255.0;
+        Rgb seen;
+        for (int c = 0; c < 3; ++c) {
+          seen[c] = static_cast<uint8_t>(p[c] / 64 * 85 * alpha + background[c] * (1 - alpha) + .5);
+        }
+        return seen;
+      });
+      EXPECT_LT(MeanDifference(image, palette), 0.01);
+      for (const PngKind kind : {PngKind::kGreyKey, PngKind::kGrey16Key, PngKind::kRgb16Key}) {
+        const Image plain = kind == PngKind::kRgb16Key ? picture : Grey(picture);
+        int holes = 0;
+        const Image keyed = Map(plain, [&](const uint8_t* p) {
+          const bool key = std::equal(p, p + 3, plain.Row(0));
+          holes += key ? 1 : 0;
+          return key ? background : Rgb{p[0], p[1], p[2]};
+        });
+        ASSERT_GT(holes, 0);
+        ASSERT_EQ(Decode(EncodePng(picture, kind, interlaced), &image, background),
+                  v1::HOLE_REASON_NONE);
+        EXPECT_EQ(MeanDifference(image, keyed), 0) << static_cast<int>(kind);
+      }
     }
   }
 }
@@ -125,6 +187,32 @@ TEST(DecodeJpeg, ColourGreyProgressiveAndCmyk) {
   ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
   EXPECT_EQ(image.Row(9)[30], image.Row(9)[31]);
   EXPECT_NEAR(image.Row(9)[30], picture.Row(9)[31], 3);
+}
+
+// Four inks: as they are or as luma and chroma, inverted as Adobe does or not.
+TEST(DecodeJpeg, EveryKindOfCmyk) {
+  const Image picture = MakePicture(61, 37, 5);
+  JpegOptions options;
+  options.quality = 100;
+  options.cmyk = true;
+  for (const bool ycck : {false, true}) {
+    for (const bool adobe : {false, true}) {
+      if (ycck && !adobe) continue;  // without the marker nothing says that it is YCCK
+      for (const int black : {255, 128, 0}) {
+        options.ycck = ycck;
+        options.adobe = adobe;
+        options.black = static_cast<uint8_t>(black);
+        const Image expected = Map(picture, [&](const uint8_t* p) -> Rgb {
+          return {static_cast<uint8_t>(p[0] * black / 255),
+                  static_cast<uint8_t>(p[1] * black / 255),
+                  static_cast<uint8_t>(p[2] * black / 255)};
+        });
+        Image image;
+        ASSERT_EQ(Decode(EncodeJpeg(picture, options), &image), v1::HOLE_REASON_NONE);
+        EXPECT_LT(MeanDifference(image, expected), ycck ? 6 : 1) << ycck << adobe << black;
+      }
+    }
+  }
 }
 
 TEST(DecodeJpeg, ScalesToTheSmallestPowerOfTwoThatHoldsTheTarget) {
@@ -153,6 +241,31 @@ TEST(DecodeWebp, LossyLosslessAndAlpha) {
   ASSERT_EQ(Decode(EncodeWebp(picture, -1, true), &image), v1::HOLE_REASON_NONE);
   // Colours under full transparency are the encoder's to choose; over white they do not show.
   EXPECT_LT(MeanDifference(image, Faded(picture)), 0.1);
+}
+
+TEST(DecodeWebp, FirstFrameOfAnAnimationOnItsCanvas) {
+  const Image first = MakePicture(20, 12, 5), second = MakePicture(16, 10, 6);
+  const Rgb background = {10, 200, 90};
+  for (const bool alpha : {false, true}) {
+    Image canvas;
+    canvas.Resize(40, 30);
+    const Image shown = alpha ? Faded(first, background) : first;
+    for (uint32_t y = 0; y < 30; ++y) {
+      for (uint32_t x = 0; x < 40; ++x) {
+        const bool inside = x >= 6 && x < 26 && y >= 4 && y < 16;
+        const uint8_t* from = inside ? shown.Row(y - 4) + 3 * (x - 6) : background.data();
+        std::copy(from, from + 3, canvas.Row(y) + 3 * x);
+      }
+    }
+    const std::string bytes = EncodeAnimatedWebp(40, 30, first, second, 6, 4, alpha);
+    Image image;
+    ASSERT_EQ(Decode(bytes, &image, background), v1::HOLE_REASON_NONE);
+    EXPECT_LE(MeanDifference(image, canvas), alpha ? 0.1 : 0);
+    // Frames that are cut off, or lie beside the canvas.
+    EXPECT_EQ(Decode(bytes.substr(0, 100), &image), v1::HOLE_REASON_DECODE_ERROR);
+    EXPECT_EQ(Decode(EncodeAnimatedWebp(20, 30, first, second, 6, 4, alpha), &image),
+              v1::HOLE_REASON_DECODE_ERROR);
+  }
 }
 
 TEST(DecodeImage, OnePixelAndExtremeAspect) {
@@ -230,12 +343,37 @@ TEST(DecodeImage, FlippedBitsNeverCrash) {
   EXPECT_GT(holes, 100);
 }
 
+TEST(ReadImageHeader, OrientationOfEveryFormat) {
+  const Image picture = MakePicture(40, 24, 5);
+  for (int orientation = 1; orientation <= 8; ++orientation) {
+    JpegOptions options;
+    options.orientation = orientation;
+    std::vector<std::string> files = {EncodeJpeg(picture, options),
+                                      EncodePng(picture, PngKind::kPalette, true, orientation)};
+    for (const std::string& webp :
+         {EncodeWebp(picture, -1), EncodeWebp(picture, 80), EncodeWebp(picture, 80, true)}) {
+      for (const bool prefixed : {false, true}) {
+        files.push_back(AddWebpOrientation(webp, picture, orientation, prefixed));
+      }
+    }
+    for (const std::string& file : files) {
+      const ImageHeader header = ReadImageHeader(file);
+      EXPECT_EQ(header.orientation, static_cast<uint32_t>(orientation));
+      EXPECT_EQ(header.width, 40u);
+      EXPECT_EQ(header.height, 24u);
+      Image image;
+      EXPECT_EQ(Decode(file, &image), v1::HOLE_REASON_NONE);
+    }
+  }
+}
+
 TEST(ReadImageHeader, NeverReadsPastTheEnd) {
   const Image picture = MakePicture(40, 24, 5);
   JpegOptions options;
   options.orientation = 6;
   for (const std::string& bytes :
-       {EncodeJpeg(picture, options), EncodePng(picture), EncodeWebp(picture, 80)}) {
+       {EncodeJpeg(picture, options), EncodePng(picture, PngKind::kRgb, false, 6),
+        EncodeWebp(picture, 80), AddWebpOrientation(EncodeWebp(picture, 80), picture, 6, true)}) {
     const ImageHeader whole = ReadImageHeader(bytes);
     EXPECT_EQ(whole.width, 40u);
     EXPECT_EQ(whole.height, 24u);

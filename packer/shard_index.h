@@ -14,7 +14,7 @@
 
 namespace navit {
 
-inline constexpr uint32_t kShardIndexFormatVersion = 1;
+inline constexpr uint32_t kShardIndexFormatVersion = 2;
 
 // Called after each member with the bytes of the shard that were read so far.
 using IndexProgress = std::function<void(uint64_t bytes_read)>;

@@ -16,8 +16,8 @@ uint8_t Alpha(uint32_t x, uint32_t width) {
   return static_cast<uint8_t>(width == 1 ? 255 : 255 * x / (width - 1));
 }
 
-// APP1 with one directory entry: the orientation.
-std::string ExifSegment(int orientation, bool big_endian) {
+// A TIFF structure of one directory entry: the orientation.
+std::string Tiff(int orientation, bool big_endian) {
   std::string tiff =
       big_endian ? std::string("MM\0*\0\0\0\x08", 8) : std::string("II*\0\x08\0\0\0", 8);
   const auto u16 = [&](int v) {
@@ -36,7 +36,34 @@ std::string ExifSegment(int orientation, bool big_endian) {
   u16(orientation);
   u16(0);
   u32(0);
-  return std::string("Exif\0\0", 6) + tiff;
+  return tiff;
+}
+
+std::string ExifSegment(int orientation, bool big_endian) {
+  return std::string("Exif\0\0", 6) + Tiff(orientation, big_endian);
+}
+
+std::string LittleEndian(uint32_t value, int bytes) {
+  std::string result;
+  for (int i = 0; i < bytes; ++i) result.push_back(static_cast<char>(value >> (8 * i)));
+  return result;
+}
+
+std::string Chunk(const std::string& name, const std::string& data) {
+  return name + LittleEndian(static_cast<uint32_t>(data.size()), 4) + data +
+         std::string(data.size() % 2, '\0');
+}
+
+// The chunks of pixels of a still WebP, which lie behind its header or, where there is one, VP8X.
+std::string WebpPixels(const std::string& webp) {
+  return webp.substr(webp.compare(12, 4, "VP8X") == 0 ? 30 : 12);
+}
+
+std::string ExtendedWebp(uint32_t width, uint32_t height, uint8_t flags,
+                         const std::string& chunks) {
+  const std::string header = std::string(1, static_cast<char>(flags)) + std::string(3, '\0') +
+                             LittleEndian(width - 1, 3) + LittleEndian(height - 1, 3);
+  return Chunk("RIFF", "WEBP" + Chunk("VP8X", header) + chunks);
 }
 
 void AppendPng(png_structp png, png_bytep bytes, size_t size) {
@@ -54,6 +81,7 @@ std::vector<uint8_t> PngRow(const Image& image, uint32_t y, PngKind kind) {
         row.insert(row.end(), p, p + 3);
         break;
       case PngKind::kGrey:
+      case PngKind::kGreyKey:
         row.push_back(grey);
         break;
       case PngKind::kGrey1:
@@ -61,11 +89,18 @@ std::vector<uint8_t> PngRow(const Image& image, uint32_t y, PngKind kind) {
         row.back() = static_cast<uint8_t>(row.back() | (grey >= 128) << (7 - x % 8));
         break;
       case PngKind::kGrey16:
+      case PngKind::kGrey16Key:
         row.insert(row.end(), {grey, grey});
         break;
       case PngKind::kRgb16:
+      case PngKind::kRgb16Key:
         row.insert(row.end(), {p[0], p[0], p[1], p[1], p[2], p[2]});
         break;
+      case PngKind::kRgba16: {
+        const uint8_t alpha = Alpha(x, image.width);
+        row.insert(row.end(), {p[0], p[0], p[1], p[1], p[2], p[2], alpha, alpha});
+        break;
+      }
       case PngKind::kRgba:
         row.insert(row.end(), {p[0], p[1], p[2], Alpha(x, image.width)});
         break;
@@ -113,7 +148,8 @@ std::string EncodeJpeg(const Image& image, const JpegOptions& options) {
   jpeg.input_components = options.grey ? 1 : options.cmyk ? 4 : 3;
   jpeg.in_color_space = options.grey ? JCS_GRAYSCALE : options.cmyk ? JCS_CMYK : JCS_RGB;
   jpeg_set_defaults(&jpeg);
-  if (options.cmyk) jpeg_set_colorspace(&jpeg, JCS_CMYK);
+  if (options.cmyk) jpeg_set_colorspace(&jpeg, options.ycck ? JCS_YCCK : JCS_CMYK);
+  if (!options.adobe) jpeg.write_Adobe_marker = FALSE;
   jpeg_set_quality(&jpeg, options.quality, TRUE);
   if (options.progressive) jpeg_simple_progression(&jpeg);
   jpeg_start_compress(&jpeg, TRUE);
@@ -129,8 +165,10 @@ std::string EncodeJpeg(const Image& image, const JpegOptions& options) {
       if (options.grey) {
         row[x] = p[1];
       } else if (options.cmyk) {
-        std::memcpy(&row[4 * x], p, 3);
-        row[4 * x + 3] = 255;
+        for (int c = 0; c < 4; ++c) {
+          const uint8_t light = c < 3 ? p[c] : options.black;
+          row[4 * x + c] = options.adobe ? light : static_cast<uint8_t>(255 - light);
+        }
       } else {
         std::memcpy(&row[3 * x], p, 3);
       }
@@ -145,7 +183,7 @@ std::string EncodeJpeg(const Image& image, const JpegOptions& options) {
   return result;
 }
 
-std::string EncodePng(const Image& image, PngKind kind, bool interlaced) {
+std::string EncodePng(const Image& image, PngKind kind, bool interlaced, int orientation) {
   std::string result;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
   png_infop info = png_create_info_struct(png);
@@ -160,15 +198,21 @@ std::string EncodePng(const Image& image, PngKind kind, bool interlaced) {
       depth = 1;
       [[fallthrough]];
     case PngKind::kGrey:
+    case PngKind::kGreyKey:
       color = PNG_COLOR_TYPE_GRAY;
       break;
     case PngKind::kGrey16:
+    case PngKind::kGrey16Key:
       color = PNG_COLOR_TYPE_GRAY;
       depth = 16;
       break;
     case PngKind::kRgb16:
+    case PngKind::kRgb16Key:
       depth = 16;
       break;
+    case PngKind::kRgba16:
+      depth = 16;
+      [[fallthrough]];
     case PngKind::kRgba:
       color = PNG_COLOR_TYPE_RGBA;
       break;
@@ -193,6 +237,21 @@ std::string EncodePng(const Image& image, PngKind kind, bool interlaced) {
     }
     png_set_PLTE(png, info, palette, 64);
     if (kind == PngKind::kTransparentPalette) png_set_tRNS(png, info, alpha, 64, nullptr);
+  }
+  const uint8_t* const corner = image.Row(0);
+  const uint16_t scale = depth == 16 ? 257 : 1;
+  png_color_16 key = {};
+  key.red = static_cast<uint16_t>(corner[0] * scale);
+  key.green = static_cast<uint16_t>(corner[1] * scale);
+  key.blue = static_cast<uint16_t>(corner[2] * scale);
+  key.gray = static_cast<uint16_t>((corner[0] + 2 * corner[1] + corner[2]) / 4 * scale);
+  if (kind == PngKind::kGreyKey || kind == PngKind::kGrey16Key || kind == PngKind::kRgb16Key) {
+    png_set_tRNS(png, info, nullptr, 0, &key);
+  }
+  std::string exif = Tiff(orientation, true);
+  if (orientation != 0) {
+    png_set_eXIf_1(png, info, static_cast<png_uint_32>(exif.size()),
+                   reinterpret_cast<png_bytep>(&exif[0]));
   }
   std::vector<std::vector<uint8_t>> rows;
   std::vector<png_bytep> pointers;
@@ -221,6 +280,27 @@ std::string EncodeWebp(const Image& image, float quality, bool alpha) {
   std::string result(reinterpret_cast<char*>(bytes), size);
   WebPFree(bytes);
   return result;
+}
+
+std::string AddWebpOrientation(const std::string& webp, const Image& image, int orientation,
+                               bool prefixed) {
+  constexpr uint8_t kExif = 8;
+  const std::string exif = prefixed ? ExifSegment(orientation, false) : Tiff(orientation, true);
+  return ExtendedWebp(image.width, image.height, kExif, WebpPixels(webp) + Chunk("EXIF", exif));
+}
+
+std::string EncodeAnimatedWebp(uint32_t width, uint32_t height, const Image& first,
+                               const Image& second, uint32_t x, uint32_t y, bool alpha) {
+  constexpr uint8_t kAnimation = 2, kAlpha = 16;
+  // A background colour that nobody should see, and a loop for ever.
+  std::string chunks = Chunk("ANIM", LittleEndian(0xFF00FF00, 4) + LittleEndian(0, 2));
+  for (const Image* image : {&first, &second}) {
+    const std::string placed =
+        LittleEndian(x / 2, 3) + LittleEndian(y / 2, 3) + LittleEndian(image->width - 1, 3) +
+        LittleEndian(image->height - 1, 3) + LittleEndian(40, 3) + LittleEndian(0, 1);
+    chunks += Chunk("ANMF", placed + WebpPixels(EncodeWebp(*image, -1, alpha)));
+  }
+  return ExtendedWebp(width, height, alpha ? kAnimation | kAlpha : kAnimation, chunks);
 }
 
 }  // namespace navit::testing

@@ -63,13 +63,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   const uint32_t target_width = 1 + (draw >> 8) % std::min<uint32_t>(header.width, 96);
   const uint32_t target_height = 1 + (draw >> 16) % std::min<uint32_t>(header.height, 96);
-  navit::Image image;
+  navit::DecodedImage image;
   const navit::v1::HoleReason reason = navit::DecodeImage(
       file, header.format, header.width, header.height, target_width, target_height, &image);
   if (pixels > navit::kMaxImagePixels && reason != navit::v1::HOLE_REASON_TOO_LARGE) std::abort();
   if (reason != navit::v1::HOLE_REASON_NONE) return 0;
-  if (image.width < target_width || image.height < target_height || image.width > header.width ||
-      image.height > header.height) {
+  const navit::Image& first = image.planes[0].samples;
+  if (first.width < target_width || first.height < target_height || first.width > header.width ||
+      first.height > header.height) {
     std::abort();
   }
   navit::ResizeScratch scratch;
