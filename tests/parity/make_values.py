@@ -1,0 +1,193 @@
+"""Writes values.safetensors: what PyTorch gives for the cases of parity_test.cc.
+
+  python3 -m venv VENV && VENV/bin/pip install -r requirements.txt
+  VENV/bin/python make_values.py values.safetensors
+
+Each case runs in float64 and in float32. Stored, in float32: at most 64 elements of each float64
+result (evenly spread), and beside it NAME.scale [2]: the largest |element|, and the largest
+difference of the float32 run.
+"""
+import copy
+import sys
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+import drawn
+import model
+
+PATCH = 4
+VOCABULARY = 258
+TEXT_POSITIONS = 12
+EMBEDDING = 20
+GRID = 8  # max_grid
+TOWER = {"width": 24, "depth": 2, "mlp": 40, "heads": 2, "norm": "rms", "eps": 1e-6,
+         "gelu": "tanh", "qk_norm": True, "attention_bias": False, "causal": False,
+         "pooling": "map"}
+BASE = {"image": TOWER, "text": dict(TOWER, width=16, depth=1, mlp=28), "position": "sum",
+        "coordinates": "absolute", "table_rows": GRID, "loss": "softmax", "equal": "ignore"}
+# Grids and caption lengths. Every fifth token is dropped.
+GRIDS = [(3, 4), (1, 1), (7, 2), (2, 8), (5, 5)]
+LENGTHS = [5, 1, 12, 3, 7]
+
+
+def with_(**changes):
+    config = copy.deepcopy(BASE)
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            config[key].update(value)
+        else:
+            config[key] = value
+    return config
+
+
+def batch(first):
+    """Examples first, first + 1, ...; the third has the caption hash of the first."""
+    examples = []
+    for i, (grid, length) in enumerate(zip(GRIDS, LENGTHS)):
+        name = f"example.{first + i}"
+        places = [k for k in range(grid[0] * grid[1]) if k % 5 != 3]
+        examples.append({
+            "grid": grid,
+            "positions": np.array([(k // grid[1], k % grid[1]) for k in places]),
+            "patches": drawn.whole(name + ".patches", len(places) * PATCH * PATCH * 3, 256)
+            .reshape(len(places), -1),
+            "text": drawn.whole(name + ".text", length, VOCABULARY),
+            "hash": 1 if i in (0, 2) else 100 + first + i})
+    return examples
+
+
+def shapes(config):
+    """Names and shapes of the parameters that a configuration has."""
+    out = {"loss.logit_scale": (1,)}
+    if config["loss"] == "sigmoid":
+        out["loss.logit_bias"] = (1,)
+    for name in ("text", "image"):
+        tower = config[name]
+        d, m, h = tower["width"], tower["mlp"], tower["heads"]
+
+        def add_norm(norm):
+            out[norm + ".gain"] = (d,)
+            if tower["norm"] == "layer":
+                out[norm + ".bias"] = (d,)
+
+        def add_mlp(mlp):
+            out.update({mlp + ".fc1.weight": (m, d), mlp + ".fc1.bias": (m,),
+                        mlp + ".fc2.weight": (d, m), mlp + ".fc2.bias": (d,)})
+
+        out[name + ".projection.weight"] = (EMBEDDING, d)
+        if tower["pooling"] == "map":
+            add_mlp(name + ".pool.mlp")
+            add_norm(name + ".pool.norm")
+            out.update({name + ".pool.proj.weight": (d, d), name + ".pool.kv.weight": (2 * d, d),
+                        name + ".pool.q.weight": (d, d), name + ".pool.probe": (d,)})
+        add_norm(name + ".norm")
+        for layer in range(tower["depth"]):
+            block = f"{name}.blocks.{layer}"
+            add_mlp(block + ".mlp")
+            add_norm(block + ".norm1")
+            add_norm(block + ".norm2")
+            out.update({block + ".attn.qkv.weight": (3 * d, d), block + ".attn.proj.weight": (d, d)})
+            if tower["attention_bias"]:
+                out.update({block + ".attn.qkv.bias": (3 * d,), block + ".attn.proj.bias": (d,)})
+            if tower["qk_norm"]:
+                out.update({block + ".attn.q_norm.gain": (d // h,),
+                            block + ".attn.k_norm.gain": (d // h,)})
+    d = config["image"]["width"]
+    rows = config["table_rows"]
+    out.update({"text.position": (TEXT_POSITIONS, config["text"]["width"]),
+                "text.token_embed": (VOCABULARY, config["text"]["width"]),
+                "image.patch_embed.weight": (d, PATCH * PATCH * 3), "image.patch_embed.bias": (d,)})
+    if config["position"] in ("sum", "product", "stack"):
+        side = d // 2 if config["position"] == "stack" else d
+        out.update({"image.position.row": (rows, side), "image.position.column": (rows, side)})
+    elif config["position"] == "joint":
+        out["image.position.table"] = (rows, rows, d)
+    elif config["position"] == "fourier":
+        out["image.position.frequencies"] = (d // 2, 2)
+    return out
+
+
+def parameters(config, dtype):
+    return {name: torch.tensor(drawn.parameter(name, shape), dtype=dtype, requires_grad=True)
+            for name, shape in shapes(config).items()}
+
+
+def loss_of(p, examples, config):
+    function = model.sigmoid_loss if config["loss"] == "sigmoid" else model.softmax_loss
+    return function(p, model.image_embeddings(p, examples, config),
+                    model.text_embeddings(p, examples, config), [e["hash"] for e in examples],
+                    config["equal"])
+
+
+def run_model(config, dtype):
+    """Embeddings, loss and the gradients of the loss."""
+    p = parameters(config, dtype)
+    examples = batch(0)
+    images = model.image_embeddings(p, examples, config)
+    texts = model.text_embeddings(p, examples, config)
+    loss = loss_of(p, examples, config)
+    loss.backward()
+    out = {"images": images, "texts": texts, "loss": loss.reshape(1)}
+    out.update({"gradient/" + name: tensor.grad for name, tensor in p.items()})
+    return out
+
+
+DECAY = 0.1
+
+
+def is_matrix(name):
+    tables = ("position", "token_embed", "probe", "logit")
+    return name.endswith(".weight") and not any(t in name for t in tables)
+
+
+def run_training(config, dtype):
+    """Ten steps of AdamW with clipping, five batches in turn; weights after the first step."""
+    p = parameters(config, dtype)
+    groups = [{"params": [t for n, t in p.items() if is_matrix(n)], "weight_decay": DECAY},
+              {"params": [t for n, t in p.items() if not is_matrix(n)], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.95), eps=1e-8)
+    losses, out = [], {}
+    for step in range(10):
+        optimizer.zero_grad()
+        loss = loss_of(p, batch(10 * (step % 5)), config)
+        loss.backward()
+        losses.append(loss.detach())
+        torch.nn.utils.clip_grad_norm_(list(p.values()), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            p["loss.logit_scale"].clamp_(max=np.log(100))
+        if step == 0:
+            out = {"after_one_step/" + n: t.detach().clone() for n, t in p.items()}
+    out["losses"] = torch.stack(losses)
+    return out
+
+
+CASES = {
+    "default": (run_model, with_()),
+    "training": (run_training, with_()),
+}
+
+
+def store(case, name, exact, rough, out):
+    exact = exact.detach().numpy().reshape(-1)
+    error = np.abs(rough.detach().numpy().reshape(-1).astype(np.float64) - exact).max()
+    stride = -(-exact.size // 64)
+    out[f"{case}/{name}"] = exact[::stride].astype(np.float32)
+    out[f"{case}/{name}.scale"] = np.array([np.abs(exact).max(), error], dtype=np.float32)
+
+
+def main():
+    torch.set_num_threads(1)
+    out = {}
+    for case, (run, config) in CASES.items():
+        exact = run(config, torch.float64)
+        rough = run(config, torch.float32)
+        for name, tensor in exact.items():
+            store(case, name, tensor, rough[name], out)
+    save_file(out, sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+// Our model against PyTorch's float64 values (make_values.py): the largest difference, relative to
+// the largest element, is at most three times that of PyTorch in float32, or 1e-5 (forward) and
+// 1e-4 (gradients), whichever is larger.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/parity/drawn.h"
+#include "worker/collective_threads.h"
+#include "worker/model/embed.h"
+#include "worker/model/train_step.h"
+#include "worker/safetensors.h"
+
+namespace navit {
+namespace {
+
+constexpr double kForward = 1e-5;
+constexpr double kGradient = 1e-4;
+// Elements of a result that make_values.py keeps at most.
+constexpr size_t kKept = 64;
+
+const Safetensors& Values() {
+  static const auto* const values = [] {
+    const std::string path = "tests/parity/values.safetensors";
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    auto read = Safetensors::Read(path, {.bytes = bytes.size(), .hash = HashHex(bytes)});
+    if (!read.ok()) {
+      ADD_FAILURE() << read.status();
+      std::abort();
+    }
+    return new Safetensors(*std::move(read));
+  }();
+  return *values;
+}
+
+void ExpectParity(const std::string& name, absl::Span<const float> actual, double tolerance) {
+  const size_t stride = (actual.size() + kKept - 1) / kKept;
+  const int64_t kept = static_cast<int64_t>((actual.size() + stride - 1) / stride);
+  const auto wanted = Values().Find(name, {kept});
+  const auto scale = Values().Find(name + ".scale", {2});
+  ASSERT_TRUE(wanted.ok()) << wanted.status();
+  ASSERT_TRUE(scale.ok()) << scale.status();
+  double largest = 0;
+  for (int64_t i = 0; i < kept; ++i) {
+    const double difference = std::abs(static_cast<double>(actual[i * stride]) - (*wanted)[i]);
+    // A NaN must not get lost in max().
+    ASSERT_FALSE(std::isnan(difference)) << name << "[" << i * stride << "]";
+    largest = std::max(largest, difference);
+  }
+  const double allowed = std::max(3.0 * (*scale)[1], tolerance * (*scale)[0]);
+  EXPECT_LE(largest, allowed) << name << ": largest element " << (*scale)[0]
+                              << ", PyTorch's own error in float32 " << (*scale)[1];
+}
+
+ModelConfig BaseConfig() {
+  ModelConfig config;
+  config.image = {.width = 24, .depth = 2, .mlp_dim = 40, .heads = 2};
+  config.text = {.width = 16, .depth = 1, .mlp_dim = 28, .heads = 2};
+  config.patch_size = 4;
+  config.max_grid = 8;
+  config.max_text_tokens = 12;
+  config.embedding_dim = 20;
+  return config;
+}
+
+struct Case {
+  explicit Case(std::string case_name) : name(std::move(case_name)) {}
+
+  std::string name;
+  ModelConfig config = BaseConfig();
+  TrainStepOptions options;
+};
+
+class Model {
+ public:
+  explicit Model(const Case& c)
+      : table_(c.config),
+        state_(table_),
+        step_(&table_, c.options, &state_, &pool_, nullptr),
+        collectives_(MakeThreadCollectives(1)) {
+    DrawParameters(table_, &state_);
+  }
+
+  StepGradients Compute(uint64_t first) {
+    const Batch batch = DrawnBatch(table_.config(), first);
+    const auto result = step_.ComputeGradients({&batch, 1}, collectives_[0].get());
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.value_or(StepGradients());
+  }
+
+  absl::Span<const float> Of(const AlignedBuffer& buffer, const ParameterInfo& info) const {
+    return absl::MakeConstSpan(buffer.data() + info.offset, info.size);
+  }
+
+  kernels::ThreadPool pool_{2};
+  ParameterTable table_;
+  ModelState state_;
+  TrainStep step_;
+  std::vector<std::unique_ptr<Collective>> collectives_;
+};
+
+class ParityTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ParityTest, EmbeddingsLossAndGradients) {
+  const Case& c = GetParam();
+  Model model(c);
+  Embeddings embeddings;
+  Embed(model.table_, model.state_.parameters.span(), DrawnBatch(c.config, 0), &model.pool_,
+        &embeddings);
+  ExpectParity(c.name + "/images", embeddings.images, kForward);
+  ExpectParity(c.name + "/texts", embeddings.texts, kForward);
+  const float loss = static_cast<float>(model.Compute(0).loss);
+  ExpectParity(c.name + "/loss", {&loss, 1}, kForward);
+  for (const ParameterInfo& info : model.table_.entries()) {
+    ExpectParity(c.name + "/gradient/" + info.name, model.Of(model.state_.gradients, info),
+                 kGradient);
+  }
+}
+
+std::vector<Case> Cases() {
+  std::vector<Case> cases;
+  cases.emplace_back("default");
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(Parity, TenStepsOfTraining) {
+  Case c("training");
+  c.options.optimizer.lr = 2e-3;
+  c.options.optimizer.cosine = false;
+  c.options.optimizer.warmup_fraction = 0;
+  Model model(c);
+  std::vector<float> losses;
+  for (int step = 0; step < 10; ++step) {
+    const StepGradients gradients = model.Compute(10 * (step % 5));
+    losses.push_back(static_cast<float>(gradients.loss));
+    EXPECT_FALSE(model.step_.Apply(gradients, 0.5).skipped);
+    if (step > 0) continue;
+    for (const ParameterInfo& info : model.table_.entries()) {
+      ExpectParity("training/after_one_step/" + info.name, model.Of(model.state_.parameters, info),
+                   kForward);
+    }
+  }
+  ExpectParity("training/losses", losses, 1e-4);
+}
+
+}  // namespace
+}  // namespace navit
