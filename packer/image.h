@@ -56,6 +56,9 @@ struct DecodedImage {
   Colors colors = Colors::kRgb;
   std::array<Plane, 3> planes;
 
+  size_t plane_count() const {
+    return colors == Colors::kRgb || colors == Colors::kGrey ? 1 : planes.size();
+  }
   // An image of interleaved RGB to be filled.
   Image* MakeRgb(uint32_t width, uint32_t height);
 };

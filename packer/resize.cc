@@ -132,26 +132,18 @@ void CombineColumns(const int16_t* HWY_RESTRICT columns, const Weights& horizont
 // Both passes of one plane for output rows [y, y + rows).
 void ResamplePlane(const Image& image, uint32_t y, size_t rows, std::vector<int16_t>* strip,
                    ResizeScratch::Plane* plane) {
-  const size_t outputs = plane->horizontal.first.size() * image.channels;
+  const size_t outputs = plane->horizontal->first.size() * image.channels;
   if (plane->columns.size() < image.stride * kBlock) plane->columns.resize(image.stride * kBlock);
   if (plane->result.size() < outputs * kBlock) plane->result.resize(outputs * kBlock);
   for (size_t column = 0; column < image.stride; column += kStrip) {
-    CombineRows(image, plane->vertical, y, rows, column, strip,
+    CombineRows(image, *plane->vertical, y, rows, column, strip,
                 plane->columns.data() + column * kBlock);
   }
   if (image.channels == 3) {
-    CombineColumns<3>(plane->columns.data(), plane->horizontal, plane->result.data());
+    CombineColumns<3>(plane->columns.data(), *plane->horizontal, plane->result.data());
   } else {
-    CombineColumns<1>(plane->columns.data(), plane->horizontal, plane->result.data());
+    CombineColumns<1>(plane->columns.data(), *plane->horizontal, plane->result.data());
   }
-}
-
-// Samples in 2^-5 as levels in [0, 255].
-template <class V>
-HWY_INLINE V Level(V sum) {
-  const Tag d;
-  const V level = hn::ShiftRight<5>(hn::Add(sum, hn::Set(d, 16)));
-  return hn::Min(hn::Max(level, hn::Zero(d)), hn::Set(d, 255));
 }
 
 // Y, Cb, Cr at each plane's `result` become R, G, B in place; [count] values each.
@@ -185,31 +177,38 @@ void YccToRgb(std::array<ResizeScratch::Plane, 3>* planes, size_t count) {
   }
 }
 
-// The columns of bytes of the result, [3 * width][kBlock] in 2^-5: column i is at
-// base[i % 3] + i / 3 * step.
-struct Columns {
-  const int16_t* base[3];
+// The channels of the result, [width][kBlock] in 2^-5 with `step` from pixel to pixel.
+struct Channels {
+  const int16_t* red;
+  const int16_t* green;
+  const int16_t* blue;
   size_t step;
-  const int16_t* Of(size_t i) const { return base[i % 3] + i / 3 * step; }
 };
 
 // Rounds and stores `rows` rows of bytes from row `y` of `result`.
-void StoreRows(const Columns& columns, uint32_t y, size_t rows, std::vector<int16_t>* scratch,
+void StoreRows(const Channels& channels, uint32_t y, size_t rows, std::vector<int16_t>* scratch,
                Image* result) {
   const Tag d;
-  const size_t count = size_t{3} * result->width;
-  // Two neighbouring columns of bytes make one of int16, so that one transpose moves both; there is
-  // room for whole rows, since the stride is a multiple of 16 bytes.
-  const size_t pairs = (count + 1) / 2;
-  if (scratch->size() < result->stride / 2 * kBlock) scratch->resize(result->stride / 2 * kBlock);
+  // Two neighbouring columns of bytes make one of int16, so that one transpose moves both; two
+  // pixels make three of these. There is room for whole rows: the stride is a multiple of 16 bytes.
+  const size_t pairs = (size_t{result->width} + 1) / 2 * 3;
+  if (scratch->size() < (pairs + 8) * kBlock) scratch->resize((pairs + 8) * kBlock);
   int16_t* const paired = scratch->data();
-  for (size_t p = 0; p < pairs; ++p) {
-    const int16_t* low = columns.Of(2 * p);
-    const int16_t* high = columns.Of(std::min(2 * p + 1, count - 1));
-    for (size_t part = 0; part < kBlock; part += hn::Lanes(d)) {
-      const auto bytes = hn::Or(Level(hn::LoadU(d, low + part)),
-                                hn::ShiftLeft<8>(Level(hn::LoadU(d, high + part))));
-      hn::StoreU(bytes, d, paired + p * kBlock + part);
+  const auto level = [d](const int16_t* from) {
+    const auto sum = hn::ShiftRight<5>(hn::Add(hn::LoadU(d, from), hn::Set(d, 16)));
+    return hn::Min(hn::Max(sum, hn::Zero(d)), hn::Set(d, 255));
+  };
+  const auto pair = [d](auto low, auto high) { return hn::Or(low, hn::ShiftLeft<8>(high)); };
+  for (size_t x = 0; x < result->width; x += 2) {
+    const size_t this_pixel = x * channels.step;
+    const size_t next_pixel = std::min<size_t>(x + 1, result->width - 1) * channels.step;
+    int16_t* to = paired + x / 2 * 3 * kBlock;
+    for (size_t part = 0; part < kBlock; part += hn::Lanes(d), to += hn::Lanes(d)) {
+      const size_t here = this_pixel + part, next = next_pixel + part;
+      hn::StoreU(pair(level(channels.red + here), level(channels.green + here)), d, to);
+      hn::StoreU(pair(level(channels.blue + here), level(channels.red + next)), d, to + kBlock);
+      hn::StoreU(pair(level(channels.green + next), level(channels.blue + next)), d,
+                 to + 2 * kBlock);
     }
   }
   HWY_ALIGN int16_t tile[8 * 8];
@@ -223,25 +222,24 @@ void StoreRows(const Columns& columns, uint32_t y, size_t rows, std::vector<int1
   }
 }
 
-void Resample(const DecodedImage::Colors colors, const Image* const* samples,
+void Resample(const DecodedImage& source, const std::vector<const Image*>& samples,
               ResizeScratch* scratch, Image* result) {
   using Colors = DecodedImage::Colors;
-  const bool three = colors == Colors::kRgbPlanes || colors == Colors::kYcc;
   auto& planes = scratch->planes;
   for (uint32_t y = 0; y < result->height; y += kBlock) {
     const size_t rows = std::min<size_t>(kBlock, result->height - y);
-    for (int p = 0; p < (three ? 3 : 1); ++p) {
+    for (size_t p = 0; p < samples.size(); ++p) {
       ResamplePlane(*samples[p], y, rows, &scratch->rows, &planes[p]);
     }
-    if (colors == Colors::kYcc) YccToRgb(&planes, result->width * kBlock);
+    if (source.colors == Colors::kYcc) YccToRgb(&planes, result->width * kBlock);
     const int16_t* const first = planes[0].result.data();
-    Columns columns = {{first, first, first}, kBlock};
-    if (colors == Colors::kRgb) {
-      columns = {{first, first + kBlock, first + 2 * kBlock}, 3 * kBlock};
-    } else if (three) {
-      columns = {{first, planes[1].result.data(), planes[2].result.data()}, kBlock};
+    Channels channels = {first, first, first, kBlock};
+    if (source.colors == Colors::kRgb) {
+      channels = {first, first + kBlock, first + 2 * kBlock, 3 * kBlock};
+    } else if (source.colors != Colors::kGrey) {
+      channels = {first, planes[1].result.data(), planes[2].result.data(), kBlock};
     }
-    StoreRows(columns, y, rows, &scratch->pairs, result);
+    StoreRows(channels, y, rows, &scratch->pairs, result);
   }
 }
 
@@ -256,15 +254,10 @@ HWY_EXPORT(Resample);
 
 void ResizeImage(const DecodedImage& source, uint32_t width, uint32_t height,
                  ResizeScratch* scratch, Image* result) {
-  using Colors = DecodedImage::Colors;
-  const bool three = source.colors == Colors::kRgbPlanes || source.colors == Colors::kYcc;
-  const Image* samples[3] = {};
-  for (int p = 0; p < (three ? 3 : 1); ++p) {
-    resize_internal::PreparePlane(source.planes[p], width, height, &scratch->kernel,
-                                  &scratch->planes[p], &samples[p]);
-  }
+  const std::vector<const Image*> samples =
+      resize_internal::PreparePlanes(source, width, height, scratch);
   result->Resize(width, height);
-  HWY_DYNAMIC_DISPATCH(Resample)(source.colors, samples, scratch, result);
+  HWY_DYNAMIC_DISPATCH(Resample)(source, samples, scratch, result);
 }
 
 }  // namespace navit

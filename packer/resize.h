@@ -28,8 +28,11 @@ struct Weights {
 struct ResizeScratch {
   struct Plane {
     Image reduced;
-    resize_internal::Weights vertical;
-    resize_internal::Weights horizontal;
+    // Its own, or those of an earlier plane of the same size.
+    const resize_internal::Weights* vertical = nullptr;
+    const resize_internal::Weights* horizontal = nullptr;
+    resize_internal::Weights own_vertical;
+    resize_internal::Weights own_horizontal;
     std::vector<int16_t> columns;
     std::vector<int16_t> result;
   };
@@ -76,9 +79,10 @@ uint32_t BoxSide(uint32_t in, uint32_t out);
 // border may be smaller.
 void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height, Image* result);
 
-// One plane on its way: the samples to resample, boxes averaged, and the weights.
-void PreparePlane(const DecodedImage::Plane& source, uint32_t width, uint32_t height,
-                  std::vector<double>* kernel, ResizeScratch::Plane* plane, const Image** samples);
+// The planes of `source` that its colours use: averages their boxes and sets their weights in
+// `scratch`. Returns the samples to resample, of each.
+std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t width, uint32_t height,
+                                        ResizeScratch* scratch);
 
 // JFIF's conversion, of samples in 2^-5; factors in 2^-15 (1.402 = 1 + 0.402, 1.772 = 2 - 0.228).
 inline constexpr int kRedOfCr = 13173;

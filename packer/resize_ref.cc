@@ -14,13 +14,8 @@ int MultiplyRound(int a, int b) { return (a * b + (1 << 14)) >> 15; }
 uint8_t Level(int sum) { return static_cast<uint8_t>(std::clamp((sum + 16) >> 5, 0, 255)); }
 
 // [height, width * channels] in 2^-5.
-std::vector<int> ResamplePlane(const DecodedImage::Plane& source, uint32_t width, uint32_t height) {
-  ResizeScratch::Plane plane;
-  std::vector<double> kernel;
-  const Image* samples;
-  PreparePlane(source, width, height, &kernel, &plane, &samples);
-  const Weights& vertical = plane.vertical;
-  const Weights& horizontal = plane.horizontal;
+std::vector<int> ResamplePlane(const Image* samples, const Weights& vertical,
+                               const Weights& horizontal, uint32_t width, uint32_t height) {
   const uint32_t channels = samples->channels;
   std::vector<int> row(size_t{channels} * samples->width);
   std::vector<int> result;
@@ -61,10 +56,12 @@ void ResizeImageReference(const DecodedImage& source, uint32_t width, uint32_t h
                           Image* result) {
   using Colors = DecodedImage::Colors;
   result->Resize(width, height);
-  const bool three = source.colors == Colors::kRgbPlanes || source.colors == Colors::kYcc;
+  ResizeScratch scratch;
+  const std::vector<const Image*> samples = PreparePlanes(source, width, height, &scratch);
   std::array<std::vector<int>, 3> planes;
-  for (int p = 0; p < (three ? 3 : 1); ++p) {
-    planes[p] = ResamplePlane(source.planes[p], width, height);
+  for (size_t p = 0; p < samples.size(); ++p) {
+    planes[p] = ResamplePlane(samples[p], *scratch.planes[p].vertical,
+                              *scratch.planes[p].horizontal, width, height);
   }
   size_t i = 0;
   for (uint32_t y = 0; y < height; ++y) {

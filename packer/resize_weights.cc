@@ -12,21 +12,17 @@ namespace {
 
 constexpr int kOne = 1 << 14;
 
-// Keys' cubic convolution kernel with a = -1/2; zero beyond 2.
+// Keys' cubic convolution kernel with a = -1/2; zero beyond 2. Without branches, for vectors.
 double Cubic(double x) {
   x = x < 0 ? -x : x;
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
-  return 0;
+  const double near = (1.5 * x - 2.5) * x * x + 1;
+  const double far = ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  const double outer = x < 2 ? far : 0;
+  return x < 1 ? near : outer;
 }
 
-// Rounds half up; exact for what fits.
-int Round(double x) {
-  const double shifted = x + 0.5;
-  int rounded = static_cast<int>(shifted);
-  if (rounded > shifted) --rounded;
-  return rounded;
-}
+// Rounds half up, for |x| <= 2^15; truncation of what is above zero.
+int Round(double x) { return static_cast<int>(x + 65536.5) - 65536; }
 
 }  // namespace
 
@@ -58,14 +54,15 @@ void MakeWeights(uint32_t in, double extent, uint32_t out, std::vector<double>* 
     for (uint32_t t = 0; t < taps; ++t) sum += exact[t];
     const double unit = kOne / sum;
     int16_t* const weights = &result->weights[size_t{i} * taps];
-    int rest = kOne;
-    uint32_t largest = 0;
+    int total = 0;
     for (uint32_t t = 0; t < taps; ++t) {
-      weights[t] = static_cast<int16_t>(Round(exact[t] * unit));
-      rest -= weights[t];
-      if (weights[t] > weights[largest]) largest = t;
+      const int rounded = Round(exact[t] * unit);
+      weights[t] = static_cast<int16_t>(rounded);
+      total += rounded;
     }
-    weights[largest] = static_cast<int16_t>(weights[largest] + rest);
+    if (total == kOne) continue;
+    int16_t* const largest = std::max_element(weights, weights + taps);
+    *largest = static_cast<int16_t>(*largest + kOne - total);
   }
 }
 
@@ -99,19 +96,34 @@ void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height,
   }
 }
 
-void PreparePlane(const DecodedImage::Plane& source, uint32_t width, uint32_t height,
-                  std::vector<double>* kernel, ResizeScratch::Plane* plane, const Image** samples) {
-  const uint32_t box_width = BoxSide(source.samples.width, width);
-  const uint32_t box_height = BoxSide(source.samples.height, height);
-  *samples = &source.samples;
-  if (box_width > 1 || box_height > 1) {
-    ReduceByBoxes(source.samples, box_width, box_height, &plane->reduced);
-    *samples = &plane->reduced;
+std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t width, uint32_t height,
+                                        ResizeScratch* scratch) {
+  std::vector<const Image*> samples;
+  for (size_t p = 0; p < source.plane_count(); ++p) {
+    const DecodedImage::Plane& plane = source.planes[p];
+    ResizeScratch::Plane& prepared = scratch->planes[p];
+    const uint32_t box_width = BoxSide(plane.samples.width, width);
+    const uint32_t box_height = BoxSide(plane.samples.height, height);
+    samples.push_back(&plane.samples);
+    if (box_width > 1 || box_height > 1) {
+      ReduceByBoxes(plane.samples, box_width, box_height, &prepared.reduced);
+      samples[p] = &prepared.reduced;
+    }
+    // Chroma planes are alike, often like luma too.
+    if (p > 0 && plane.extent_width == source.planes[p - 1].extent_width &&
+        plane.extent_height == source.planes[p - 1].extent_height) {
+      prepared.vertical = scratch->planes[p - 1].vertical;
+      prepared.horizontal = scratch->planes[p - 1].horizontal;
+      continue;
+    }
+    MakeWeights(samples[p]->height, plane.extent_height / box_height, height, &scratch->kernel,
+                &prepared.own_vertical);
+    MakeWeights(samples[p]->width, plane.extent_width / box_width, width, &scratch->kernel,
+                &prepared.own_horizontal);
+    prepared.vertical = &prepared.own_vertical;
+    prepared.horizontal = &prepared.own_horizontal;
   }
-  MakeWeights((*samples)->height, source.extent_height / box_height, height, kernel,
-              &plane->vertical);
-  MakeWeights((*samples)->width, source.extent_width / box_width, width, kernel,
-              &plane->horizontal);
+  return samples;
 }
 
 }  // namespace navit::resize_internal
