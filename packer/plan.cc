@@ -139,6 +139,9 @@ absl::Status CheckSpec(const v1::JobSpec& spec) {
   if (packing.max_examples_per_sequence() == 0) {
     return Invalid("packing.max_examples_per_sequence", "must be at least 1");
   }
+  if (!(packing.exact_fit() >= 0 && packing.exact_fit() <= 0.5)) {
+    return Invalid("packing.exact_fit", "must be in [0, 0.5]");
+  }
   if (packing.window_samples() == 0) return Invalid("packing.window_samples", "must be positive");
   return absl::OkStatus();
 }
@@ -278,8 +281,10 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
     }
   }
   const uint32_t most = impl.spec.packing().max_examples_per_sequence();
-  Rows rows = training ? PackWindow(tokens, plan.sequence_length, most)
+  const uint32_t tolerance = static_cast<uint32_t>(impl.spec.packing().exact_fit() * 65536);
+  Rows rows = training ? PackWindow(absl::MakeSpan(tokens), plan.sequence_length, most, tolerance)
                        : PackNextFit(tokens, plan.sequence_length, most);
+  for (size_t i = 0; i < tokens.size(); ++i) planned[with_tokens[i]].tokens = tokens[i];
   // Packing puts like rows together; steps should not differ by that.
   if (training) {
     Shuffle(rows,

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <numeric>
+#include <utility>
 
 namespace navit {
 namespace {
@@ -47,46 +48,60 @@ class Sums {
   uint32_t limit_ = 0;
 };
 
+// A set of numbers 1..limit.
+class NumberSet {
+ public:
+  explicit NumberSet(uint32_t limit) : words_(limit / 64 + 1, 0) {}
+  void Set(uint32_t number) { words_[number / 64] |= uint64_t{1} << (number % 64); }
+  void Clear(uint32_t number) { words_[number / 64] &= ~(uint64_t{1} << (number % 64)); }
+  // Largest member <= `number`; 0: none.
+  uint32_t AtMost(uint32_t number) const {
+    size_t w = number / 64;
+    uint64_t word = words_[w] & (~uint64_t{0} >> (63 - number % 64));
+    while (word == 0) {
+      if (w == 0) return 0;
+      word = words_[--w];
+    }
+    return static_cast<uint32_t>(w * 64 + 63 - __builtin_clzll(word));
+  }
+  // Smallest member >= `number`; 0: none. Requires number <= limit.
+  uint32_t AtLeast(uint32_t number) const {
+    size_t w = number / 64;
+    uint64_t word = words_[w] & (~uint64_t{0} << (number % 64));
+    while (word == 0) {
+      if (++w == words_.size()) return 0;
+      word = words_[w];
+    }
+    return static_cast<uint32_t>(w * 64 + __builtin_ctzll(word));
+  }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
 // Items by token count, oldest first within a count, with a bit set of the counts that are left.
 class SizeBuckets {
  public:
   SizeBuckets(absl::Span<const uint32_t> tokens, uint32_t capacity)
-      : first_(capacity + 2, 0), taken_(capacity + 1, 0), bits_(capacity / 64 + 1, 0) {
+      : first_(capacity + 2, 0), taken_(capacity + 1, 0), sizes_(capacity) {
     for (const uint32_t t : tokens) ++first_[t + 1];
     std::partial_sum(first_.begin(), first_.end(), first_.begin());
     items_.resize(tokens.size());
     std::vector<uint32_t> next(first_.begin(), first_.end() - 1);
     for (uint32_t i = 0; i < tokens.size(); ++i) {
       items_[next[tokens[i]]++] = i;
-      bits_[tokens[i] / 64] |= uint64_t{1} << (tokens[i] % 64);
+      sizes_.Set(tokens[i]);
     }
   }
   uint32_t Left(uint32_t size) const { return first_[size + 1] - first_[size] - taken_[size]; }
   uint32_t Take(uint32_t size) {
     const uint32_t item = items_[first_[size] + taken_[size]++];
-    if (Left(size) == 0) bits_[size / 64] &= ~(uint64_t{1} << (size % 64));
+    if (Left(size) == 0) sizes_.Clear(size);
     return item;
   }
-  // Largest count <= size that is left; 0: none.
-  uint32_t AtMost(uint32_t size) const {
-    size_t w = size / 64;
-    uint64_t word = bits_[w] & (~uint64_t{0} >> (63 - size % 64));
-    while (word == 0) {
-      if (w == 0) return 0;
-      word = bits_[--w];
-    }
-    return static_cast<uint32_t>(w * 64 + 63 - __builtin_clzll(word));
-  }
-  // Smallest count >= size that is left; 0: none. Requires size <= capacity.
-  uint32_t AtLeast(uint32_t size) const {
-    size_t w = size / 64;
-    uint64_t word = bits_[w] & (~uint64_t{0} << (size % 64));
-    while (word == 0) {
-      if (++w == bits_.size()) return 0;
-      word = bits_[w];
-    }
-    return static_cast<uint32_t>(w * 64 + __builtin_ctzll(word));
-  }
+  // Largest count <= size, smallest count >= size that is left; 0: none.
+  uint32_t AtMost(uint32_t size) const { return sizes_.AtMost(size); }
+  uint32_t AtLeast(uint32_t size) const { return sizes_.AtLeast(size); }
   // The count left that is nearest to `wished`, at most `limit`; 0: none.
   uint32_t Nearest(uint32_t wished, uint32_t limit) const {
     const uint32_t below = AtMost(std::min(wished, limit));
@@ -109,7 +124,30 @@ class SizeBuckets {
   std::vector<uint32_t> first_;
   std::vector<uint32_t> taken_;
   std::vector<uint32_t> items_;
-  std::vector<uint64_t> bits_;
+  NumberSet sizes_;
+};
+
+// Rows that are not full, by the room that is left in them; the one opened or used last first.
+class OpenRows {
+ public:
+  explicit OpenRows(uint32_t capacity) : rows_(capacity + 1), rooms_(capacity) {}
+  void Add(uint32_t room, uint32_t row) {
+    rows_[room].push_back(row);
+    rooms_.Set(room);
+  }
+  uint32_t Take(uint32_t room) {
+    const uint32_t row = rows_[room].back();
+    rows_[room].pop_back();
+    if (rows_[room].empty()) rooms_.Clear(room);
+    return row;
+  }
+  // Largest room <= `tokens`, smallest room >= `tokens`; 0: none.
+  uint32_t AtMost(uint32_t tokens) const { return rooms_.AtMost(tokens); }
+  uint32_t AtLeast(uint32_t tokens) const { return rooms_.AtLeast(tokens); }
+
+ private:
+  std::vector<std::vector<uint32_t>> rows_;
+  NumberSet rooms_;
 };
 
 }  // namespace
@@ -192,6 +230,36 @@ Rows PackBySlots(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t 
   return rows;
 }
 
+Rows PackBestFit(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
+                 uint32_t tolerance) {
+  std::vector<uint32_t> order(tokens.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return tokens[a] > tokens[b]; });
+  OpenRows open(capacity);
+  Rows rows;
+  for (const uint32_t item : order) {
+    const uint32_t least =
+        tokens[item] - static_cast<uint32_t>(uint64_t{tokens[item]} * tolerance >> 16);
+    // The largest room that a cut to it fills, unless the item fits some room exactly.
+    uint32_t room = open.AtMost(tokens[item]);
+    if (room == 0 || room < least) room = open.AtLeast(tokens[item]);
+    uint32_t row;
+    if (room == 0) {
+      row = static_cast<uint32_t>(rows.size());
+      rows.emplace_back();
+      room = capacity;
+    } else {
+      row = open.Take(room);
+      tokens[item] = std::min(tokens[item], room);
+    }
+    rows[row].push_back(item);
+    if (room > tokens[item] && rows[row].size() < max_items) open.Add(room - tokens[item], row);
+  }
+  for (std::vector<uint32_t>& row : rows) std::sort(row.begin(), row.end());
+  return rows;
+}
+
 Rows PackNextFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
   Rows rows;
   uint32_t room = 0;
@@ -232,21 +300,28 @@ Rows PackFirstFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t
   return rows;
 }
 
-Rows PackWindow(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
+Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
+                uint32_t tolerance) {
   if (tokens.empty()) return {};
   const uint64_t total = Sum(tokens);
   const uint64_t filled = tokens.size() * uint64_t{capacity};  // total x items of a full row
   const uint64_t fewest =
       std::max((total + capacity - 1) / capacity, (tokens.size() + max_items - 1) / max_items);
-  Rows by_sum;
-  if (filled >= 4 * total && 5 * filled <= 4 * total * max_items) {
-    by_sum = PackSubsetSum(tokens, capacity, max_items);
-    if (by_sum.size() <= fewest) return by_sum;
+  Rows best;
+  const auto keep_if_fewer = [&](Rows rows) {
+    if (best.empty() || rows.size() < best.size()) best = std::move(rows);
+    return best.size() <= fewest;
+  };
+  const bool slots_bind = 5 * filled > 4 * total * max_items;
+  if (slots_bind && keep_if_fewer(PackBySlots(tokens, capacity, max_items))) return best;
+  if (keep_if_fewer(PackSubsetSum(tokens, capacity, max_items))) return best;
+  std::vector<uint32_t> fitted(tokens.begin(), tokens.end());
+  Rows best_fit = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, tolerance);
+  if (best_fit.size() < best.size()) {
+    std::copy(fitted.begin(), fitted.end(), tokens.begin());
+    best = std::move(best_fit);
   }
-  Rows by_slots = PackBySlots(tokens, capacity, max_items);
-  if (by_slots.size() <= fewest) return by_slots;
-  if (by_sum.empty()) by_sum = PackSubsetSum(tokens, capacity, max_items);
-  return by_slots.size() < by_sum.size() ? by_slots : by_sum;
+  return best;
 }
 
 }  // namespace navit

@@ -24,9 +24,15 @@ Rows PackSubsetSum(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_
 // Fills by tokens per remaining slot, over the whole window: a row takes the largest item left,
 // then again and again the item nearest to (capacity left) / (slots left), and its last two so that
 // they fit exactly where there are such. Slots per row follow the mean of the items left, so that
-// rows stay alike to the end; at one or two items a row this is best-fit decreasing. For windows
-// where max_items binds, or where few items fill a row.
+// rows stay alike to the end. For windows where max_items binds.
 Rows PackBySlots(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
+
+// Best fit, largest items first: an item goes where it leaves the least room. For rows of few
+// items. With a `tolerance` above 0 (2^-16) an item that is larger than a room by at most that
+// share of its own tokens is lowered to it in `tokens`: a little more token drop for a full row, at
+// most once a row.
+Rows PackBestFit(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
+                 uint32_t tolerance);
 
 // Evaluation: in order, a new row where the item does not fit.
 Rows PackNextFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
@@ -35,9 +41,11 @@ Rows PackNextFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t 
 Rows PackFirstFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items,
                   uint32_t open_rows);
 
-// What a training window uses: subset-sum where at least four items fill a row and max_items is not
-// near; else whichever of subset-sum and by-slots needs fewer rows.
-Rows PackWindow(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
+// What a training window uses: the first of these that needs the fewest rows, by slots (only where
+// max_items is near), subset-sum, best fit. Only best fit has a use for `tolerance`, and lowers
+// `tokens` when its rows are taken.
+Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
+                uint32_t tolerance);
 
 }  // namespace navit
 

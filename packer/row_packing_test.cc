@@ -56,6 +56,11 @@ std::vector<uint32_t> Images(uint32_t count, uint32_t low, uint32_t high, uint32
   return tokens;
 }
 
+// Without exact fit, which leaves the tokens as they are.
+Rows PackWindow(std::vector<uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
+  return navit::PackWindow(absl::MakeSpan(tokens), capacity, max_items, 0);
+}
+
 TEST(RowPacking, HoldsItsLimitsOnRandomInputs) {
   std::mt19937 random(5);
   for (int round = 0; round < 300; ++round) {
@@ -64,10 +69,14 @@ TEST(RowPacking, HoldsItsLimitsOnRandomInputs) {
     std::vector<uint32_t> tokens(random() % 400);
     const uint32_t largest = 1 + random() % capacity;
     for (uint32_t& t : tokens) t = 1 + random() % largest;
-    for (const Packing& pack : {Packing(PackSubsetSum), Packing(PackBySlots), Packing(PackNextFit),
-                                Packing(PackWindow)}) {
+    for (const Packing& pack :
+         {Packing(PackSubsetSum), Packing(PackBySlots), Packing(PackNextFit)}) {
       Check(pack(tokens, capacity, max_items), tokens, capacity, max_items);
     }
+    Check(PackWindow(tokens, capacity, max_items), tokens, capacity, max_items);
+    std::vector<uint32_t> fitted = tokens;
+    const Rows rows = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, random() % 20000);
+    Check(rows, fitted, capacity, max_items);
     Check(PackFirstFit(tokens, capacity, max_items, 16), tokens, capacity, max_items);
     EXPECT_EQ(PackWindow(tokens, capacity, max_items), PackWindow(tokens, capacity, max_items));
   }
@@ -128,6 +137,28 @@ TEST(PackWindow, FillsWhereSlotsBind) {
     EXPECT_GT(Check(PackWindow(tokens, 576, max_items), tokens, 576, max_items), 0.985)
         << items_per_row << " " << max_items;
   }
+}
+
+TEST(PackBestFit, FillsRowsOfFewItemsAndCutsNoMoreThanTheTolerance) {
+  std::mt19937 random(9);
+  std::vector<uint32_t> tokens(8192);
+  for (uint32_t& t : tokens) t = 16 + random() % 241;
+  std::vector<uint32_t> fitted = tokens;
+  const Rows rows = navit::PackWindow(absl::MakeSpan(fitted), 256, 32, 65536 / 20);
+  EXPECT_GT(Check(rows, fitted, 256, 32), 0.995);
+  EXPECT_LT(rows.size(), PackWindow(tokens, 256, 32).size());
+  size_t cut = 0;
+  for (const auto& row : rows) {
+    size_t cut_here = 0;
+    for (const uint32_t item : row) {
+      ASSERT_LE(fitted[item], tokens[item]);
+      ASSERT_GE(fitted[item], tokens[item] - tokens[item] / 20);
+      cut_here += fitted[item] < tokens[item] ? 1 : 0;
+    }
+    ASSERT_LE(cut_here, 1);
+    cut += cut_here;
+  }
+  EXPECT_GT(cut, 100);
 }
 
 // Fewer slots than needed: every row but the last has all its slots taken.
