@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/expectation.h"
 #include "common/job_spec/documentation.h"
 #include "common/job_spec/parse.h"
 #include "common/job_spec/print.h"
@@ -38,14 +39,18 @@ int Submit(const CommandContext& context) {
 int Validate(const CommandContext& context) {
   const auto spec = ReadJob(context, context.arguments.words()[0]);
   if (!spec.ok()) return FailJobFile(spec.status());
+  const auto expectation = Expectation(*spec);
+  if (!expectation.ok()) return Fail(expectation.status());
   if (context.arguments.Has("offline")) {
-    return Print(context, *spec, [] { return std::string("the file is a valid job\n"); });
+    return Print(context, *spec, [&] { return "the file is a valid job\n" + *expectation; });
   }
   const auto client = MakeClient(context);
   if (!client.ok()) return Fail(client.status());
   const auto reply = (*client)->Validate(*spec);
   if (!reply.ok()) return Fail(reply.status());
-  return Print(context, *reply, [&] { return absl::StrJoin(reply->lines(), "\n") + "\n"; });
+  return Print(context, *reply, [&] { 
+    return absl::StrCat(absl::StrJoin(reply->lines(), "\n"), "\n", *expectation);
+  });
 }
 
 int Explain(const CommandContext& context) {
@@ -98,7 +103,7 @@ std::vector<Command> FileCommands() {
        Submit},
       {"validate",
        "FILE|- [--offline] [--set FIELD=VALUE]...",
-       "check a job file",
+       "check a job file and say what the job will cost",
        1,
        1,
        {"offline!", "set", "name"},

@@ -47,6 +47,28 @@ class NavitctlTest(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("seed: must be a whole number", done.stderr)
 
+    def test_validate_says_what_the_job_costs(self):
+        def expected(*changes):
+            flags = [f for change in changes for f in ("--set", change)]
+            done = navitctl("validate", "-", "--offline", *flags, stdin=JOB)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return dict(
+                line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+
+        base = expected()
+        self.assertEqual(base["image tokens per step"], "at most 9216 (16 sequences of 576)")
+        self.assertEqual(base["examples per step"], "at most 1152")
+        # B/16: 12 blocks of 12 D^2 and two poolings and projections, in each of two towers.
+        self.assertRegex(base["parameters"], r"^1[89]\d\.\d\d M$")
+        flops = float(base["useful FLOPs per step"].split()[0])
+        twice = expected("packing.sequences_per_step=32")
+        self.assertAlmostEqual(
+            float(twice["useful FLOPs per step"].split()[0]) / flops, 2, places=2)
+        small = expected("model.image.preset=S")
+        self.assertLess(float(small["parameters"].split()[0]),
+                        float(base["parameters"].split()[0]) / 3)
+        self.assertIn("budget of 512.0 MiB", base["relay"])
+
     def test_set_and_name_change_the_job(self):
         done = navitctl("submit", "-", "--dry-run", "--name", "other",
                         "--set", "data.train.0.shards=/else/*.tar", stdin=JOB)

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <numeric>
+#include <random>
 
 #include "server/core/deal.h"
 #include "server/core/indexing.h"
@@ -91,6 +92,40 @@ TEST(Deal, BalancesTokensAndSquares) {
   EXPECT_EQ(
       Deal(3, 0, {Cost(300, 3000), Cost(100, 1000), Cost(200, 2000)}, 2).ranks(1).ordinals_size(),
       1);
+}
+
+// No deal at all has its dearest rank below max(mean load, dearest pack); runs cost at most one pack
+// more than the mean.
+TEST(Deal, TheDearestRankIsWithinOnePackOfTheMean) {
+  std::mt19937_64 random(20241124);
+  for (int round = 0; round < 2000; ++round) {
+    const uint32_t world = 1 + random() % 9;
+    const size_t n = random() % 40;
+    std::vector<PackCost> packs;
+    double tokens = 0, squares = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const uint32_t t = random() % 577;
+      // From all images of one token to a single image.
+      packs.push_back(Cost(t, t + random() % (uint64_t{t} * t + 1)));
+      tokens += packs.back().image_tokens;
+      squares += packs.back().sum_squares;
+    }
+    const v1::StepDeal deal = Deal(round, 10, packs, world);
+    EXPECT_EQ(deal.SerializeAsString(), Deal(round, 10, packs, world).SerializeAsString());
+    const auto load = [&](const PackCost& p) {
+      return p.image_tokens / (tokens + 1) + p.sum_squares / (squares + 1);
+    };
+    double total = 0, dearest_pack = 0;
+    for (const PackCost& pack : packs) {
+      total += load(pack);
+      dearest_pack = std::max(dearest_pack, load(pack));
+    }
+    for (const auto& rank : deal.ranks()) {
+      double sum = 0;
+      for (const uint64_t ordinal : rank.ordinals()) sum += load(packs[ordinal - 10]);
+      EXPECT_LE(sum, total / world + dearest_pack + 1e-3) << "round " << round;
+    }
+  }
 }
 
 TEST(RelayLedger, GrantsLowestFirstWithinTheBudget) {

@@ -97,8 +97,6 @@ class JobsService : public v1::Jobs::CallbackService {
       line("job: ", spec.name());
       line("sequences per step: ", spec.packing().sequences_per_step(), " of ",
            spec.packing().sequence_length(), " image tokens");
-      line("relay: about ", static_cast<uint64_t>(EstimatedStepBytes(spec)) >> 10,
-           " KiB per step, budget ", spec.budgets().relay_bytes() >> 10, " KiB");
       line("trainers: ", spec.workers().trainers().min(), " to ", spec.workers().trainers().max());
       line("packers: ", spec.workers().packers().min(), " to ", spec.workers().packers().max());
       *reply->mutable_resolved() = std::move(spec);
