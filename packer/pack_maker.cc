@@ -16,8 +16,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
 #include "packer/image.h"
 #include "packer/limits.h"
@@ -65,14 +68,15 @@ class ShardFile {
   ShardFile(const ShardFile&) = delete;
   ShardFile& operator=(const ShardFile&) = delete;
 
-  // `bytes` bytes at `offset`, whose xxh3 must be `hash`.
-  absl::Status Read(uint64_t offset, uint64_t bytes, uint64_t hash, absl::string_view key,
-                    std::string* out) const {
-    out->resize(bytes);
+  // `bytes` bytes at `offset`, whose xxh3 must be `hash`; at the beginning of `buffer`, which only
+  // grows, so that nothing is zeroed to be overwritten.
+  absl::StatusOr<absl::string_view> Read(uint64_t offset, uint64_t bytes, uint64_t hash,
+                                         absl::string_view key, std::string* buffer) const {
+    if (buffer->size() < bytes) buffer->resize(bytes);
     size_t done = 0;
     while (done < bytes) {
       const ssize_t got =
-          pread(fd_, &(*out)[done], bytes - done, static_cast<off_t>(offset + done));
+          pread(fd_, &(*buffer)[done], bytes - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return Unavailable(path_, "read");
       if (got == 0) {
@@ -81,12 +85,12 @@ class ShardFile {
       }
       done += static_cast<size_t>(got);
     }
-    if (XXH3_64bits(out->data(), out->size()) != hash) {
+    if (XXH3_64bits(buffer->data(), bytes) != hash) {
       return absl::FailedPreconditionError(
           absl::StrCat(path_, ": shard changed under the job: sample ", key,
                        " no longer has the checksum of the index"));
     }
-    return absl::OkStatus();
+    return absl::string_view(buffer->data(), bytes);
   }
 
  private:
@@ -120,7 +124,7 @@ TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& fi
   return {};
 }
 
-// Memory that the examples of a pack reuse.
+// Memory that examples and packs reuse.
 struct Buffers {
   std::string image_bytes;
   std::string text_bytes;
@@ -128,6 +132,36 @@ struct Buffers {
   Image resized;
   Image oriented;
   ResizeScratch scratch;
+  v1::Pack pack;
+};
+
+// As many Buffers as there were ever calls at a time. Without them, most of what a pack costs
+// beside its images is fresh memory, faulted in page by page.
+class BufferPool {
+ public:
+  std::unique_ptr<Buffers> Take() {
+    absl::MutexLock lock(&mutex_);
+    if (free_.empty()) return std::make_unique<Buffers>();
+    std::unique_ptr<Buffers> buffers = std::move(free_.back());
+    free_.pop_back();
+    return buffers;
+  }
+  // Those that met an unusually large image are not kept.
+  void Give(std::unique_ptr<Buffers> buffers) {
+    size_t bytes = buffers->image_bytes.size();
+    for (const DecodedImage::Plane& plane : buffers->decoded.planes) {
+      bytes += plane.samples.bytes.size();
+    }
+    if (bytes > kMostKeptBytes) return;
+    absl::MutexLock lock(&mutex_);
+    free_.push_back(std::move(buffers));
+  }
+
+ private:
+  static constexpr size_t kMostKeptBytes = 32 << 20;
+
+  absl::Mutex mutex_;
+  std::vector<std::unique_ptr<Buffers>> free_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -156,6 +190,7 @@ struct PackMaker::Impl {
   v1::JobSpec spec;
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
+  mutable BufferPool buffers;
 
   // Adds one example with tokens to `pack`; the reason when it is a hole, with nothing added.
   absl::StatusOr<v1::HoleReason> AddExample(const WindowPlan& plan, const PlannedExample& example,
@@ -172,24 +207,24 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   const int row = static_cast<int>(example.row);
   NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
   const TextMember text = FindText(index, row, field);
+  absl::string_view image_bytes, text_bytes;
   {
     StageTimer timer(Stage::kRead, stats);
-    NAVIT_RETURN_IF_ERROR(file.Read(index.image_offsets(row), index.image_bytes(row),
-                                    index.image_hashes(row), index.keys(row),
-                                    &buffers->image_bytes));
-    buffers->text_bytes.clear();
+    NAVIT_ASSIGN_OR_RETURN(
+        image_bytes, file.Read(index.image_offsets(row), index.image_bytes(row),
+                               index.image_hashes(row), index.keys(row), &buffers->image_bytes));
     if (text.bytes <= kMaxTextBytes) {
-      NAVIT_RETURN_IF_ERROR(
-          file.Read(text.offset, text.bytes, text.hash, index.keys(row), &buffers->text_bytes));
+      NAVIT_ASSIGN_OR_RETURN(text_bytes, file.Read(text.offset, text.bytes, text.hash,
+                                                   index.keys(row), &buffers->text_bytes));
     }
-    stats->read_bytes += buffers->image_bytes.size() + buffers->text_bytes.size();
+    stats->read_bytes += image_bytes.size() + text_bytes.size();
     ++stats->samples_read;
   }
 
   std::optional<std::string> caption;
   {
     StageTimer timer(Stage::kTokenize, stats);
-    caption = ExtractCaption(field, buffers->text_bytes);
+    caption = ExtractCaption(field, text_bytes);
   }
   if (!caption.has_value()) {
     if (captions.if_missing() != v1::CaptionsSpec::FAIL) return v1::HOLE_REASON_NO_CAPTION;
@@ -211,9 +246,8 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   }
   {
     StageTimer timer(Stage::kDecode, stats);
-    const v1::HoleReason reason =
-        DecodeImage(buffers->image_bytes, index.image_formats(row), width, height, target_width,
-                    target_height, &buffers->decoded);
+    const v1::HoleReason reason = DecodeImage(image_bytes, index.image_formats(row), width, height,
+                                              target_width, target_height, &buffers->decoded);
     if (reason != v1::HOLE_REASON_NONE) return reason;
   }
   const Image* image = &buffers->resized;
@@ -271,8 +305,10 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
 
   PackedBytes made;
   v1::PackHeader& header = made.header;
-  v1::Pack pack;
-  Buffers buffers;
+  std::unique_ptr<Buffers> buffers = impl.buffers.Take();
+  const auto give_back = absl::MakeCleanup([&] { impl.buffers.Give(std::move(buffers)); });
+  v1::Pack& pack = buffers->pack;
+  pack.Clear();
   std::map<uint32_t, std::unique_ptr<ShardFile>> files;
   std::map<uint32_t, std::shared_ptr<const v1::ShardIndex>> indexes;
   pack.set_epoch(static_cast<uint32_t>(plan.epoch));
@@ -290,7 +326,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
         NAVIT_ASSIGN_OR_RETURN(index, impl.indexes->Get(entry));
       }
       NAVIT_ASSIGN_OR_RETURN(reason, impl.AddExample(plan, example, entry, *index, *file, captions,
-                                                     &buffers, &pack, &made.stats));
+                                                     buffers.get(), &pack, &made.stats));
       if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
     }
     pack.add_samples(example.sample);
@@ -310,7 +346,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
     }
   }
 
-  StageTimer timer(Stage::kSerialize, &made.stats);
+  std::optional<StageTimer> timer(std::in_place, Stage::kSerialize, &made.stats);
   if (!pack.SerializeToString(&made.payload)) {
     return absl::InternalError(
         absl::StrCat("window ", plan.window, " pack ", pack_index, ": cannot be serialised"));
@@ -324,6 +360,8 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
   header.set_capacity_tokens(plan.sequence_length);
   header.set_text_tokens(static_cast<uint32_t>(pack.text().size() / 2));
   header.set_examples(static_cast<uint32_t>(pack.samples_size()));
+  // While `made` is still here to be added to.
+  timer.reset();
   return made;
 }
 
