@@ -14,15 +14,15 @@ bool Fits(const v1::ShardIndex& index, const v1::ShardEntry& entry) {
          static_cast<uint64_t>(index.keys_size()) == entry.samples();
 }
 
-absl::StatusOr<v1::ShardIndex> Load(const v1::ShardEntry& entry) {
-  absl::StatusOr<v1::ShardIndex> index = ReadShardIndex(entry.index_path());
+absl::StatusOr<v1::ShardIndex> Load(ObjectStore* store, const v1::ShardEntry& entry) {
+  absl::StatusOr<v1::ShardIndex> index = ReadShardIndex(store, entry.index_path());
   if (index.ok() && Fits(*index, entry)) return index;
   if (!index.ok() && !absl::IsNotFound(index.status()) &&
       !absl::IsInvalidArgument(index.status())) {
     return index.status();
   }
   // Lost, damaged, or of another job's time: what counts is whether the shard itself is the same.
-  index = BuildShardIndex(entry.path());
+  index = BuildShardIndex(store, entry.path());
   if (absl::IsInvalidArgument(index.status())) {
     return absl::FailedPreconditionError(
         absl::StrCat("shard changed under the job: ", index.status().message()));
@@ -51,7 +51,7 @@ absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> IndexCache::Get(const v1::
     }
   }
   // Two threads may load the same index at once; that costs time, never correctness.
-  NAVIT_ASSIGN_OR_RETURN(v1::ShardIndex loaded, Load(entry));
+  NAVIT_ASSIGN_OR_RETURN(v1::ShardIndex loaded, Load(store_.get(), entry));
   auto index = std::make_shared<const v1::ShardIndex>(std::move(loaded));
   const uint64_t bytes = index->SpaceUsedLong();
   absl::MutexLock lock(&mutex_);

@@ -6,11 +6,13 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "common/object_store/object_store.h"
 #include "proto/data.pb.h"
 
 namespace navit {
@@ -19,7 +21,8 @@ namespace navit {
 class IndexCache {
  public:
   // Keeps at most `max_bytes` of indexes (by their size in memory), but always the newest one.
-  explicit IndexCache(uint64_t max_bytes = uint64_t{256} << 20) : max_bytes_(max_bytes) {}
+  explicit IndexCache(std::shared_ptr<ObjectStore> store, uint64_t max_bytes = uint64_t{256} << 20)
+      : store_(std::move(store)), max_bytes_(max_bytes) {}
 
   // The index of a manifest's shard. Loads `entry.index_path`; a sidecar that is missing or damaged
   // is replaced by a fresh pass over the shard (in memory only). FailedPrecondition names the
@@ -34,6 +37,7 @@ class IndexCache {
     std::shared_ptr<const v1::ShardIndex> index;
   };
 
+  const std::shared_ptr<ObjectStore> store_;
   const uint64_t max_bytes_;
   absl::Mutex mutex_;
   // Most recently used first.

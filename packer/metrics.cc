@@ -10,9 +10,13 @@ constexpr char kJob[] = "navit_job";
 
 // Fill is close to 1 when packing works; the buckets are finest there.
 const std::vector<double>& FillBuckets() {
-  static const auto* buckets = new std::vector<double>{0.1,  0.25, 0.5,  0.6,  0.7,   0.8,  0.85,
-                                                       0.9,  0.92, 0.94, 0.96, 0.98,  0.99, 0.995,
-                                                       0.999, 1};
+  static const auto* buckets = new std::vector<double>{
+      0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.995, 0.999, 1};
+  return *buckets;
+}
+const std::vector<double>& RequestBuckets() {
+  static const auto* buckets = new std::vector<double>{
+      0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
   return *buckets;
 }
 const std::vector<double>& SegmentBuckets() {
@@ -21,13 +25,13 @@ const std::vector<double>& SegmentBuckets() {
   return *buckets;
 }
 const std::vector<double>& PixelBuckets() {
-  static const auto* buckets = new std::vector<double>{16,  32,  48,  64,  96,  128, 160, 192, 224,
+  static const auto* buckets = new std::vector<double>{16,  32,  48,  64,  96,  128, 160,  192, 224,
                                                        256, 320, 384, 448, 512, 768, 1024, 2048};
   return *buckets;
 }
 const std::vector<double>& AspectBuckets() {
-  static const auto* buckets = new std::vector<double>{0.125, 0.25, 0.375, 0.5, 0.667, 0.75, 0.9,
-                                                       1.0,   1.11, 1.334, 1.5, 2,     2.67, 4, 8};
+  static const auto* buckets = new std::vector<double>{
+      0.125, 0.25, 0.375, 0.5, 0.667, 0.75, 0.9, 1.0, 1.11, 1.334, 1.5, 2, 2.67, 4, 8};
   return *buckets;
 }
 const std::vector<double>& ShareBuckets() {
@@ -73,6 +77,17 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
   samples_skipped_ =
       Counter(r, "navit_samples_skipped_total", "Samples that became masked holes, by reason.");
   read_bytes_ = Counter(r, "navit_read_bytes_total", "Bytes read from shards.");
+  source_requests_ = Counter(r, "navit_source_requests_total",
+                             "Requests to shards and indexes, by scheme and HTTP status.");
+  source_request_duration_ =
+      &Histogram(r, "navit_source_request_duration_seconds",
+                 "Time of one request to a source, from its start to the last byte.")
+           ->Add({}, RequestBuckets());
+  read_ahead_bytes_ = &prometheus::BuildGauge()
+                           .Name("navit_packer_read_ahead_bytes")
+                           .Help("Bytes of shards that are read, or being read, for packs.")
+                           .Register(*r)
+                           .Add({});
   source_retries_ =
       Counter(r, "navit_source_retries_total", "Reads repeated after a transient error.");
   stage_seconds_ = Counter(r, "navit_packer_stage_seconds_total",
@@ -86,8 +101,7 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
                              "Image tokens that the training packs made could hold.");
   pack_tokens_ = Counter(r, "navit_pack_tokens_total",
                          "Capacity of training packs by use; the kinds sum to the capacity.");
-  text_tokens_ =
-      Counter(r, "navit_pack_text_tokens_total", "Caption tokens in training packs.");
+  text_tokens_ = Counter(r, "navit_pack_text_tokens_total", "Caption tokens in training packs.");
   tokens_dropped_ = Counter(r, "navit_tokens_dropped_total",
                             "Patches left out of training packs, by what left them out.");
   attention_cost_ =
@@ -97,8 +111,7 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
   fill_ratio_ = Histogram(r, "navit_pack_fill_ratio", "Used share of a training pack's capacity.");
   resolution_pixels_ = Histogram(r, "navit_image_resolution_pixels",
                                  "Side length drawn for an image of a training pack.");
-  aspect_ratio_ =
-      Histogram(r, "navit_image_aspect_ratio", "Width / height of source images.");
+  aspect_ratio_ = Histogram(r, "navit_image_aspect_ratio", "Width / height of source images.");
   token_drop_ratio_ =
       Histogram(r, "navit_token_drop_ratio", "Share of an image's patches that was dropped.");
   prometheus::BuildGauge()
@@ -187,6 +200,17 @@ void PackerMetrics::BlockedDownstream(double seconds) {
 void PackerMetrics::BlockedSource(double seconds) {
   blocked_seconds_->Add({{"cause", "source"}}).Increment(seconds);
 }
+
+void PackerMetrics::BytesHeld(uint64_t bytes) {
+  read_ahead_bytes_->Set(static_cast<double>(bytes));
+}
+
+void PackerMetrics::Request(absl::string_view scheme, absl::string_view code, absl::Duration took) {
+  source_requests_->Add({{"scheme", std::string(scheme)}, {"code", std::string(code)}}).Increment();
+  source_request_duration_->Observe(absl::ToDoubleSeconds(took));
+}
+
+void PackerMetrics::Retry(absl::string_view reason, absl::Duration) { SourceRetry(reason); }
 
 void PackerMetrics::SourceRetry(absl::string_view reason) {
   source_retries_->Add({{"reason", std::string(reason)}}).Increment();

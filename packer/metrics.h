@@ -19,14 +19,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/object_store/object_store.h"
 #include "packer/pack_maker.h"
+#include "packer/range_reader.h"
 #include "proto/pack.pb.h"
 
 namespace navit {
 
 // Thread-safe. Series of a job carry navit_job; they appear with its first event and go 15 minutes
 // after the job left the coordinator's directives.
-class PackerMetrics {
+class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
  public:
   explicit PackerMetrics(int threads);
 
@@ -41,8 +43,11 @@ class PackerMetrics {
   void IndexBytes(const std::string& job, uint64_t bytes);
   // Makers had nothing to do because the stream did not take what was made.
   void BlockedDownstream(double seconds);
-  // Waiting to repeat a read that failed.
-  void BlockedSource(double seconds);
+  // Waiting for bytes, or to repeat a read that failed.
+  void BlockedSource(double seconds) override;
+  void BytesHeld(uint64_t bytes) override;
+  void Request(absl::string_view scheme, absl::string_view code, absl::Duration took) override;
+  void Retry(absl::string_view reason, absl::Duration delay) override;
   // `reason`: a status code's name.
   void SourceRetry(absl::string_view reason);
 
@@ -64,7 +69,10 @@ class PackerMetrics {
   Counters* samples_read_;
   Counters* samples_skipped_;
   Counters* read_bytes_;
+  Counters* source_requests_;
   Counters* source_retries_;
+  prometheus::Histogram* source_request_duration_;
+  prometheus::Gauge* read_ahead_bytes_;
   Counters* stage_seconds_;
   Counters* blocked_seconds_;
   Counters* packs_;

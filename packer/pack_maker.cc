@@ -1,19 +1,15 @@
 #include "packer/pack_maker.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <list>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -21,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/object_store/url.h"
 #include "common/status_macros.h"
 #include "packer/image.h"
 #include "packer/limits.h"
@@ -48,63 +45,13 @@ class StageTimer {
   const SteadyClock::time_point begin_;
 };
 
-// An open shard that has the size of its manifest entry.
-class ShardFile {
- public:
-  static absl::StatusOr<std::unique_ptr<ShardFile>> Open(const v1::ShardEntry& entry) {
-    const int fd = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return Unavailable(entry.path(), "open");
-    std::unique_ptr<ShardFile> file(new ShardFile(entry.path(), fd));
-    struct stat info;
-    if (fstat(fd, &info) != 0) return Unavailable(entry.path(), "stat");
-    if (static_cast<uint64_t>(info.st_size) != entry.bytes()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(entry.path(), ": shard changed under the job: it has ", info.st_size,
-                       " bytes, was frozen with ", entry.bytes()));
-    }
-    return file;
-  }
-  ~ShardFile() { close(fd_); }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
-
-  // `bytes` bytes at `offset`, whose xxh3 must be `hash`; at the beginning of `buffer`, which only
-  // grows, so that nothing is zeroed to be overwritten.
-  absl::StatusOr<absl::string_view> Read(uint64_t offset, uint64_t bytes, uint64_t hash,
-                                         absl::string_view key, std::string* buffer) const {
-    if (buffer->size() < bytes) buffer->resize(bytes);
-    size_t done = 0;
-    while (done < bytes) {
-      const ssize_t got =
-          pread(fd_, &(*buffer)[done], bytes - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Unavailable(path_, "read");
-      if (got == 0) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(path_, ": shard changed under the job: it ends at byte ", offset + done));
-      }
-      done += static_cast<size_t>(got);
-    }
-    if (XXH3_64bits(buffer->data(), bytes) != hash) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path_, ": shard changed under the job: sample ", key,
-                       " no longer has the checksum of the index"));
-    }
-    return absl::string_view(buffer->data(), bytes);
-  }
-
- private:
-  ShardFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-
-  static absl::Status Unavailable(absl::string_view path, absl::string_view action) {
-    const int error = errno;
-    return absl::UnavailableError(
-        absl::StrCat(path, ": cannot ", action, " shard: ", std::strerror(error)));
-  }
-
-  const std::string path_;
-  const int fd_;
-};
+absl::Status CheckHash(absl::string_view bytes, uint64_t hash, const v1::ShardEntry& entry,
+                       absl::string_view key) {
+  if (XXH3_64bits(bytes.data(), bytes.size()) == hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(entry.path(),
+                                                    ": shard changed under the job: sample ", key,
+                                                    " no longer has the checksum of the index"));
+}
 
 struct TextMember {
   uint64_t offset = 0;
@@ -126,8 +73,6 @@ TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& fi
 
 // Memory that examples and packs reuse.
 struct Buffers {
-  std::string image_bytes;
-  std::string text_bytes;
   DecodedImage decoded;
   Image resized;
   Image oriented;
@@ -148,7 +93,7 @@ class BufferPool {
   }
   // Those that met an unusually large image are not kept.
   void Give(std::unique_ptr<Buffers> buffers) {
-    size_t bytes = buffers->image_bytes.size();
+    size_t bytes = 0;
     for (const DecodedImage::Plane& plane : buffers->decoded.planes) {
       bytes += plane.samples.bytes.size();
     }
@@ -187,35 +132,93 @@ const char* StageName(Stage stage) {
 }
 
 struct PackMaker::Impl {
+  using Indexes = std::map<uint32_t, std::shared_ptr<const v1::ShardIndex>>;
+
   v1::JobSpec spec;
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
+  std::shared_ptr<RangeReader> reader;
   mutable BufferPool buffers;
+  // Some shard lies behind a network.
+  bool remote = false;
+
+  const RangeReader::Entries& Shards(const WindowPlan& plan) const {
+    return plan.split == v1::SPLIT_VALIDATION ? manifest->validation() : manifest->train();
+  }
+  const v1::CaptionsSpec& Captions(const WindowPlan& plan) const {
+    return (plan.split == v1::SPLIT_VALIDATION ? spec.data().validation(0) : spec.data().train(0))
+        .captions();
+  }
+
+  // What a pack reads; `used` gets the indexes of its shards.
+  absl::StatusOr<std::vector<ShardRange>> Ranges(const WindowPlan& plan, uint32_t pack_index,
+                                                 Indexes* used) const;
 
   // Adds one example with tokens to `pack`; the reason when it is a hole, with nothing added.
   absl::StatusOr<v1::HoleReason> AddExample(const WindowPlan& plan, const PlannedExample& example,
                                             const v1::ShardEntry& entry,
-                                            const v1::ShardIndex& index, const ShardFile& file,
-                                            const v1::CaptionsSpec& captions, Buffers* buffers,
+                                            const v1::ShardIndex& index,
+                                            const RangeReader::Batch& read, Buffers* buffers,
                                             v1::Pack* pack, PackStats* stats) const;
+
+  // Batches that are read ahead, the oldest first: those of packs that were then not made here go
+  // when newer ones come.
+  static constexpr size_t kMostAhead = 64;
+  using AheadKey = std::tuple<v1::Split, uint64_t, uint32_t>;
+  mutable absl::Mutex mutex;
+  mutable std::list<std::pair<AheadKey, std::shared_ptr<RangeReader::Batch>>> ahead
+      ABSL_GUARDED_BY(mutex);
+
+  // nullptr: it is not read ahead.
+  std::shared_ptr<RangeReader::Batch> TakeAhead(const AheadKey& key) const {
+    absl::MutexLock lock(&mutex);
+    for (auto it = ahead.begin(); it != ahead.end(); ++it) {
+      if (it->first != key) continue;
+      std::shared_ptr<RangeReader::Batch> batch = std::move(it->second);
+      ahead.erase(it);
+      return batch;
+    }
+    return nullptr;
+  }
 };
+
+absl::StatusOr<std::vector<ShardRange>> PackMaker::Impl::Ranges(const WindowPlan& plan,
+                                                                uint32_t pack_index,
+                                                                Indexes* used) const {
+  NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(Captions(plan).field()));
+  std::vector<ShardRange> ranges;
+  for (uint32_t i = plan.pack_begin[pack_index]; i < plan.pack_begin[pack_index + 1]; ++i) {
+    const PlannedExample& example = plan.examples[i];
+    if (example.hole != v1::HOLE_REASON_NONE) continue;
+    auto& index = (*used)[example.shard];
+    if (index == nullptr) {
+      NAVIT_ASSIGN_OR_RETURN(index, indexes->Get(Shards(plan)[static_cast<int>(example.shard)]));
+    }
+    const int row = static_cast<int>(example.row);
+    ranges.push_back({example.shard, index->image_offsets(row), index->image_bytes(row)});
+    const TextMember text = FindText(*index, row, field);
+    if (text.bytes <= kMaxTextBytes) ranges.push_back({example.shard, text.offset, text.bytes});
+  }
+  return ranges;
+}
 
 absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
     const WindowPlan& plan, const PlannedExample& example, const v1::ShardEntry& entry,
-    const v1::ShardIndex& index, const ShardFile& file, const v1::CaptionsSpec& captions,
-    Buffers* buffers, v1::Pack* pack, PackStats* stats) const {
+    const v1::ShardIndex& index, const RangeReader::Batch& read, Buffers* buffers, v1::Pack* pack,
+    PackStats* stats) const {
   const int row = static_cast<int>(example.row);
+  const v1::CaptionsSpec& captions = Captions(plan);
   NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
   const TextMember text = FindText(index, row, field);
-  absl::string_view image_bytes, text_bytes;
+  const absl::string_view image_bytes =
+      read.Bytes(example.shard, index.image_offsets(row), index.image_bytes(row));
+  absl::string_view text_bytes;
   {
     StageTimer timer(Stage::kRead, stats);
-    NAVIT_ASSIGN_OR_RETURN(
-        image_bytes, file.Read(index.image_offsets(row), index.image_bytes(row),
-                               index.image_hashes(row), index.keys(row), &buffers->image_bytes));
-    if (text.bytes <= kMaxTextBytes) {
-      NAVIT_ASSIGN_OR_RETURN(text_bytes, file.Read(text.offset, text.bytes, text.hash,
-                                                   index.keys(row), &buffers->text_bytes));
+    NAVIT_RETURN_IF_ERROR(CheckHash(image_bytes, index.image_hashes(row), entry, index.keys(row)));
+    if (text.bytes > 0 && text.bytes <= kMaxTextBytes) {
+      text_bytes = read.Bytes(example.shard, text.offset, text.bytes);
+      NAVIT_RETURN_IF_ERROR(CheckHash(text_bytes, text.hash, entry, index.keys(row)));
     }
     stats->read_bytes += image_bytes.size() + text_bytes.size();
     ++stats->samples_read;
@@ -285,22 +288,48 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
 }
 
 PackMaker::PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
-                     std::shared_ptr<IndexCache> indexes) {
+                     std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader) {
   auto impl = std::make_unique<Impl>();
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
+  impl->reader = std::move(reader);
+  for (const auto* shards : {&impl->manifest->train(), &impl->manifest->validation()}) {
+    for (const v1::ShardEntry& entry : *shards) impl->remote |= IsUrl(entry.path());
+  }
   impl_ = std::move(impl);
 }
 
 PackMaker::~PackMaker() = default;
 
+void PackMaker::ReadAhead(const WindowPlan& plan, uint32_t pack_index) const {
+  const Impl& impl = *impl_;
+  if (!impl.remote) return;
+  const Impl::AheadKey key{plan.split, plan.window, pack_index};
+  {
+    absl::MutexLock lock(&impl.mutex);
+    for (const auto& [known, batch] : impl.ahead) {
+      if (known == key) return;
+    }
+  }
+  Impl::Indexes used;
+  absl::StatusOr<std::vector<ShardRange>> ranges = impl.Ranges(plan, pack_index, &used);
+  // Make will meet the error again, and report it.
+  if (!ranges.ok()) return;
+  std::shared_ptr<RangeReader::Batch> batch =
+      impl.reader->StartAhead(impl.Shards(plan), *std::move(ranges));
+  if (batch == nullptr) return;
+  std::shared_ptr<RangeReader::Batch> oldest;
+  absl::MutexLock lock(&impl.mutex);
+  impl.ahead.emplace_back(key, std::move(batch));
+  if (impl.ahead.size() > Impl::kMostAhead) {
+    oldest = std::move(impl.ahead.front().second);
+    impl.ahead.pop_front();
+  }
+}
+
 absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pack_index) const {
   const Impl& impl = *impl_;
-  const bool validation = plan.split == v1::SPLIT_VALIDATION;
-  const auto& shards = validation ? impl.manifest->validation() : impl.manifest->train();
-  const v1::CaptionsSpec& captions =
-      (validation ? impl.spec.data().validation(0) : impl.spec.data().train(0)).captions();
   const uint32_t patch_size = impl.spec.model().image().patch_size();
 
   PackedBytes made;
@@ -309,8 +338,15 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
   const auto give_back = absl::MakeCleanup([&] { impl.buffers.Give(std::move(buffers)); });
   v1::Pack& pack = buffers->pack;
   pack.Clear();
-  std::map<uint32_t, std::unique_ptr<ShardFile>> files;
-  std::map<uint32_t, std::shared_ptr<const v1::ShardIndex>> indexes;
+  Impl::Indexes indexes;
+  NAVIT_ASSIGN_OR_RETURN(std::vector<ShardRange> ranges, impl.Ranges(plan, pack_index, &indexes));
+  std::shared_ptr<RangeReader::Batch> read;
+  {
+    StageTimer timer(Stage::kRead, &made.stats);
+    read = impl.TakeAhead({plan.split, plan.window, pack_index});
+    if (read == nullptr) read = impl.reader->Start(impl.Shards(plan), std::move(ranges));
+    NAVIT_RETURN_IF_ERROR(read->Wait());
+  }
   pack.set_epoch(static_cast<uint32_t>(plan.epoch));
   pack.set_patch_size(patch_size);
   pack.mutable_patches()->reserve(size_t{3} * patch_size * patch_size * plan.sequence_length);
@@ -318,15 +354,9 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
     const PlannedExample& example = plan.examples[i];
     v1::HoleReason reason = example.hole;
     if (reason == v1::HOLE_REASON_NONE) {
-      const v1::ShardEntry& entry = shards[static_cast<int>(example.shard)];
-      auto& index = indexes[example.shard];
-      auto& file = files[example.shard];
-      if (file == nullptr) {
-        NAVIT_ASSIGN_OR_RETURN(file, ShardFile::Open(entry));
-        NAVIT_ASSIGN_OR_RETURN(index, impl.indexes->Get(entry));
-      }
-      NAVIT_ASSIGN_OR_RETURN(reason, impl.AddExample(plan, example, entry, *index, *file, captions,
-                                                     buffers.get(), &pack, &made.stats));
+      NAVIT_ASSIGN_OR_RETURN(
+          reason, impl.AddExample(plan, example, impl.Shards(plan)[static_cast<int>(example.shard)],
+                                  *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
       if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
     }
     pack.add_samples(example.sample);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "packer/index_cache.h"
 #include "packer/plan.h"
+#include "packer/range_reader.h"
 #include "proto/data.pb.h"
 #include "proto/job_spec.pb.h"
 #include "proto/pack.pb.h"
@@ -57,16 +58,21 @@ class PackMaker {
  public:
   // `spec` is resolved.
   PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
-            std::shared_ptr<IndexCache> indexes);
+            std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader);
   ~PackMaker();
 
   // Requires pack_index < plan.packs(), and a plan of the same spec and manifest.
   //
   // FailedPrecondition names the shard: its size or a member's checksum is no longer the index's
   // ("changed under the job"); or shard and key: no caption while captions.if_missing is `fail`.
-  // Unavailable names the shard: it cannot be opened or read; worth a retry. A sample whose bytes
+  // Unavailable names the shard: it cannot be opened or read; worth a retry. Other errors of
+  // ObjectStore: a shard that may not be read, no credentials. A sample whose bytes
   // are as indexed but cannot be used becomes a hole, never an error.
   absl::StatusOr<PackedBytes> Make(const WindowPlan& plan, uint32_t pack_index) const;
+
+  // Begins to read what Make will need of shards that lie behind a network, if there is room for
+  // it.
+  void ReadAhead(const WindowPlan& plan, uint32_t pack_index) const;
 
  private:
   struct Impl;

@@ -504,7 +504,7 @@ TEST_F(PackTest, CreateNamesWhatItCannotPlan) {
   const auto error = [&](auto change) {
     v1::JobSpec spec = MakeSpec();
     change(spec);
-    const auto planner = WindowPlanner::Create(spec, manifest, std::make_shared<IndexCache>());
+    const auto planner = WindowPlanner::Create(spec, manifest, std::make_shared<IndexCache>(testing::LocalStore()));
     EXPECT_TRUE(absl::IsInvalidArgument(planner.status()));
     return std::string(planner.status().message());
   };
@@ -523,7 +523,7 @@ TEST_F(PackTest, CreateNamesWhatItCannotPlan) {
   auto wrong = std::make_shared<v1::DataManifest>(*manifest);
   wrong->set_train_samples(6);
   EXPECT_TRUE(absl::IsInvalidArgument(
-      WindowPlanner::Create(MakeSpec(), wrong, std::make_shared<IndexCache>()).status()));
+      WindowPlanner::Create(MakeSpec(), wrong, std::make_shared<IndexCache>(testing::LocalStore())).status()));
 }
 
 }  // namespace

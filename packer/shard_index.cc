@@ -1,14 +1,9 @@
 #include "packer/shard_index.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <array>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -17,7 +12,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/files.h"
+#include "common/object_store/object_reader.h"
+#include "common/object_store/url.h"
 #include "common/status_macros.h"
 #include "packer/image_header.h"
 #include "packer/limits.h"
@@ -29,6 +25,8 @@ namespace {
 
 // First bytes of a sidecar; then the xxh3 of the rest (8 bytes, little-endian), then a ShardIndex.
 constexpr absl::string_view kMagic = "NAVITIX1";
+// What protobuf can parse.
+constexpr uint64_t kMaxSidecarBytes = (uint64_t{1} << 31) - 1;
 
 enum Kind { kImage, kText, kJson, kClass, kKinds };
 
@@ -145,29 +143,21 @@ struct Fingerprint {
   uint64_t hash = 0;
 };
 
-absl::StatusOr<Fingerprint> ReadFingerprint(const std::string& path,
+absl::StatusOr<Fingerprint> ReadFingerprint(ObjectStore* store, const std::string& name,
                                             const IndexProgress& progress) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FileError("open", path, errno);
+  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<ObjectReader> reader,
+                         ObjectReader::Open(store, name));
   std::unique_ptr<XXH3_state_t, void (*)(XXH3_state_t*)> state(
       XXH3_createState(), [](XXH3_state_t* s) { XXH3_freeState(s); });
   XXH3_64bits_reset(state.get());
-  std::string buffer(1 << 20, '\0');
   Fingerprint fingerprint;
   while (true) {
-    const ssize_t got = read(fd, &buffer[0], buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      const absl::Status error = FileError("read", path, errno);
-      close(fd);
-      return error;
-    }
-    if (got == 0) break;
-    XXH3_64bits_update(state.get(), buffer.data(), static_cast<size_t>(got));
-    fingerprint.bytes += static_cast<uint64_t>(got);
+    NAVIT_ASSIGN_OR_RETURN(const absl::string_view piece, reader->Next());
+    if (piece.empty()) break;
+    XXH3_64bits_update(state.get(), piece.data(), piece.size());
+    fingerprint.bytes += piece.size();
     if (progress) progress(fingerprint.bytes);
   }
-  close(fd);
   fingerprint.hash = XXH3_64bits_digest(state.get());
   return fingerprint;
 }
@@ -185,9 +175,9 @@ v1::ShardEntry EntryOf(const std::string& shard, const std::string& sidecar,
 
 }  // namespace
 
-absl::StatusOr<v1::ShardIndex> BuildShardIndex(const std::string& shard,
+absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::string& shard,
                                                const IndexProgress& progress) {
-  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<TarReader> reader, TarReader::Open(shard));
+  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<TarReader> reader, TarReader::Open(store, shard));
   v1::ShardIndex index;
   index.set_format_version(kShardIndexFormatVersion);
   absl::flat_hash_set<std::string> earlier_keys;
@@ -241,19 +231,24 @@ absl::StatusOr<v1::ShardIndex> BuildShardIndex(const std::string& shard,
   }
   index.set_shard_bytes(reader->bytes_read());
   index.set_shard_hash(reader->hash());
+  if (reader->info().settled) index.set_shard_validator(reader->info().validator);
   return index;
 }
 
 std::string SidecarPath(absl::string_view shard, absl::string_view index_folder) {
   if (index_folder.empty()) return absl::StrCat(shard, ".navit-index");
+  // A query may change its signature from day to day.
+  if (IsUrl(shard)) shard = shard.substr(0, shard.find('?'));
   const size_t slash = shard.rfind('/');
   const absl::string_view name = slash == absl::string_view::npos ? shard : shard.substr(slash + 1);
-  return absl::StrCat(index_folder, index_folder[index_folder.size() - 1] == '/' ? "" : "/", name,
-                      "-", absl::Hex(XXH3_64bits(shard.data(), shard.size()), absl::kZeroPad16),
-                      ".navit-index");
+  return JoinUrl(
+      index_folder,
+      absl::StrCat(name, "-", absl::Hex(XXH3_64bits(shard.data(), shard.size()), absl::kZeroPad16),
+                   ".navit-index"));
 }
 
-absl::Status WriteShardIndex(const v1::ShardIndex& index, const std::string& path) {
+absl::Status WriteShardIndex(ObjectStore* store, const v1::ShardIndex& index,
+                             const std::string& path) {
   std::string payload;
   if (!index.SerializeToString(&payload)) {
     return absl::InternalError(absl::StrCat(path, ": the index cannot be serialised"));
@@ -262,11 +257,11 @@ absl::Status WriteShardIndex(const v1::ShardIndex& index, const std::string& pat
   std::string file(kMagic);
   for (int byte = 0; byte < 8; ++byte) file.push_back(static_cast<char>(hash >> (8 * byte)));
   file += payload;
-  return AtomicWriteFile(path, file);
+  return store->Write(path, file);
 }
 
-absl::StatusOr<v1::ShardIndex> ReadShardIndex(const std::string& path) {
-  NAVIT_ASSIGN_OR_RETURN(const std::string file, ReadFile(path));
+absl::StatusOr<v1::ShardIndex> ReadShardIndex(ObjectStore* store, const std::string& path) {
+  NAVIT_ASSIGN_OR_RETURN(const std::string file, ReadObject(store, path, kMaxSidecarBytes));
   const auto invalid = [&](absl::string_view what) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
   };
@@ -289,21 +284,27 @@ absl::StatusOr<v1::ShardIndex> ReadShardIndex(const std::string& path) {
   return index;
 }
 
-absl::StatusOr<v1::ShardEntry> IndexShard(const std::string& shard, const std::string& index_folder,
+absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string& shard,
+                                          const std::string& index_folder,
                                           const IndexProgress& progress) {
   const std::string sidecar = SidecarPath(shard, index_folder);
-  const absl::StatusOr<v1::ShardIndex> old = ReadShardIndex(sidecar);
+  const absl::StatusOr<v1::ShardIndex> old = ReadShardIndex(store, sidecar);
   if (old.ok()) {
-    NAVIT_ASSIGN_OR_RETURN(const Fingerprint now, ReadFingerprint(shard, progress));
-    if (now.bytes == old->shard_bytes() && now.hash == old->shard_hash()) {
-      return EntryOf(shard, sidecar, *old);
+    NAVIT_ASSIGN_OR_RETURN(const ObjectInfo info, store->Stat(shard));
+    if (info.bytes == old->shard_bytes()) {
+      if (!info.validator.empty() && info.validator == old->shard_validator()) {
+        return EntryOf(shard, sidecar, *old);
+      }
+      NAVIT_ASSIGN_OR_RETURN(const Fingerprint now, ReadFingerprint(store, shard, progress));
+      if (now.bytes == old->shard_bytes() && now.hash == old->shard_hash()) {
+        return EntryOf(shard, sidecar, *old);
+      }
     }
   } else if (!absl::IsNotFound(old.status()) && !absl::IsInvalidArgument(old.status())) {
     return old.status();
   }
-  NAVIT_ASSIGN_OR_RETURN(const v1::ShardIndex index, BuildShardIndex(shard, progress));
-  if (!index_folder.empty()) NAVIT_RETURN_IF_ERROR(EnsureFolder(index_folder));
-  NAVIT_RETURN_IF_ERROR(WriteShardIndex(index, sidecar));
+  NAVIT_ASSIGN_OR_RETURN(const v1::ShardIndex index, BuildShardIndex(store, shard, progress));
+  NAVIT_RETURN_IF_ERROR(WriteShardIndex(store, index, sidecar));
   return EntryOf(shard, sidecar, index);
 }
 

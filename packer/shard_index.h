@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/object_store/object_store.h"
 #include "proto/data.pb.h"
 
 namespace navit {
@@ -19,32 +20,37 @@ inline constexpr uint32_t kShardIndexFormatVersion = 2;
 // Called after each member with the bytes of the shard that were read so far.
 using IndexProgress = std::function<void(uint64_t bytes_read)>;
 
+// `store` reads and writes shards and sidecars, wherever they are: paths, http(s), s3.
+//
 // Reads the tar file `shard` once, front to back. Members are grouped by key: the path up to the
 // first dot of its last component. Members used: jpg, jpeg, png, webp (image), txt, json, cls; any
 // other is passed over. Images are not decoded: a header that cannot be read gives width 0.
 //
-// NotFound / Unavailable (cannot open / read error) name the shard. InvalidArgument names shard and
+// Errors of ObjectStore name the shard. InvalidArgument names shard and
 // byte offset: not a tar file, truncated, bad header checksum, two members of one key and kind, a
 // key that comes back after other keys, a compressed or sparse member; or "no samples".
-absl::StatusOr<v1::ShardIndex> BuildShardIndex(const std::string& shard,
+absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::string& shard,
                                                const IndexProgress& progress = nullptr);
 
 // FOLDER/NAME.navit-index, or SHARD.navit-index when `index_folder` is empty. In a folder NAME
 // holds a hash of the shard's path, so that equal file names of different folders do not meet.
 std::string SidecarPath(absl::string_view shard, absl::string_view index_folder);
 
-// Serialises `index`, writes it under a temporary name, syncs, renames, syncs the folder.
-// The status names the file; ResourceExhausted: no space left.
-absl::Status WriteShardIndex(const v1::ShardIndex& index, const std::string& path);
+// Serialises `index` and writes it, whole or not at all. The status names the file;
+// ResourceExhausted: no space left.
+absl::Status WriteShardIndex(ObjectStore* store, const v1::ShardIndex& index,
+                             const std::string& path);
 
 // Reads a sidecar. NotFound: no such file. InvalidArgument: not a sidecar of this version, damaged
 // (it carries a checksum), or columns of unequal length.
-absl::StatusOr<v1::ShardIndex> ReadShardIndex(const std::string& path);
+absl::StatusOr<v1::ShardIndex> ReadShardIndex(ObjectStore* store, const std::string& path);
 
-// The work of an IndexShard lease: uses the sidecar when it fits the shard (size and hash of the
-// whole file; the file is read for that, nothing is decoded), else builds and writes it. A folder
-// that cannot be written is an error. Returns the manifest's entry for the shard.
-absl::StatusOr<v1::ShardEntry> IndexShard(const std::string& shard, const std::string& index_folder,
+// The work of an IndexShard lease: uses the sidecar when it fits the shard, else builds and writes
+// it. It fits when the shard's validator is the one that it was built from; where that cannot be
+// told, when size and hash of the whole file are (the file is read for that, nothing is decoded). A
+// folder that cannot be written is an error. Returns the manifest's entry for the shard.
+absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string& shard,
+                                          const std::string& index_folder,
                                           const IndexProgress& progress = nullptr);
 
 }  // namespace navit

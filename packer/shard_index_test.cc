@@ -29,7 +29,7 @@ class ShardIndexTest : public ::testing::Test {
  protected:
   absl::StatusOr<v1::ShardIndex> Build(const std::string& bytes) {
     testing::WriteBytes(shard_, bytes);
-    return BuildShardIndex(shard_);
+    return BuildShardIndex(testing::LocalStore().get(), shard_);
   }
   // The error of a shard, which must be InvalidArgument and name it.
   std::string Refused(const std::string& bytes) {
@@ -199,10 +199,10 @@ TEST_F(ShardIndexTest, RefusesDuplicates) {
 }
 
 TEST_F(ShardIndexTest, MissingShard) {
-  const auto index = BuildShardIndex(folder_ + "/none.tar");
+  const auto index = BuildShardIndex(testing::LocalStore().get(), folder_ + "/none.tar");
   EXPECT_TRUE(absl::IsNotFound(index.status())) << index.status();
   EXPECT_TRUE(Has(std::string(index.status().message()), "none.tar"));
-  EXPECT_FALSE(BuildShardIndex(folder_).ok());
+  EXPECT_FALSE(BuildShardIndex(testing::LocalStore().get(), folder_).ok());
 }
 
 class SidecarTest : public ShardIndexTest {
@@ -213,49 +213,51 @@ class SidecarTest : public ShardIndexTest {
 };
 
 TEST_F(SidecarTest, IsWrittenOnceAndReused) {
-  const auto first = IndexShard(shard_, "");
+  const auto first = IndexShard(testing::LocalStore().get(), shard_, "");
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->index_path(), shard_ + ".navit-index");
   EXPECT_EQ(first->samples(), 1u);
   EXPECT_EQ(first->bytes(), 3072u);
   const auto bytes = ReadFile(first->index_path());
   // A reused sidecar is not written again: this one has a mark that a rebuild would lose.
-  v1::ShardIndex marked = *ReadShardIndex(first->index_path());
+  v1::ShardIndex marked = *ReadShardIndex(testing::LocalStore().get(), first->index_path());
   marked.set_keys(0, "marked");
-  ASSERT_TRUE(WriteShardIndex(marked, first->index_path()).ok());
-  ASSERT_TRUE(IndexShard(shard_, "").ok());
-  EXPECT_EQ(ReadShardIndex(first->index_path())->keys(0), "marked");
+  ASSERT_TRUE(WriteShardIndex(testing::LocalStore().get(), marked, first->index_path()).ok());
+  ASSERT_TRUE(IndexShard(testing::LocalStore().get(), shard_, "").ok());
+  EXPECT_EQ(ReadShardIndex(testing::LocalStore().get(), first->index_path())->keys(0), "marked");
 }
 
 TEST_F(SidecarTest, IsRebuiltWhenTheShardChanged) {
-  ASSERT_TRUE(IndexShard(shard_, "").ok());
+  ASSERT_TRUE(IndexShard(testing::LocalStore().get(), shard_, "").ok());
   // Same size, other bytes.
   testing::WriteBytes(shard_, TarWriter().Add("b.jpg", "x").Add("b.txt", "y").Finish());
-  const auto entry = IndexShard(shard_, "");
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, "");
   ASSERT_TRUE(entry.ok()) << entry.status();
-  EXPECT_EQ(ReadShardIndex(entry->index_path())->keys(0), "b");
+  EXPECT_EQ(ReadShardIndex(testing::LocalStore().get(), entry->index_path())->keys(0), "b");
 }
 
 TEST_F(SidecarTest, InAFolderOfItsOwn) {
-  const auto entry = IndexShard(shard_, folder_ + "/deep/index");
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, folder_ + "/deep/index");
   ASSERT_TRUE(entry.ok()) << entry.status();
   EXPECT_TRUE(Has(entry->index_path(), folder_ + "/deep/index/00000.tar-"));
   EXPECT_NE(SidecarPath("/a/0.tar", "/i"), SidecarPath("/b/0.tar", "/i"));
 }
 
 TEST_F(SidecarTest, DamageIsNoticedAndRepaired) {
-  const auto entry = IndexShard(shard_, "");
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, "");
   ASSERT_TRUE(entry.ok());
   const std::string good = *ReadFile(entry->index_path());
   for (size_t at = 0; at < good.size(); at += 5) {
     std::string bad = good;
     bad[at] ^= 4;
     testing::WriteBytes(entry->index_path(), bad);
-    EXPECT_TRUE(absl::IsInvalidArgument(ReadShardIndex(entry->index_path()).status())) << at;
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        ReadShardIndex(testing::LocalStore().get(), entry->index_path()).status()))
+        << at;
   }
   testing::WriteBytes(entry->index_path(), good.substr(0, 10));
-  EXPECT_FALSE(ReadShardIndex(entry->index_path()).ok());
-  ASSERT_TRUE(IndexShard(shard_, "").ok());
+  EXPECT_FALSE(ReadShardIndex(testing::LocalStore().get(), entry->index_path()).ok());
+  ASSERT_TRUE(IndexShard(testing::LocalStore().get(), shard_, "").ok());
   EXPECT_EQ(*ReadFile(entry->index_path()), good);
 }
 
@@ -263,16 +265,16 @@ TEST_F(SidecarTest, AFullDiskIsAnError) {
   SetFileFaultHookForTest([](absl::string_view operation, absl::string_view) {
     return operation == "write" ? ENOSPC : 0;
   });
-  const auto entry = IndexShard(shard_, "");
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, "");
   SetFileFaultHookForTest(nullptr);
   EXPECT_TRUE(absl::IsResourceExhausted(entry.status())) << entry.status();
   EXPECT_FALSE(FileExists(shard_ + ".navit-index"));
 }
 
 TEST_F(SidecarTest, CacheServesAndNoticesChanges) {
-  const auto entry = IndexShard(shard_, "");
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, "");
   ASSERT_TRUE(entry.ok());
-  IndexCache cache;
+  IndexCache cache(testing::LocalStore());
   const auto index = cache.Get(*entry);
   ASSERT_TRUE(index.ok()) << index.status();
   EXPECT_EQ((*index)->keys(0), "a");
@@ -280,29 +282,29 @@ TEST_F(SidecarTest, CacheServesAndNoticesChanges) {
 
   // Without its sidecar the shard itself is read.
   ASSERT_TRUE(RemoveAll(entry->index_path()).ok());
-  EXPECT_TRUE(IndexCache().Get(*entry).ok());
+  EXPECT_TRUE(IndexCache(testing::LocalStore()).Get(*entry).ok());
   // A changed shard, whether its sidecar says so or not, is named.
   testing::WriteBytes(shard_, TarWriter().Add("b.jpg", "x").Add("b.txt", "y").Finish());
-  auto changed = IndexCache().Get(*entry);
+  auto changed = IndexCache(testing::LocalStore()).Get(*entry);
   EXPECT_TRUE(absl::IsFailedPrecondition(changed.status())) << changed.status();
   EXPECT_TRUE(Has(std::string(changed.status().message()), shard_));
-  ASSERT_TRUE(IndexShard(shard_, "").ok());
-  changed = IndexCache().Get(*entry);
+  ASSERT_TRUE(IndexShard(testing::LocalStore().get(), shard_, "").ok());
+  changed = IndexCache(testing::LocalStore()).Get(*entry);
   EXPECT_TRUE(absl::IsFailedPrecondition(changed.status())) << changed.status();
   testing::WriteBytes(shard_, "junk");
   ASSERT_TRUE(RemoveAll(entry->index_path()).ok());
-  changed = IndexCache().Get(*entry);
+  changed = IndexCache(testing::LocalStore()).Get(*entry);
   EXPECT_TRUE(absl::IsFailedPrecondition(changed.status())) << changed.status();
   ASSERT_TRUE(RemoveAll(shard_).ok());
-  EXPECT_TRUE(absl::IsNotFound(IndexCache().Get(*entry).status()));
+  EXPECT_TRUE(absl::IsNotFound(IndexCache(testing::LocalStore()).Get(*entry).status()));
 }
 
 TEST_F(SidecarTest, CacheKeepsItsBound) {
-  IndexCache cache(1);
-  const auto entry = IndexShard(shard_, "");
+  IndexCache cache(testing::LocalStore(), 1);
+  const auto entry = IndexShard(testing::LocalStore().get(), shard_, "");
   const std::string other_shard = folder_ + "/1.tar";
   testing::WriteBytes(other_shard, TarWriter().Add("b.jpg", "x").Finish());
-  const auto other = IndexShard(other_shard, "");
+  const auto other = IndexShard(testing::LocalStore().get(), other_shard, "");
   ASSERT_TRUE(entry.ok() && other.ok());
   std::weak_ptr<const v1::ShardIndex> first = *cache.Get(*entry);
   EXPECT_FALSE(first.expired()) << "the newest is kept, whatever its size";

@@ -1,15 +1,16 @@
 #include "packer/shards.h"
 
-#include <glob.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/object_store/url.h"
 #include "common/status_macros.h"
 
 namespace navit {
@@ -89,19 +90,6 @@ Kind KindOf(const std::string& path) {
   return S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
 }
 
-// Files (no folders) that match a glob; empty: none.
-std::vector<std::string> Glob(const std::string& pattern) {
-  std::vector<std::string> files;
-  glob_t found = {};
-  if (glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found) == 0) {
-    for (size_t i = 0; i < found.gl_pathc; ++i) {
-      if (KindOf(found.gl_pathv[i]) == Kind::kFile) files.push_back(found.gl_pathv[i]);
-    }
-  }
-  globfree(&found);
-  return files;
-}
-
 // `text` with the special characters of globs escaped.
 std::string Literally(absl::string_view text) {
   std::string escaped;
@@ -112,42 +100,105 @@ std::string Literally(absl::string_view text) {
   return escaped;
 }
 
-}  // namespace
+bool HasWildcard(absl::string_view name) {
+  return name.find_first_of("*?[") != absl::string_view::npos;
+}
 
-absl::StatusOr<std::vector<std::string>> ExpandShardPattern(absl::string_view pattern) {
-  if (pattern.empty()) return absl::InvalidArgumentError("shards: the pattern is empty");
+absl::Status NoSuchShard(absl::string_view pattern, absl::string_view name) {
+  return absl::NotFoundError(name == pattern ? absl::StrCat(pattern, ": no such shard")
+                                             : absl::StrCat(pattern, ": no such shard: ", name));
+}
+
+absl::StatusOr<std::vector<std::string>> TarFilesIn(ObjectStore* store, absl::string_view pattern,
+                                                    absl::string_view folder) {
+  NAVIT_ASSIGN_OR_RETURN(std::vector<std::string> files,
+                         store->Glob(JoinUrl(Literally(folder), "*.tar")));
+  if (files.empty()) {
+    return absl::NotFoundError(absl::StrCat(pattern, ": no *.tar in folder ", folder));
+  }
+  return files;
+}
+
+// The shards of one name whose braces were expanded.
+absl::StatusOr<std::vector<std::string>> ExpandPath(ObjectStore* store, absl::string_view pattern,
+                                                    const std::string& name) {
+  switch (KindOf(name)) {
+    case Kind::kFile:
+      return std::vector<std::string>{name};
+    case Kind::kFolder:
+      return TarFilesIn(store, pattern, name);
+    case Kind::kAbsent:
+      break;
+  }
+  if (!HasWildcard(name)) return NoSuchShard(pattern, name);
+  NAVIT_ASSIGN_OR_RETURN(std::vector<std::string> files, store->Glob(name));
+  if (files.empty()) return NoSuchShard(pattern, name);
+  return files;
+}
+
+absl::StatusOr<std::vector<std::string>> ExpandUrl(ObjectStore* store, absl::string_view pattern,
+                                                   const std::string& name) {
+  NAVIT_ASSIGN_OR_RETURN(const Url url, ParseUrl(name));
+  if (url.scheme != "s3") {
+    // What follows "?" is a query.
+    const absl::string_view path = absl::string_view(url.path).substr(0, url.path.find('?'));
+    if (HasWildcard(path) || absl::EndsWith(path, "/")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(pattern,
+                       ": http has no listing, so neither wildcards nor folders: spell the "
+                       "names out, as in {00000..00999}.tar"));
+    }
+    return std::vector<std::string>{name};
+  }
+  if (HasWildcard(url.path)) {
+    NAVIT_ASSIGN_OR_RETURN(std::vector<std::string> objects, store->Glob(name));
+    if (objects.empty()) return NoSuchShard(pattern, name);
+    return objects;
+  }
+  if (url.path.empty() || url.path.back() == '/') return TarFilesIn(store, pattern, name);
+  // Of a long list it shows when it is indexed; a single name may also be a folder's.
+  if (name != pattern) return std::vector<std::string>{name};
+  const absl::Status found = store->Stat(name).status();
+  if (found.ok()) return std::vector<std::string>{name};
+  if (!absl::IsNotFound(found)) return found;
+  NAVIT_ASSIGN_OR_RETURN(std::vector<std::string> objects,
+                         store->Glob(JoinUrl(Literally(name), "*.tar")));
+  if (objects.empty()) return NoSuchShard(pattern, name);
+  return objects;
+}
+
+absl::StatusOr<std::vector<std::string>> ExpandOne(ObjectStore* store, absl::string_view pattern) {
   // A file or folder of exactly this name wins over what its characters could mean.
   std::vector<std::string> names = {std::string(pattern)};
-  if (KindOf(names[0]) == Kind::kAbsent) {
+  if (IsUrl(pattern) || KindOf(names[0]) == Kind::kAbsent) {
     NAVIT_ASSIGN_OR_RETURN(names, ExpandBraces(pattern));
   }
-  std::vector<std::string> files;
+  std::vector<std::string> shards;
   for (const std::string& name : names) {
-    std::vector<std::string> more;
-    switch (KindOf(name)) {
-      case Kind::kFile:
-        more = {name};
-        break;
-      case Kind::kFolder:
-        more = Glob(absl::StrCat(Literally(name), name.back() == '/' ? "" : "/", "*.tar"));
-        if (more.empty()) {
-          return absl::NotFoundError(absl::StrCat(pattern, ": no *.tar in folder ", name));
-        }
-        break;
-      case Kind::kAbsent:
-        if (name.find_first_of("*?[") != std::string::npos) more = Glob(name);
-        if (more.empty()) {
-          return absl::NotFoundError(name == pattern
-                                         ? absl::StrCat(pattern, ": no such shard")
-                                         : absl::StrCat(pattern, ": no such shard: ", name));
-        }
-        break;
-    }
-    files.insert(files.end(), more.begin(), more.end());
+    NAVIT_ASSIGN_OR_RETURN(
+        const std::vector<std::string> more,
+        IsUrl(name) ? ExpandUrl(store, pattern, name) : ExpandPath(store, pattern, name));
+    shards.insert(shards.end(), more.begin(), more.end());
   }
-  std::sort(files.begin(), files.end());
-  files.erase(std::unique(files.begin(), files.end()), files.end());
-  return files;
+  return shards;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ExpandShardPattern(ObjectStore* store,
+                                                            absl::string_view pattern) {
+  if (pattern.empty()) return absl::InvalidArgumentError("shards: the pattern is empty");
+  std::vector<std::string> shards;
+  for (const absl::string_view one : absl::StrSplit(pattern, "::")) {
+    if (one.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(pattern, ": nothing beside a ::"));
+    }
+    NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> more, ExpandOne(store, one));
+    shards.insert(shards.end(), more.begin(), more.end());
+  }
+  std::sort(shards.begin(), shards.end());
+  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
+  return shards;
 }
 
 }  // namespace navit

@@ -29,46 +29,56 @@ class ExpandTest : public ::testing::Test {
 };
 
 TEST_F(ExpandTest, Path) {
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/00001.tar"), In({"00001.tar"}));
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/00001.tar"),
+            In({"00001.tar"}));
 }
 
 TEST_F(ExpandTest, FolderMeansItsTarFiles) {
   const Names all = In({"00000.tar", "00001.tar", "00002.tar", "a[1].tar"});
-  EXPECT_EQ(*ExpandShardPattern(folder_), all);
-  EXPECT_EQ(ExpandShardPattern(folder_ + "/")->size(), 4u);
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_), all);
+  EXPECT_EQ(ExpandShardPattern(testing::LocalStore().get(), folder_ + "/")->size(), 4u);
 }
 
 TEST_F(ExpandTest, Glob) {
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/0000[12].tar"), In({"00001.tar", "00002.tar"}));
-  EXPECT_EQ(ExpandShardPattern(folder_ + "/0*.tar")->size(), 3u);
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/0000[12].tar"),
+            In({"00001.tar", "00002.tar"}));
+  EXPECT_EQ(ExpandShardPattern(testing::LocalStore().get(), folder_ + "/0*.tar")->size(), 3u);
 }
 
 TEST_F(ExpandTest, ANameThatLooksLikeAGlob) {
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/a[1].tar"), In({"a[1].tar"}));
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/a[1].tar"),
+            In({"a[1].tar"}));
 }
 
 TEST_F(ExpandTest, Braces) {
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/{00000..00002}.tar"),
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/{00000..00002}.tar"),
             In({"00000.tar", "00001.tar", "00002.tar"}));
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/0000{2,0}.tar"), In({"00000.tar", "00002.tar"}));
-  EXPECT_EQ(*ExpandShardPattern(folder_ + "/0000{0..1}.{tar,tar}"), In({"00000.tar", "00001.tar"}));
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/0000{2,0}.tar"),
+            In({"00000.tar", "00002.tar"}));
+  EXPECT_EQ(*ExpandShardPattern(testing::LocalStore().get(), folder_ + "/0000{0..1}.{tar,tar}"),
+            In({"00000.tar", "00001.tar"}));
 }
 
 TEST_F(ExpandTest, ErrorsNameThePattern) {
   for (const char* missing : {"/{00000..00003}.tar", "/7*.tar", "/no.tar", "/no/"}) {
-    const auto result = ExpandShardPattern(folder_ + missing);
+    const auto result = ExpandShardPattern(testing::LocalStore().get(), folder_ + missing);
     EXPECT_TRUE(absl::IsNotFound(result.status())) << result.status();
     EXPECT_NE(result.status().message().find(missing), absl::string_view::npos);
   }
   // The file that braces spell out is named too.
-  EXPECT_NE(
-      ExpandShardPattern(folder_ + "/{00000..00003}.tar").status().message().find("00003.tar"),
-      absl::string_view::npos);
+  EXPECT_NE(ExpandShardPattern(testing::LocalStore().get(), folder_ + "/{00000..00003}.tar")
+                .status()
+                .message()
+                .find("00003.tar"),
+            absl::string_view::npos);
   for (const char* bad : {"", "/x{1..2", "/x}1", "/x{{1,2},3}", "/x{2..1}", "/x{a..b}",
                           "/x{0..9999999}", "/x{0..999}{0..999}{0..999}"}) {
-    EXPECT_TRUE(absl::IsInvalidArgument(ExpandShardPattern(bad).status())) << bad;
+    EXPECT_TRUE(
+        absl::IsInvalidArgument(ExpandShardPattern(testing::LocalStore().get(), bad).status()))
+        << bad;
   }
-  EXPECT_TRUE(absl::IsNotFound(ExpandShardPattern(folder_ + "/sub.tar").status()));
+  EXPECT_TRUE(absl::IsNotFound(
+      ExpandShardPattern(testing::LocalStore().get(), folder_ + "/sub.tar").status()));
 }
 
 }  // namespace

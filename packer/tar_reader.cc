@@ -1,26 +1,19 @@
 #include "packer/tar_reader.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "common/files.h"
 #include "common/status_macros.h"
 
 namespace navit {
 namespace {
 
 constexpr size_t kBlock = 512;
-constexpr size_t kBuffer = 1 << 20;
 constexpr uint64_t kLongestExtension = 1 << 20;
 
 // A text field of a header: up to the first NUL.
@@ -107,49 +100,42 @@ struct TarReader::Hash {
   XXH3_state_t state;
 };
 
-absl::StatusOr<std::unique_ptr<TarReader>> TarReader::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FileError("open", path, errno);
-  return std::unique_ptr<TarReader>(new TarReader(path, fd));
+absl::StatusOr<std::unique_ptr<TarReader>> TarReader::Open(ObjectStore* store,
+                                                           const std::string& name) {
+  NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<ObjectReader> file, ObjectReader::Open(store, name));
+  return std::unique_ptr<TarReader>(new TarReader(name, std::move(file)));
 }
 
-TarReader::TarReader(std::string path, int fd)
-    : path_(std::move(path)), fd_(fd), buffer_(kBuffer, '\0'), hash_(std::make_unique<Hash>()) {
+TarReader::TarReader(std::string name, std::unique_ptr<ObjectReader> file)
+    : name_(std::move(name)), file_(std::move(file)), hash_(std::make_unique<Hash>()) {
   XXH3_64bits_reset(&hash_->state);
-  posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
 }
 
-TarReader::~TarReader() { close(fd_); }
+TarReader::~TarReader() = default;
 
 uint64_t TarReader::hash() const { return XXH3_64bits_digest(&hash_->state); }
 
 absl::Status TarReader::Invalid(uint64_t offset, absl::string_view what) const {
-  return absl::InvalidArgumentError(absl::StrCat(path_, ": at byte ", offset, ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat(name_, ": at byte ", offset, ": ", what));
 }
 
 absl::Status TarReader::Refill() {
-  ssize_t got;
-  do {
-    got = read(fd_, &buffer_[0], buffer_.size());
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return FileError("read", path_, errno);
-  XXH3_64bits_update(&hash_->state, buffer_.data(), static_cast<size_t>(got));
-  buffer_begin_ = 0;
-  buffer_end_ = static_cast<size_t>(got);
+  NAVIT_ASSIGN_OR_RETURN(buffer_, file_->Next());
+  XXH3_64bits_update(&hash_->state, buffer_.data(), buffer_.size());
   return absl::OkStatus();
 }
 
 absl::Status TarReader::Take(uint64_t size, const std::function<void(absl::string_view)>& piece) {
   while (size > 0) {
-    if (buffer_begin_ == buffer_end_) {
+    if (buffer_.empty()) {
       NAVIT_RETURN_IF_ERROR(Refill());
-      if (buffer_end_ == 0) return Invalid(offset_, "the file is truncated");
+      if (buffer_.empty()) return Invalid(offset_, "the file is truncated");
     }
-    const size_t now = static_cast<size_t>(std::min<uint64_t>(size, buffer_end_ - buffer_begin_));
-    if (piece) piece(absl::string_view(buffer_.data() + buffer_begin_, now));
-    buffer_begin_ += now;
-    offset_ += now;
-    size -= now;
+    const absl::string_view now = buffer_.substr(0, size);
+    if (piece) piece(now);
+    buffer_.remove_prefix(now.size());
+    offset_ += now.size();
+    size -= now.size();
   }
   return absl::OkStatus();
 }
@@ -198,17 +184,16 @@ absl::StatusOr<std::string> TarReader::ReadExtension(uint64_t size) {
 absl::Status TarReader::FinishArchive() {
   end_ = true;
   while (true) {
-    if (buffer_begin_ == buffer_end_) {
+    if (buffer_.empty()) {
       NAVIT_RETURN_IF_ERROR(Refill());
-      if (buffer_end_ == 0) return absl::OkStatus();
+      if (buffer_.empty()) return absl::OkStatus();
     }
-    const absl::string_view rest(buffer_.data() + buffer_begin_, buffer_end_ - buffer_begin_);
-    const size_t other = rest.find_first_not_of('\0');
+    const size_t other = buffer_.find_first_not_of('\0');
     if (other != absl::string_view::npos) {
       return Invalid(offset_ + other, "data behind the end of the archive");
     }
-    offset_ += rest.size();
-    buffer_begin_ = buffer_end_;
+    offset_ += buffer_.size();
+    buffer_ = absl::string_view();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/object_store/object_reader.h"
 
 namespace navit {
 
@@ -22,7 +23,7 @@ struct TarMember {
   uint64_t bytes = 0;
 };
 
-// Reads a file once from front to back. Formats: v7, ustar, pax, GNU. Regular files are members;
+// Reads an object once from front to back. Formats: v7, ustar, pax, GNU. Regular files are members;
 // folders, links and devices are passed over.
 //
 // Every error names the file, and InvalidArgument the offset too: not a tar archive, bad header
@@ -30,8 +31,9 @@ struct TarMember {
 // names or pax records beyond 1 MiB. Not thread-safe.
 class TarReader {
  public:
-  // NotFound, PermissionDenied, Unavailable, FailedPrecondition (a folder).
-  static absl::StatusOr<std::unique_ptr<TarReader>> Open(const std::string& path);
+  // Errors of ObjectStore here and while reading. `store` must outlive the reader.
+  static absl::StatusOr<std::unique_ptr<TarReader>> Open(ObjectStore* store,
+                                                         const std::string& name);
   ~TarReader();
   TarReader(const TarReader&) = delete;
   TarReader& operator=(const TarReader&) = delete;
@@ -44,12 +46,13 @@ class TarReader {
 
   // Bytes read so far; the size of the file after the end.
   uint64_t bytes_read() const { return offset_; }
+  const ObjectInfo& info() const { return file_->info(); }
   // xxh3 (64 bits) of the bytes read so far; of the whole file after the end.
   uint64_t hash() const;
 
  private:
   struct Hash;
-  TarReader(std::string path, int fd);
+  TarReader(std::string name, std::unique_ptr<ObjectReader> file);
 
   // Exactly `size` bytes handed out in pieces; at the end of the file: truncated.
   absl::Status Take(uint64_t size, const std::function<void(absl::string_view)>& piece);
@@ -60,11 +63,10 @@ class TarReader {
   absl::Status FinishArchive();
   absl::Status Invalid(uint64_t offset, absl::string_view what) const;
 
-  const std::string path_;
-  const int fd_;
-  std::string buffer_;
-  size_t buffer_begin_ = 0;
-  size_t buffer_end_ = 0;
+  const std::string name_;
+  const std::unique_ptr<ObjectReader> file_;
+  // What was read and not handed out yet.
+  absl::string_view buffer_;
   // Of the next byte to hand out.
   uint64_t offset_ = 0;
   // Of the current member: data not yet handed out, and padding behind it.

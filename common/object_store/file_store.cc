@@ -16,10 +16,13 @@ namespace navit {
 namespace {
 
 // The change time moves with every write and cannot be set back.
-ObjectInfo InfoOf(const struct stat& info) {
+ObjectInfo InfoOf(const struct stat& info, absl::Time now) {
+  // File systems count time in steps of up to two seconds.
+  const bool settled = now - absl::TimeFromTimespec(info.st_ctim) > absl::Seconds(2);
   return {static_cast<uint64_t>(info.st_size),
           absl::StrCat(info.st_ino, "-", info.st_size, "-", info.st_mtim.tv_sec, ".",
-                       info.st_mtim.tv_nsec, "-", info.st_ctim.tv_sec, ".", info.st_ctim.tv_nsec)};
+                       info.st_mtim.tv_nsec, "-", info.st_ctim.tv_sec, ".", info.st_ctim.tv_nsec),
+          settled};
 }
 
 class FileStore : public ObjectStore {
@@ -31,7 +34,7 @@ class FileStore : public ObjectStore {
       struct stat info;
       if (stat(name.c_str(), &info) != 0) return FileError("stat", name, errno);
       if (S_ISDIR(info.st_mode)) return FileError("stat", name, EISDIR);
-      return InfoOf(info);
+      return InfoOf(info, options_.clock->UnixNow());
     });
   }
 
@@ -75,16 +78,15 @@ class FileStore : public ObjectStore {
     return result;
   }
 
-  static absl::StatusOr<ObjectInfo> ReadRange(const std::string& name, uint64_t offset,
-                                              uint64_t bytes, const std::string& validator,
-                                              std::string* out) {
+  absl::StatusOr<ObjectInfo> ReadRange(const std::string& name, uint64_t offset, uint64_t bytes,
+                                       const std::string& validator, std::string* out) const {
     const int fd = open(name.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return FileError("open", name, errno);
     const absl::Cleanup closed = [fd] { close(fd); };
     struct stat found;
     if (fstat(fd, &found) != 0) return FileError("stat", name, errno);
     if (S_ISDIR(found.st_mode)) return FileError("read", name, EISDIR);
-    const ObjectInfo info = InfoOf(found);
+    const ObjectInfo info = InfoOf(found, options_.clock->UnixNow());
     if (!validator.empty() && info.validator != validator) {
       return absl::FailedPreconditionError(absl::StrCat(name, ": it changed while it was read"));
     }

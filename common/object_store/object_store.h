@@ -31,6 +31,8 @@ struct ObjectInfo {
   // Changes when the object does: a strong ETag; of a file its inode, size and times. Empty: the
   // server gives none.
   std::string validator;
+  // False: so recently written that a further change might leave the validator as it is.
+  bool settled = true;
 };
 
 // Status codes of all calls; the message begins with the name of the object:

@@ -29,6 +29,8 @@ namespace {
 
 // A manifest of a million shards takes a while; it is fetched once per job.
 constexpr absl::Duration kManifestTimeout = absl::Seconds(60);
+// Packs that are read ahead of the one that is made.
+constexpr size_t kPacksAhead = 8;
 constexpr size_t kMaxJobs = 16;
 
 v1::WorkerId IdOf(const AgentOptions& options) {
@@ -43,10 +45,11 @@ v1::WorkerId IdOf(const AgentOptions& options) {
 class PackerAgent::Impl : public WorkerSessionDelegate {
  public:
   Impl(AgentOptions options, DataPlane* data, PackerMetrics* metrics,
-       std::function<void(const absl::Status&)> on_ended,
-       std::shared_ptr<grpc::Channel> control, std::shared_ptr<grpc::Channel> bulk)
+       std::function<void(const absl::Status&)> on_ended, std::shared_ptr<grpc::Channel> control,
+       std::shared_ptr<grpc::Channel> bulk)
       : options_(std::move(options)),
         worker_(IdOf(options_)),
+        data_(data),
         metrics_(metrics),
         on_ended_(std::move(on_ended)),
         fleet_(v1::Fleet::NewStub(std::move(control))),
@@ -173,6 +176,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
 
   void StopAll() {
     stop_.Stop();
+    data_->Stop();
     queue_.Close();
     push_.Cancel();
     for (std::thread& thread : workers_) thread.join();
@@ -274,8 +278,8 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     v1::GetManifestRequest request;
     request.set_hash(hash);
     v1::DataManifest manifest;
-    NAVIT_RETURN_IF_ERROR(FromGrpcStatus(fleet_->GetManifest(&context, request, &manifest),
-                                         "Fleet.GetManifest"));
+    NAVIT_RETURN_IF_ERROR(
+        FromGrpcStatus(fleet_->GetManifest(&context, request, &manifest), "Fleet.GetManifest"));
     return manifest;
   }
 
@@ -286,13 +290,19 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
       if (task->blocked > absl::ZeroDuration()) {
         metrics_->BlockedDownstream(absl::ToDoubleSeconds(task->blocked));
       }
-      const std::shared_ptr<const HeldWindow> window =
-          leases_.Window(task->lease_epoch, Now());
+      const std::shared_ptr<const HeldWindow> window = leases_.Window(task->lease_epoch, Now());
       if (window == nullptr) {
         NAVIT_LOG(WARNING) << "granted a pack of lease " << task->lease_epoch
                            << ", which is not held";
         queue_.Abandon(task->ticket);
         continue;
+      }
+      // While this pack is decoded, the next ones are on their way.
+      for (const PackQueue::Waiting& next : queue_.NextToMake(kPacksAhead)) {
+        const auto held = leases_.Window(next.lease_epoch, Now());
+        if (held != nullptr && next.index < held->plan.packs()) {
+          held->packs->ReadAhead(held->plan, next.index);
+        }
       }
       v1::PushRequest frame;
       const absl::Status status = MakePack(*window, *task, &frame);
@@ -313,17 +323,16 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
   absl::Status MakePack(const HeldWindow& window, const PackQueue::Task& task,
                         v1::PushRequest* frame) {
     if (task.index >= window.plan.packs()) {
-      return absl::InternalError(absl::StrCat("window ", window.plan.window, " of job ",
-                                              window.job, " has ", window.plan.packs(),
-                                              " packs; granted pack ", task.index));
+      return absl::InternalError(absl::StrCat("window ", window.plan.window, " of job ", window.job,
+                                              " has ", window.plan.packs(), " packs; granted pack ",
+                                              task.index));
     }
     PackedBytes made;
-    NAVIT_RETURN_IF_ERROR(RetryRead(options_.data_retry, *options_.clock, &stop_, metrics_,
-                                    [&]() -> absl::Status {
-                                      NAVIT_ASSIGN_OR_RETURN(
-                                          made, window.packs->Make(window.plan, task.index));
-                                      return absl::OkStatus();
-                                    }));
+    NAVIT_RETURN_IF_ERROR(
+        RetryRead(options_.data_retry, *options_.clock, &stop_, metrics_, [&]() -> absl::Status {
+          NAVIT_ASSIGN_OR_RETURN(made, window.packs->Make(window.plan, task.index));
+          return absl::OkStatus();
+        }));
     // The header and the framing need little; what is left is theirs.
     constexpr uint64_t kFraming = uint64_t{1} << 16;
     if (made.payload.size() + made.header.ByteSizeLong() + kFraming >
@@ -334,8 +343,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     }
     made.header.set_job(window.job);
     made.header.set_lease_epoch(task.lease_epoch);
-    metrics_->PackMade(made.header, made.stats,
-                       leases_.MarkMade(task.lease_epoch, task.index));
+    metrics_->PackMade(made.header, made.stats, leases_.MarkMade(task.lease_epoch, task.index));
     *frame->mutable_header() = std::move(made.header);
     *frame->mutable_payload() = std::move(made.payload);
     return absl::OkStatus();
@@ -360,6 +368,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
 
   const AgentOptions options_;
   const v1::WorkerId worker_;
+  DataPlane* const data_;
   PackerMetrics* const metrics_;
   const std::function<void(const absl::Status&)> on_ended_;
   const std::unique_ptr<v1::Fleet::Stub> fleet_;

@@ -64,8 +64,8 @@ class PackerAgent {
   // Stops at once, without draining.
   ~PackerAgent();
 
-  // Tells the coordinator, takes nothing new, finishes work and packs in hand and sends them, for at
-  // most `timeout`; then stops. Leases end with it. True: nothing was left undone.
+  // Tells the coordinator, takes nothing new, finishes work and packs in hand and sends them, for
+  // at most `timeout`; then stops. Leases end with it. True: nothing was left undone.
   bool Drain(absl::Duration timeout);
 
  private:

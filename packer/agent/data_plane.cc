@@ -2,9 +2,11 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/backoff.h"
+#include "common/object_store/url.h"
 #include "common/status_macros.h"
-#include "packer/index_cache.h"
 #include "packer/shard_index.h"
 #include "packer/shards.h"
 
@@ -22,60 +24,87 @@ class RealJobPacks : public JobPacks {
     return maker_->Make(plan, index);
   }
 
+  void ReadAhead(const WindowPlan& plan, uint32_t index) const override {
+    maker_->ReadAhead(plan, index);
+  }
+
  private:
   const std::unique_ptr<WindowPlanner> planner_;
   const std::unique_ptr<PackMaker> maker_;
 };
 
-class RealDataPlane : public DataPlane {
- public:
-  explicit RealDataPlane(uint64_t index_cache_bytes)
-      : indexes_(std::make_shared<IndexCache>(index_cache_bytes)) {}
+ObjectStoreOptions WithStop(ObjectStoreOptions options, StopFlag* stop) {
+  options.stop = stop;
+  return options;
+}
 
-  absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override {
-    v1::ShardList list;
-    NAVIT_RETURN_IF_ERROR(
-        ExpandAll("data.train", spec.data().train(), list.mutable_train()));
-    NAVIT_RETURN_IF_ERROR(
-        ExpandAll("data.validation", spec.data().validation(), list.mutable_validation()));
-    return list;
+absl::Status InField(absl::string_view field, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(field, ": ", status.message()));
+}
+
+// Whether sidecars of `shards` can be written, before hours go into indexing. Beside shards that
+// are indexed already nothing has to be written.
+absl::Status CheckSidecarsCanBeWritten(ObjectStore* store, const std::string& index_folder,
+                                       const std::string& shard) {
+  if (index_folder.empty() && absl::StartsWithIgnoreCase(shard, "http") && IsUrl(shard)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "data.index: is needed: nothing can be written beside ", shard.substr(0, shard.find('?'))));
   }
+  const std::string sidecar = SidecarPath(shard, index_folder);
+  if (index_folder.empty() && store->Stat(sidecar).ok()) return absl::OkStatus();
+  const std::string probe = absl::StrCat(
+      sidecar, ".write-test-", absl::Hex(static_cast<uint64_t>(SystemUniform()() * 0x1p52)));
+  absl::Status status = store->Write(probe, "may be removed");
+  if (status.ok()) status = store->Remove(probe);
+  if (status.ok() || absl::IsUnavailable(status)) return status;
+  return absl::FailedPreconditionError(
+      absl::StrCat("data.index: sidecar indexes cannot be written: ", status.message()));
+}
 
-  absl::StatusOr<v1::ShardEntry> Index(const std::string& shard, const std::string& index_folder,
-                                       const std::function<void(uint64_t)>& progress) override {
-    return IndexShard(shard, index_folder, progress);
-  }
-
-  absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
-      const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) override {
-    NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<WindowPlanner> planner,
-                           WindowPlanner::Create(spec, manifest, indexes_));
-    auto maker = std::make_unique<PackMaker>(spec, std::move(manifest), indexes_);
-    return std::make_shared<const RealJobPacks>(std::move(planner), std::move(maker));
-  }
-
- private:
-  static absl::Status ExpandAll(absl::string_view field,
-                                const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
-                                google::protobuf::RepeatedPtrField<std::string>* out) {
-    for (int i = 0; i < datasets.size(); ++i) {
-      absl::StatusOr<std::vector<std::string>> files = ExpandShardPattern(datasets[i].shards());
-      if (!files.ok()) {
-        return absl::Status(files.status().code(), absl::StrCat(field, "[", i, "].shards: ",
-                                                                files.status().message()));
-      }
-      for (std::string& file : *files) *out->Add() = std::move(file);
+absl::Status ExpandAll(ObjectStore* store, const std::string& index_folder, absl::string_view field,
+                       const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
+                       google::protobuf::RepeatedPtrField<std::string>* out) {
+  for (int i = 0; i < datasets.size(); ++i) {
+    absl::StatusOr<std::vector<std::string>> shards =
+        ExpandShardPattern(store, datasets[i].shards());
+    if (!shards.ok()) {
+      return InField(absl::StrCat(field, "[", i, "].shards"), shards.status());
     }
-    return absl::OkStatus();
+    NAVIT_RETURN_IF_ERROR(CheckSidecarsCanBeWritten(store, index_folder, shards->front()));
+    for (std::string& shard : *shards) *out->Add() = std::move(shard);
   }
-
-  const std::shared_ptr<IndexCache> indexes_;
-};
+  return absl::OkStatus();
+}
 
 }  // namespace
 
-std::unique_ptr<DataPlane> MakeDataPlane(uint64_t index_cache_bytes) {
-  return std::make_unique<RealDataPlane>(index_cache_bytes);
+RealDataPlane::RealDataPlane(DataPlaneOptions options)
+    : store_(MakeObjectStore(WithStop(options.store, &stop_))),
+      indexes_(std::make_shared<IndexCache>(store_, options.index_cache_bytes)),
+      reader_(std::make_shared<RangeReader>(store_, options.read_ahead)) {}
+
+absl::StatusOr<v1::ShardList> RealDataPlane::Expand(const v1::JobSpec& spec) {
+  v1::ShardList list;
+  const v1::DataSpec& data = spec.data();
+  NAVIT_RETURN_IF_ERROR(
+      ExpandAll(store_.get(), data.index(), "data.train", data.train(), list.mutable_train()));
+  NAVIT_RETURN_IF_ERROR(ExpandAll(store_.get(), data.index(), "data.validation", data.validation(),
+                                  list.mutable_validation()));
+  return list;
+}
+
+absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const std::string& shard,
+                                                    const std::string& index_folder,
+                                                    const std::function<void(uint64_t)>& progress) {
+  return IndexShard(store_.get(), shard, index_folder, progress);
+}
+
+absl::StatusOr<std::shared_ptr<const JobPacks>> RealDataPlane::Open(
+    const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) {
+  NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<WindowPlanner> planner,
+                         WindowPlanner::Create(spec, manifest, indexes_));
+  auto maker = std::make_unique<PackMaker>(spec, std::move(manifest), indexes_, reader_);
+  return std::make_shared<const RealJobPacks>(std::move(planner), std::move(maker));
 }
 
 }  // namespace navit

@@ -9,8 +9,12 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/object_store/object_store.h"
+#include "common/stop_flag.h"
+#include "packer/index_cache.h"
 #include "packer/pack_maker.h"
 #include "packer/plan.h"
+#include "packer/range_reader.h"
 #include "proto/data.pb.h"
 #include "proto/fleet.pb.h"
 #include "proto/job_spec.pb.h"
@@ -21,16 +25,18 @@ namespace navit {
 class JobPacks {
  public:
   virtual ~JobPacks() = default;
-  // As WindowPlanner::Plan and PackMaker::Make.
+  // As WindowPlanner::Plan, PackMaker::Make and PackMaker::ReadAhead.
   virtual absl::StatusOr<WindowPlan> Plan(v1::Split split, uint64_t window) const = 0;
   virtual absl::StatusOr<PackedBytes> Make(const WindowPlan& plan, uint32_t index) const = 0;
+  virtual void ReadAhead(const WindowPlan& plan, uint32_t index) const = 0;
 };
 
 // Thread-safe.
 class DataPlane {
  public:
   virtual ~DataPlane() = default;
-  // The files that the spec's patterns name. Errors name the field and the pattern.
+  // The shards that the spec's patterns name. Errors name the field and the pattern, or data.index:
+  // sidecars cannot be written where it says.
   virtual absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) = 0;
   // As IndexShard of packer/shard_index.h; `progress` gets the bytes read so far.
   virtual absl::StatusOr<v1::ShardEntry> Index(const std::string& shard,
@@ -38,10 +44,34 @@ class DataPlane {
                                                const std::function<void(uint64_t)>& progress) = 0;
   virtual absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) = 0;
+  // Ends waits for sources; calls that need them fail.
+  virtual void Stop() = 0;
 };
 
-// The real one; indexes of all jobs share one cache of `index_cache_bytes`.
-std::unique_ptr<DataPlane> MakeDataPlane(uint64_t index_cache_bytes);
+struct DataPlaneOptions {
+  // Of all jobs together.
+  uint64_t index_cache_bytes = uint64_t{256} << 20;
+  RangeReader::Options read_ahead;
+  // `stop` is the data plane's own.
+  ObjectStoreOptions store;
+};
+class RealDataPlane : public DataPlane {
+ public:
+  explicit RealDataPlane(DataPlaneOptions options);
+
+  absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override;
+  absl::StatusOr<v1::ShardEntry> Index(const std::string& shard, const std::string& index_folder,
+                                       const std::function<void(uint64_t)>& progress) override;
+  absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
+      const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) override;
+  void Stop() override { stop_.Stop(); }
+
+ private:
+  StopFlag stop_;
+  const std::shared_ptr<ObjectStore> store_;
+  const std::shared_ptr<IndexCache> indexes_;
+  const std::shared_ptr<RangeReader> reader_;
+};
 
 }  // namespace navit
 

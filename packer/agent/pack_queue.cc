@@ -22,8 +22,7 @@ void PackQueue::Erase(Entries::iterator entry) {
 
 bool PackQueue::HasRoom(Entries::iterator entry) {
   // The first pack always has room: everything behind it waits for it.
-  return entry == entries_.begin() ||
-         made_bytes_ + (making_ + 1) * largest_bytes_ <= max_bytes_;
+  return entry == entries_.begin() || made_bytes_ + (making_ + 1) * largest_bytes_ <= max_bytes_;
 }
 
 uint64_t PackQueue::OpenStream() {
@@ -65,6 +64,16 @@ void PackQueue::DropLease(uint64_t lease_epoch) {
     it = next;
   }
   changed_.SignalAll();
+}
+
+std::vector<PackQueue::Waiting> PackQueue::NextToMake(size_t most) const {
+  std::vector<Waiting> next;
+  absl::MutexLock lock(&mutex_);
+  for (const Entry& entry : entries_) {
+    if (next.size() == most) break;
+    if (entry.state == State::kWaiting) next.push_back({entry.lease_epoch, entry.index});
+  }
+  return next;
 }
 
 std::optional<PackQueue::Task> PackQueue::TakeToMake() {

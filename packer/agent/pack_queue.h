@@ -1,10 +1,10 @@
-// Granted packs between the Push stream and the threads that make them: made in parallel, bounded in
-// bytes, sent in the order in which they were granted.
+// Granted packs between the Push stream and the threads that make them: made in parallel, bounded
+// in bytes, sent in the order in which they were granted.
 //
 //   grant → waiting → making → made → sending → gone
 //
-// Grants belong to one stream. When it ends the queue is emptied: the coordinator grants anew on the
-// next stream, and a pack that is still being made for the old one is thrown away.
+// Grants belong to one stream. When it ends the queue is emptied: the coordinator grants anew on
+// the next stream, and a pack that is still being made for the old one is thrown away.
 #ifndef NAVIT_PACKER_AGENT_PACK_QUEUE_H_
 #define NAVIT_PACKER_AGENT_PACK_QUEUE_H_
 
@@ -44,11 +44,18 @@ class PackQueue {
   uint64_t OpenStream();
   // No effect unless `stream` is the open one.
   void EndStream(uint64_t stream);
-  // Adds packs at the end; those that the queue holds already are skipped. Grants of a stream that is
-  // not the open one, and all grants while draining, are dropped.
+  // Adds packs at the end; those that the queue holds already are skipped. Grants of a stream that
+  // is not the open one, and all grants while draining, are dropped.
   void Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes);
   // The lease ended: its packs are no longer wanted.
   void DropLease(uint64_t lease_epoch);
+
+  struct Waiting {
+    uint64_t lease_epoch;
+    uint32_t index;
+  };
+  // The next packs to make, at most `most`, in their order.
+  std::vector<Waiting> NextToMake(size_t most) const;
 
   // Makers. Blocks until there is a pack to make and room for it; nothing after Close.
   std::optional<Task> TakeToMake();

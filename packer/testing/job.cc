@@ -53,11 +53,16 @@ void WriteBytes(const std::string& path, const std::string& bytes) {
   if (!file.good()) std::abort();
 }
 
+std::shared_ptr<ObjectStore> LocalStore() {
+  static const auto* store = new std::shared_ptr<ObjectStore>(MakeObjectStore());
+  return *store;
+}
+
 std::shared_ptr<const v1::DataManifest> MakeManifest(const std::vector<std::string>& shards,
                                                      const std::string& index_folder) {
   auto manifest = std::make_shared<v1::DataManifest>();
   for (const std::string& shard : shards) {
-    absl::StatusOr<v1::ShardEntry> entry = IndexShard(shard, index_folder);
+    absl::StatusOr<v1::ShardEntry> entry = IndexShard(LocalStore().get(), shard, index_folder);
     CheckOk(entry.status());
     *manifest->add_train() = *entry;
     *manifest->add_validation() = *entry;
@@ -68,12 +73,13 @@ std::shared_ptr<const v1::DataManifest> MakeManifest(const std::vector<std::stri
 }
 
 DataPlane::DataPlane(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest)
-    : indexes(std::make_shared<IndexCache>()) {
+    : indexes(std::make_shared<IndexCache>(LocalStore())) {
   absl::StatusOr<std::unique_ptr<WindowPlanner>> created =
       WindowPlanner::Create(spec, manifest, indexes);
   CheckOk(created.status());
   planner = *std::move(created);
-  maker = std::make_unique<PackMaker>(spec, manifest, indexes);
+  maker = std::make_unique<PackMaker>(
+      spec, manifest, indexes, std::make_shared<RangeReader>(LocalStore(), RangeReader::Options()));
 }
 
 }  // namespace navit::testing

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/object_store/object_store.h"
 #include "packer/index_cache.h"
 #include "packer/pack_maker.h"
 #include "packer/plan.h"
@@ -21,6 +22,9 @@ v1::JobSpec MakeSpec(uint32_t window_samples = 32);
 // A new folder for the running test.
 std::string NewFolder(const std::string& name);
 void WriteBytes(const std::string& path, const std::string& bytes);
+
+// One for all tests of a program.
+std::shared_ptr<ObjectStore> LocalStore();
 
 // Indexes `shards` for training and for validation. Dies on an error.
 std::shared_ptr<const v1::DataManifest> MakeManifest(const std::vector<std::string>& shards,

@@ -11,6 +11,7 @@
 #include "packer/testing/encode.h"
 #include "packer/testing/tar_writer.h"
 #include "proto/pack.pb.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace navit {
 namespace {
@@ -64,10 +65,10 @@ void WriteTars() {
   tar.Add("a.png", testing::EncodePng(tiny)).Add("a.txt", "a cat").Add("a.json", "{\"a\":1}");
   tar.AddBase256("b/c.x.png", testing::EncodePng(tiny)).Add("b/c.cls", "3");
   const std::string path = Write("tar", "seed-0", tar.Finish());
-  const auto index = BuildShardIndex(path);
+  const auto index = BuildShardIndex(fuzz::Store(), path);
   Must(index.status());
   Must(EnsureFolder(folder + "/sidecar"));
-  Must(WriteShardIndex(*index, folder + "/sidecar/seed-0"));
+  Must(WriteShardIndex(fuzz::Store(), *index, folder + "/sidecar/seed-0"));
 }
 
 void WriteFrames() {

@@ -8,7 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
+
+#include "common/object_store/object_store.h"
 
 namespace navit::fuzz {
 
@@ -31,6 +34,12 @@ class MemoryFile {
  private:
   const int fd_;
 };
+
+// What opens it.
+inline ObjectStore* Store() {
+  static const auto* store = new std::shared_ptr<ObjectStore>(MakeObjectStore());
+  return store->get();
+}
 
 }  // namespace navit::fuzz
 

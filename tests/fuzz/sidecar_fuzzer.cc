@@ -23,7 +23,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const navit::fuzz::MemoryFile file(data, size);
-  const absl::StatusOr<navit::v1::ShardIndex> index = navit::ReadShardIndex(file.path());
+  const absl::StatusOr<navit::v1::ShardIndex> index =
+      navit::ReadShardIndex(navit::fuzz::Store(), file.path());
   if (!index.ok()) return 0;
   const int n = index->keys_size();
   // What a planner reads without asking.

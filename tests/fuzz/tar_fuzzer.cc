@@ -17,7 +17,7 @@ constexpr size_t kBlock = 512;
 
 // Every promise that a reader of members makes, over the whole archive.
 void ReadMembers(const std::string& path, uint64_t file_bytes) {
-  auto reader = navit::TarReader::Open(path);
+  auto reader = navit::TarReader::Open(navit::fuzz::Store(), path);
   if (!reader.ok()) std::abort();
   navit::TarMember member;
   uint64_t end = 0;
@@ -76,7 +76,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const navit::fuzz::MemoryFile file(data, size);
   ReadMembers(file.path(), size);
-  const absl::StatusOr<navit::v1::ShardIndex> index = navit::BuildShardIndex(file.path());
+  const absl::StatusOr<navit::v1::ShardIndex> index =
+      navit::BuildShardIndex(navit::fuzz::Store(), file.path());
   if (!index.ok()) return 0;
   for (int row = 0; row < index->keys_size(); ++row) {
     if (index->image_offsets(row) + index->image_bytes(row) > size ||
