@@ -248,6 +248,21 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
     return;
   }
 
+  // The newest checkpoint that nobody found damaged.
+  const auto& checkpoints = job.checkpoints();
+  const auto whole =
+      std::find_if(checkpoints.rbegin(), checkpoints.rend(), [&](const CheckpointRecord& c) {
+        return runtime.bad_checkpoints.count(c.path) == 0;
+      });
+  if (source == nullptr && !checkpoints.empty() && whole == checkpoints.rend()) {
+    Fail(job.name(),
+         absl::StrCat("no trainer has the job's weights, and every kept checkpoint is damaged; the "
+                      "newest is ",
+                      checkpoints.back().path),
+         now);
+    return;
+  }
+
   v1::Event event;
   event.set_job(job.name());
   v1::GenerationOpened* opened = event.mutable_generation_opened();
@@ -258,8 +273,8 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
   }
   opened->set_source_rank(source_rank);
   if (source == nullptr) {
-    opened->set_committed_step(job.checkpoint_step());
-    if (!job.checkpoints().empty()) opened->set_checkpoint(job.checkpoints().back().path);
+    opened->set_committed_step(checkpoints.empty() ? 0 : whole->step);
+    if (!checkpoints.empty()) opened->set_checkpoint(whole->path);
   } else {
     const v1::TrainerState& trainer = source->report.trainer();
     opened->set_committed_step(options_.broken_rules.ignore_applied_step

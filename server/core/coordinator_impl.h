@@ -52,6 +52,9 @@ struct JobRuntime {
   uint64_t stop_after_step = 0;
   uint64_t stop_margin = 2;
 
+  // Checkpoints that a trainer found damaged; never loaded again.
+  std::set<std::string> bad_checkpoints;
+
   // Rendezvous keys of the open generation.
   std::map<std::string, std::string> kv;
 

@@ -73,6 +73,12 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
         Fail(job.name(), absl::StrCat(who, ": ", trainer.failure()), now);
         return;
       }
+      if (!trainer.bad_checkpoint().empty() &&
+          trainer.bad_checkpoint() == job.generation_checkpoint() &&
+          runtime.bad_checkpoints.insert(trainer.bad_checkpoint()).second) {
+        Log(absl::StrCat("job ", job.name(), ": checkpoint ", trainer.bad_checkpoint(),
+                         " is damaged and not used any more: ", trainer.failure()));
+      }
       // The first failure in the order of ranks; others are often its echo.
       if (broken.empty()) broken = absl::StrCat(who, ": ", trainer.failure());
     } else if (trainer.kind() == v1::TrainerState::STOPPED) {

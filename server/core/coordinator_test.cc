@@ -45,6 +45,8 @@ class CoordinatorTest : public testing::Test {
     spec.mutable_train_for()->set_epochs(1);
     spec.mutable_workers()->mutable_trainers()->set_min(1);
     spec.mutable_workers()->mutable_trainers()->set_max(1);
+    spec.mutable_checkpoints()->set_keep_last(2);
+    spec.mutable_budgets()->set_recoveries_without_progress(5);
     spec.mutable_budgets()->set_relay_bytes(1 << 20);
     spec.mutable_timeouts()->set_lease_seconds(10);
   }
@@ -193,6 +195,80 @@ TEST_F(CoordinatorTest, WrongPacksFailTheJob) {
   request.add_steps()->set_step(1);
   EXPECT_TRUE(absl::IsDataLoss(c_.ReportSteps(request, now_)));
   EXPECT_EQ(c_.Get("j")->state(), v1::FAILED);
+}
+
+TEST_F(CoordinatorTest, FallsBackToTheOlderCheckpointWhenTheNewestIsDamaged) {
+  OpenGeneration();
+  v1::ReportStepsRequest steps;
+  *steps.mutable_worker() = trainer_;
+  steps.set_job("j");
+  steps.set_generation(1);
+  for (uint64_t step = 1; step <= 2; ++step) {
+    const auto next = c_.NextStep("j", 1, 0, step);
+    ASSERT_EQ(next->kind, StepForRank::kReady);
+    v1::StepReport* report = steps.add_steps();
+    report->set_generation(1);
+    report->set_step(step);
+    report->set_packs(1);
+    report->set_packs_digest(PacksDigest({{step - 1, next->packs[0].index + 1}}));
+  }
+  ASSERT_TRUE(c_.ReportSteps(steps, now_).ok());
+  for (uint64_t step = 1; step <= 2; ++step) {
+    v1::CommitCheckpointRequest commit;
+    *commit.mutable_worker() = trainer_;
+    commit.set_job("j");
+    commit.set_generation(1);
+    commit.set_step(step);
+    commit.set_path(absl::StrCat("/c/", step));
+    ASSERT_TRUE(c_.CommitCheckpoint(commit, now_).ok());
+  }
+  // The only trainer dies with its weights.
+  trainer_.set_incarnation(2);
+  v1::RegisterRequest again;
+  *again.mutable_worker() = trainer_;
+  again.set_role(v1::TRAINER);
+  ASSERT_TRUE(c_.Register(again, now_).ok());
+  Report(v1::TrainerState::IDLE, 0);
+  // Opens a generation; returns what it is to load.
+  auto open = [&](uint64_t generation) {
+    c_.Tick(now_);
+    c_.Tick(now_);
+    Report(v1::TrainerState::JOINED, generation);
+    return c_.DirectiveFor(trainer_, now_)->trainer();
+  };
+  auto broken = [&](uint64_t generation, const std::string& bad) {
+    v1::WorkerReport report;
+    *report.mutable_worker() = trainer_;
+    v1::TrainerState& state = *report.mutable_trainer();
+    state.set_kind(v1::TrainerState::BROKEN);
+    state.set_generation(generation);
+    state.set_job("j");
+    state.set_job_uid(c_.DirectiveFor(trainer_, now_)->trainer().job().job_uid());
+    state.set_failure(bad + ": a file is cut");
+    state.set_bad_checkpoint(bad);
+    ASSERT_TRUE(c_.OnReport(report, now_).ok());
+  };
+  v1::TrainerDirective run = open(2);
+  EXPECT_EQ(run.kind(), v1::TrainerDirective::RUN);
+  EXPECT_EQ(run.checkpoint(), "/c/2");
+  EXPECT_EQ(run.committed_step(), 2u);
+  broken(2, "/c/2");
+  run = open(3);
+  EXPECT_EQ(run.kind(), v1::TrainerDirective::RUN);
+  EXPECT_EQ(run.checkpoint(), "/c/1");
+  EXPECT_EQ(run.committed_step(), 1u);
+  EXPECT_EQ(c_.Get("j")->committed_step(), 1u);
+  EXPECT_EQ(c_.ListCheckpoints("j")->checkpoints_size(), 1);
+  {
+    Coordinator replayed(CoordinatorOptions(), &store_);
+    ASSERT_TRUE(replayed.Start(now_).ok());
+    EXPECT_EQ(replayed.Get("j")->committed_step(), 1u);
+    EXPECT_EQ(replayed.ListCheckpoints("j")->checkpoints_size(), 1);
+  }
+  broken(3, "/c/1");
+  open(4);
+  EXPECT_EQ(c_.Get("j")->state(), v1::FAILED);
+  EXPECT_NE(c_.Get("j")->reason().find("/c/1"), std::string::npos) << c_.Get("j")->reason();
 }
 
 TEST_F(CoordinatorTest, HandsOutTheHeldOutPacksInOrder) {

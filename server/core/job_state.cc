@@ -158,7 +158,18 @@ absl::Status JobState::ApplyGeneration(const v1::Event& event) {
       return absl::InternalError("adopted steps have a gap");
     }
   }
-  if (kept < checkpoint_step()) return absl::InternalError("rollback below a checkpoint");
+  // Checkpoints newer than the one that is loaded were found damaged: they are no checkpoints.
+  auto loaded = checkpoints_.end();
+  if (opened.source_rank() < 0) {
+    loaded = std::find_if(checkpoints_.begin(), checkpoints_.end(), [&](const CheckpointRecord& c) {
+      return c.path == opened.checkpoint() && c.step == kept;
+    });
+  }
+  if (loaded != checkpoints_.end()) {
+    checkpoints_.erase(std::next(loaded), checkpoints_.end());
+  } else if (kept < checkpoint_step()) {
+    return absl::InternalError("rollback below a checkpoint");
+  }
 
   const bool recovers = state_ == v1::RECOVERING || state_ == v1::PAUSING;
   generation_ = opened.generation();
