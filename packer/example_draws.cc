@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/stream_layout.h"
+#include "packer/augmentation.h"
 #include "packer/grid.h"
 #include "packer/philox.h"
 #include "packer/portable_math.h"
@@ -44,6 +45,15 @@ absl::Status CheckResolution(const v1::ResolutionSpec& resolution) {
   return absl::OkStatus();
 }
 
+absl::Status CheckCrop(const v1::CropSpec& crop) {
+  if (!(crop.min_area() > 0) || !(crop.min_area() <= crop.max_area()) || !(crop.max_area() <= 1) ||
+      !(crop.aspect_jitter() >= 1) || !(crop.aspect_jitter() <= 8)) {
+    return Invalid("preprocess.crop",
+                   "needs 0 < min_area <= max_area <= 1 and aspect_jitter in [1, 8]");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckDrop(const v1::TokenDropSpec& drop, uint64_t stream_samples) {
   if (drop.kind() == v1::TokenDropSpec::NONE) return absl::OkStatus();
   if (!IsShare(drop.mean()) || !IsShare(drop.max()) || !IsShare(drop.min())) {
@@ -68,6 +78,7 @@ absl::Status CheckDrop(const v1::TokenDropSpec& drop, uint64_t stream_samples) {
 absl::StatusOr<ExampleDraws> ExampleDraws::Create(const v1::JobSpec& spec,
                                                   uint64_t stream_samples) {
   if (absl::Status status = CheckResolution(spec.resolution()); !status.ok()) return status;
+  if (absl::Status status = CheckCrop(spec.preprocess().crop()); !status.ok()) return status;
   if (absl::Status status = CheckDrop(spec.token_drop(), stream_samples); !status.ok()) {
     return status;
   }
@@ -182,6 +193,10 @@ uint32_t ExampleDraws::ScheduledDrop(uint32_t drop, uint64_t seen) const {
 DrawnTokens ExampleDraws::Training(uint32_t width, uint32_t height, uint32_t dataset,
                                    uint64_t epoch, uint64_t sample, uint64_t seen) const {
   const uint64_t seed = spec_.seed();
+  const Part crop = DrawCrop(spec_.preprocess().crop(), width, height,
+                             Draws(seed, dataset, epoch, sample, Purpose::kCrop));
+  width = crop.width;
+  height = crop.height;
   const uint64_t pixels =
       DrawPixels(width, height, Draws(seed, dataset, epoch, sample, Purpose::kResolution).Next());
   const Grid grid = ChooseGrid(

@@ -47,8 +47,10 @@ struct DecodedImage {
   };
   struct Plane {
     Image samples;
-    // The part that the image covers, in samples from the upper left corner, within (width - 1,
-    // width] and (height - 1, height]: the last samples may stand for less than a whole one.
+    // The part that the image covers, in samples: from (left, top), both in [0, 1), to within the
+    // last column and row. The samples at its borders may stand for less than a whole one.
+    double left = 0;
+    double top = 0;
     double extent_width = 0;
     double extent_height = 0;
   };
@@ -61,6 +63,14 @@ struct DecodedImage {
   }
   // An image of interleaved RGB to be filled.
   Image* MakeRgb(uint32_t width, uint32_t height);
+};
+
+// A rectangle of pixels.
+struct Part {
+  uint32_t left = 0;
+  uint32_t top = 0;
+  uint32_t width = 0;
+  uint32_t height = 0;
 };
 
 // Red, green, blue.
@@ -80,6 +90,17 @@ v1::HoleReason DecodeImage(absl::string_view file, v1::ShardIndex::ImageFormat f
                            uint32_t width, uint32_t height, uint32_t target_width,
                            uint32_t target_height, DecodedImage* image,
                            const Rgb& background = kWhite);
+
+// Leaves of `image`, which shows a picture of width x height pixels, the part `part` within it:
+// moves its samples to the upper left corner.
+void CropTo(const Part& part, uint32_t width, uint32_t height, DecodedImage* image);
+
+// `part` of a picture as EXIF orientation 1 to 8 says it is to be seen, in the picture as it is
+// stored, with width x height pixels.
+Part StoredPart(const Part& part, uint32_t orientation, uint32_t width, uint32_t height);
+
+// The orientation that shows what `orientation` shows, mirrored from left to right.
+uint32_t FlippedOrientation(uint32_t orientation);
 
 // `source`, of RGB, as EXIF orientation 1 to 8 says it is to be seen. `source` and `result` differ.
 void ApplyOrientation(const Image& source, uint32_t orientation, Image* result);

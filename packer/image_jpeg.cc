@@ -102,6 +102,7 @@ bool ReadPlanes(jpeg_decompress_struct* jpeg, DecodedImage* image) {
     plane.samples.Resize(info.width_in_blocks * block, calls * info.v_samp_factor * block, 1);
     plane.samples.width = info.downsampled_width;
     plane.samples.height = info.downsampled_height;
+    plane.left = plane.top = 0;
     plane.extent_width =
         static_cast<double>(uint64_t{jpeg->image_width} * info.h_samp_factor * block) /
         (jpeg->max_h_samp_factor * DCTSIZE);

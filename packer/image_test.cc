@@ -503,13 +503,67 @@ TEST(ReadImageHeader, NeverReadsPastTheEnd) {
   }
 }
 
-TEST(ApplyOrientation, AllEight) {
-  // 2 x 3 pixels, numbered by row.
-  Image source;
-  source.Resize(2, 3);
+// 2 x 3 pixels, numbered by row.
+Image Numbered() {
+  Image image;
+  image.Resize(2, 3);
   for (uint32_t y = 0; y < 3; ++y) {
-    for (uint32_t x = 0; x < 2; ++x) source.Row(y)[3 * x] = static_cast<uint8_t>(2 * y + x);
+    for (uint32_t x = 0; x < 2; ++x) image.Row(y)[3 * x] = static_cast<uint8_t>(2 * y + x);
   }
+  return image;
+}
+
+TEST(FlippedOrientation, MirrorsWhatIsSeen) {
+  for (uint32_t orientation = 1; orientation <= 8; ++orientation) {
+    Image seen, mirrored, flipped;
+    ApplyOrientation(Numbered(), orientation, &seen);
+    ApplyOrientation(seen, 2, &mirrored);
+    ApplyOrientation(Numbered(), FlippedOrientation(orientation), &flipped);
+    EXPECT_EQ(MeanDifference(mirrored, flipped), 0) << orientation;
+  }
+}
+
+// The stored part, oriented, is the part of the oriented picture.
+TEST(StoredPart, OfEveryOrientation) {
+  const Image picture = MakePicture(23, 14, 3);
+  for (uint32_t orientation = 1; orientation <= 8; ++orientation) {
+    Image seen;
+    ApplyOrientation(picture, orientation, &seen);
+    const Part part = {3, 5, 8, 4};
+    Image expected;
+    expected.Resize(part.width, part.height);
+    for (uint32_t y = 0; y < part.height; ++y) {
+      std::copy_n(seen.Row(part.top + y) + 3 * part.left, 3 * part.width, expected.Row(y));
+    }
+    DecodedImage stored;
+    *stored.MakeRgb(23, 14) = picture;
+    const Part there = StoredPart(part, orientation, 23, 14);
+    CropTo(there, 23, 14, &stored);
+    Image oriented;
+    ApplyOrientation(stored.planes[0].samples, orientation, &oriented);
+    EXPECT_EQ(MeanDifference(oriented, expected), 0) << orientation;
+  }
+}
+
+// Planes of other sizes than the picture keep the place of the part within a sample.
+TEST(CropTo, PlanesOfOtherSizes) {
+  DecodedImage image;
+  const std::string bytes = EncodeJpeg(MakePicture(203, 101, 5));
+  ASSERT_EQ(DecodeImage(bytes, v1::ShardIndex::JPEG, 203, 101, 100, 50, &image),
+            v1::HOLE_REASON_NONE);
+  ASSERT_EQ(image.planes[0].samples.width, 102u);
+  CropTo({31, 7, 70, 50}, 203, 101, &image);
+  const DecodedImage::Plane& luma = image.planes[0];
+  EXPECT_EQ(luma.left, 0.5);  // 15.5 at half the size
+  EXPECT_EQ(luma.top, 0.5);
+  EXPECT_EQ(luma.extent_width, 35);
+  EXPECT_EQ(luma.extent_height, 25);
+  EXPECT_EQ(luma.samples.width, 36u);
+  EXPECT_EQ(luma.samples.height, 26u);
+}
+
+TEST(ApplyOrientation, AllEight) {
+  const Image source = Numbered();
   const struct {
     uint32_t orientation, width, height;
     std::vector<int> pixels;

@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/object_store/url.h"
 #include "common/status_macros.h"
+#include "packer/augmentation.h"
 #include "packer/image.h"
 #include "packer/limits.h"
 #include "packer/patchify.h"
@@ -69,6 +71,12 @@ TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& fi
       return {index.json_offsets(row), index.json_bytes(row), index.json_hashes(row)};
   }
   return {};
+}
+
+// The side that a picture of `whole` pixels is to have so that `part` of them have `target`.
+uint32_t WholeTarget(uint32_t target, uint32_t whole, uint32_t part) {
+  return static_cast<uint32_t>(
+      std::min<uint64_t>((uint64_t{target} * whole + part - 1) / part, 1u << 20));
 }
 
 // Memory that examples and packs reuse.
@@ -139,6 +147,7 @@ struct PackMaker::Impl {
   std::shared_ptr<IndexCache> indexes;
   std::shared_ptr<RangeReader> reader;
   mutable BufferPool buffers;
+  Rgb background = kWhite;
   // Some shard lies behind a network.
   bool remote = false;
 
@@ -243,23 +252,38 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   uint32_t height = index.heights(row);
   uint32_t target_width = example.grid_columns * patch_size;
   uint32_t target_height = example.grid_rows * patch_size;
+  Part part = {0, 0, width, height};
+  uint32_t orientation = index.orientations(row);
   if (turned) {
     std::swap(width, height);
     std::swap(target_width, target_height);
   }
+  if (plan.split == v1::SPLIT_TRAIN) {
+    const auto draws = [&](Purpose purpose) {
+      return Draws(spec.seed(), 0, plan.epoch, example.sample, purpose);
+    };
+    part = DrawCrop(spec.preprocess().crop(), part.width, part.height, draws(Purpose::kCrop));
+    if (DrawFlip(spec.preprocess().horizontal_flip(), draws(Purpose::kFlip))) {
+      orientation = FlippedOrientation(orientation);
+    }
+  }
+  part = StoredPart(part, index.orientations(row), width, height);
   {
     StageTimer timer(Stage::kDecode, stats);
-    const v1::HoleReason reason = DecodeImage(image_bytes, index.image_formats(row), width, height,
-                                              target_width, target_height, &buffers->decoded);
+    const v1::HoleReason reason =
+        DecodeImage(image_bytes, index.image_formats(row), width, height,
+                    WholeTarget(target_width, width, part.width),
+                    WholeTarget(target_height, height, part.height), &buffers->decoded, background);
     if (reason != v1::HOLE_REASON_NONE) return reason;
+    CropTo(part, width, height, &buffers->decoded);
   }
   const Image* image = &buffers->resized;
   {
     StageTimer timer(Stage::kResize, stats);
     ResizeImage(buffers->decoded, target_width, target_height, &buffers->scratch,
                 &buffers->resized);
-    if (index.orientations(row) > 1) {
-      ApplyOrientation(buffers->resized, index.orientations(row), &buffers->oriented);
+    if (orientation > 1) {
+      ApplyOrientation(buffers->resized, orientation, &buffers->oriented);
       image = &buffers->oriented;
     }
   }
@@ -296,6 +320,9 @@ PackMaker::PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMani
   impl->reader = std::move(reader);
   for (const auto* shards : {&impl->manifest->train(), &impl->manifest->validation()}) {
     for (const v1::ShardEntry& entry : *shards) impl->remote |= IsUrl(entry.path());
+  }
+  for (int c = 0; c < std::min(3, spec.preprocess().background_size()); ++c) {
+    impl->background[c] = static_cast<uint8_t>(spec.preprocess().background(c));
   }
   impl_ = std::move(impl);
 }

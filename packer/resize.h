@@ -68,10 +68,10 @@ void ResizeImageReference(const DecodedImage& source, uint32_t width, uint32_t h
 
 namespace resize_internal {
 
-// For `in` samples that represent a length of `extent` <= in samples (the last may be a part of a
-// sample) and `out` outputs. `kernel` is scratch.
-void MakeWeights(uint32_t in, double extent, uint32_t out, std::vector<double>* kernel,
-                 Weights* weights);
+// For `in` samples of which [begin, begin + extent) is resampled to `out` outputs; the first and
+// the last sample may be in it with a part. `kernel` is scratch.
+void MakeWeights(uint32_t in, double begin, double extent, uint32_t out,
+                 std::vector<double>* kernel, Weights* weights);
 
 // Side of the boxes to average before resampling `in` to `out`.
 uint32_t BoxSide(uint32_t in, uint32_t out);

@@ -67,7 +67,7 @@ double ExactSample(const DecodedImage::Plane& plane, double width, double height
                    uint32_t channel) {
   const Image& source = plane.samples;
   const double sx = plane.extent_width / width, sy = plane.extent_height / height;
-  const double cx = (x + 0.5) * sx, cy = (y + 0.5) * sy;
+  const double cx = plane.left + (x + 0.5) * sx, cy = plane.top + (y + 0.5) * sy;
   const double wx = std::max(1.0, sx), wy = std::max(1.0, sy);
   double sum = 0, total = 0;
   for (int v = std::max(0, int(cy - 2 * wy) - 1); v < int(source.height) && v < cy + 2 * wy + 1;
@@ -170,6 +170,30 @@ TEST(Resize, ConstantImagesStayConstant) {
   }
 }
 
+// A part of an image that begins between samples: as in real arithmetic over the samples it
+// touches.
+TEST(Resize, PartsBeginWithinSamples) {
+  ResizeScratch scratch;
+  DecodedImage source = RandomImage(90, 70, 5, Colors::kYcc);
+  for (DecodedImage::Plane& plane : source.planes) {
+    plane.left = 0.25;
+    plane.top = 0.625;
+    plane.extent_width -= 0.5;
+    plane.extent_height -= 0.75;
+  }
+  Image result, expected;
+  ResizeImageReference(source, 48, 32, &expected);
+  ResizeImage(source, 48, 32, &scratch, &result);
+  EXPECT_TRUE(SamePixels(expected, result));
+  for (uint32_t y = 0; y < 32; ++y) {
+    for (uint32_t x = 0; x < 48; ++x) {
+      double exact[3];
+      ExactPixel(source, 48, 32, x, y, exact);
+      for (int c = 0; c < 3; ++c) ASSERT_NEAR(result.Row(y)[3 * x + c], exact[c], 2);
+    }
+  }
+}
+
 TEST(Resize, ScratchIsReusable) {
   ResizeScratch scratch;
   Image result, again;
@@ -185,7 +209,7 @@ TEST(ResizeWeights, SumToOneAndDoNotOverflow) {
   resize_internal::Weights weights;
   for (uint32_t in : {1, 2, 3, 5, 16, 100, 799}) {
     for (uint32_t out : {1, 2, 16, 100, 1000}) {
-      resize_internal::MakeWeights(in, in, out, &kernel, &weights);
+      resize_internal::MakeWeights(in, 0, in, out, &kernel, &weights);
       for (uint32_t i = 0; i < out; ++i) {
         ASSERT_LE(weights.first[i] + weights.taps, in);
         int sum = 0, absolute = 0;

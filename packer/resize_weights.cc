@@ -26,8 +26,8 @@ int Round(double x) { return static_cast<int>(x + 65536.5) - 65536; }
 
 }  // namespace
 
-void MakeWeights(uint32_t in, double extent, uint32_t out, std::vector<double>* kernel,
-                 Weights* result) {
+void MakeWeights(uint32_t in, double begin, double extent, uint32_t out,
+                 std::vector<double>* kernel, Weights* result) {
   const double scale = extent / out;
   const double widening = scale > 1 ? scale : 1;
   const double narrowing = 1 / widening;
@@ -43,13 +43,13 @@ void MakeWeights(uint32_t in, double extent, uint32_t out, std::vector<double>* 
   kernel->resize(taps);
   double* const exact = kernel->data();
   for (uint32_t i = 0; i < out; ++i) {
-    const double centre = (i + 0.5) * scale;
+    const double centre = begin + (i + 0.5) * scale;
     // The first sample whose centre is inside.
     const double lowest = centre - support + 0.5;
     const uint32_t first = std::min(lowest > 0 ? static_cast<uint32_t>(lowest) : 0u, in - taps);
     result->first[i] = first;
-    const double begin = first + 0.5 - centre;
-    for (uint32_t t = 0; t < taps; ++t) exact[t] = Cubic((begin + t) * narrowing);
+    const double nearest = first + 0.5 - centre;
+    for (uint32_t t = 0; t < taps; ++t) exact[t] = Cubic((nearest + t) * narrowing);
     double sum = 0;
     for (uint32_t t = 0; t < taps; ++t) sum += exact[t];
     const double unit = kOne / sum;
@@ -110,16 +110,17 @@ std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t wid
       samples[p] = &prepared.reduced;
     }
     // Chroma planes are alike, often like luma too.
-    if (p > 0 && plane.extent_width == source.planes[p - 1].extent_width &&
+    if (p > 0 && plane.left == source.planes[p - 1].left && plane.top == source.planes[p - 1].top &&
+        plane.extent_width == source.planes[p - 1].extent_width &&
         plane.extent_height == source.planes[p - 1].extent_height) {
       prepared.vertical = scratch->planes[p - 1].vertical;
       prepared.horizontal = scratch->planes[p - 1].horizontal;
       continue;
     }
-    MakeWeights(samples[p]->height, plane.extent_height / box_height, height, &scratch->kernel,
-                &prepared.own_vertical);
-    MakeWeights(samples[p]->width, plane.extent_width / box_width, width, &scratch->kernel,
-                &prepared.own_horizontal);
+    MakeWeights(samples[p]->height, plane.top / box_height, plane.extent_height / box_height,
+                height, &scratch->kernel, &prepared.own_vertical);
+    MakeWeights(samples[p]->width, plane.left / box_width, plane.extent_width / box_width, width,
+                &scratch->kernel, &prepared.own_horizontal);
     prepared.vertical = &prepared.own_vertical;
     prepared.horizontal = &prepared.own_horizontal;
   }

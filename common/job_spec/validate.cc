@@ -207,6 +207,9 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
   CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
   CheckLength(spec.preprocess().std_size(), 3, "preprocess.std", out);
+  CheckLength(spec.preprocess().background_size(), 3, "preprocess.background", out);
+  CheckOrder(spec.preprocess().crop().min_area(), spec.preprocess().crop().max_area(),
+             "preprocess.crop.min_area", "preprocess.crop.max_area", out);
   CheckResolution(spec.resolution(), out);
   CheckTokenDrop(spec.token_drop(), out);
   CheckDropSchedule(spec, out);
