@@ -158,7 +158,7 @@ struct PackMaker::Impl {
   std::shared_ptr<IndexCache> indexes;
 
   // Adds one example with tokens to `pack`; the reason when it is a hole, with nothing added.
-  absl::StatusOr<v1::HoleReason> AddExample(const WindowPlan& plan, const PlannedExample& example,
+  absl::StatusOr<v1::HoleReason> AddExample(const PlannedExample& example,
                                             const v1::ShardEntry& entry,
                                             const v1::ShardIndex& index, const ShardFile& file,
                                             const v1::CaptionsSpec& captions, Buffers* buffers,
@@ -166,9 +166,9 @@ struct PackMaker::Impl {
 };
 
 absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
-    const WindowPlan& plan, const PlannedExample& example, const v1::ShardEntry& entry,
-    const v1::ShardIndex& index, const ShardFile& file, const v1::CaptionsSpec& captions,
-    Buffers* buffers, v1::Pack* pack, PackStats* stats) const {
+    const PlannedExample& example, const v1::ShardEntry& entry, const v1::ShardIndex& index,
+    const ShardFile& file, const v1::CaptionsSpec& captions, Buffers* buffers, v1::Pack* pack,
+    PackStats* stats) const {
   const int row = static_cast<int>(example.row);
   NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
   const TextMember text = FindText(index, row, field);
@@ -229,9 +229,9 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   const uint32_t patches = example.grid_rows * example.grid_columns;
   {
     StageTimer timer(Stage::kPatchify, stats);
-    const std::vector<uint32_t> chosen =
-        ChoosePatches(patches, example.tokens,
-                      Draws(spec.seed(), 0, plan.epoch, example.sample, Purpose::kDropPatches));
+    const std::vector<uint32_t> chosen = ChoosePatches(
+        patches, example.tokens,
+        Draws(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kDropPatches));
     AppendPatches(*image, patch_size, chosen, pack->mutable_patches(), pack->mutable_positions());
   }
   {
@@ -265,8 +265,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
   const Impl& impl = *impl_;
   const bool validation = plan.split == v1::SPLIT_VALIDATION;
   const auto& shards = validation ? impl.manifest->validation() : impl.manifest->train();
-  const v1::CaptionsSpec& captions =
-      (validation ? impl.spec.data().validation(0) : impl.spec.data().train(0)).captions();
+  const auto& datasets = validation ? impl.spec.data().validation() : impl.spec.data().train();
   const uint32_t patch_size = impl.spec.model().image().patch_size();
 
   PackedBytes made;
@@ -289,11 +288,13 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
         NAVIT_ASSIGN_OR_RETURN(file, ShardFile::Open(entry));
         NAVIT_ASSIGN_OR_RETURN(index, impl.indexes->Get(entry));
       }
-      NAVIT_ASSIGN_OR_RETURN(reason, impl.AddExample(plan, example, entry, *index, *file, captions,
-                                                     &buffers, &pack, &made.stats));
+      NAVIT_ASSIGN_OR_RETURN(
+          reason, impl.AddExample(example, entry, *index, *file,
+                                  datasets[static_cast<int>(example.dataset)].captions(), &buffers,
+                                  &pack, &made.stats));
       if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
     }
-    pack.add_samples(example.sample);
+    pack.add_samples(example.id);
     if (reason == v1::HOLE_REASON_NONE) {
       header.set_image_tokens(header.image_tokens() + example.tokens);
       header.set_valid_examples(header.valid_examples() + 1);
@@ -305,7 +306,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
       pack.add_text_tokens(0);
       pack.add_caption_hashes(0);
       v1::Hole* hole = header.add_holes();
-      hole->set_sample(example.sample);
+      hole->set_sample(example.id);
       hole->set_reason(reason);
     }
   }

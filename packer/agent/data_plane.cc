@@ -34,10 +34,16 @@ class RealDataPlane : public DataPlane {
 
   absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override {
     v1::ShardList list;
-    NAVIT_RETURN_IF_ERROR(
-        ExpandAll("data.train", spec.data().train(), list.mutable_train()));
-    NAVIT_RETURN_IF_ERROR(
-        ExpandAll("data.validation", spec.data().validation(), list.mutable_validation()));
+    for (int i = 0; i < spec.data().train_size(); ++i) {
+      const int before = list.train_size();
+      NAVIT_RETURN_IF_ERROR(ExpandEntry(absl::StrCat("data.train[", i, "].shards"),
+                                        spec.data().train(i), list.mutable_train()));
+      list.add_train_datasets(list.train_size() - before);
+    }
+    for (int i = 0; i < spec.data().validation_size(); ++i) {
+      NAVIT_RETURN_IF_ERROR(ExpandEntry(absl::StrCat("data.validation[", i, "].shards"),
+                                        spec.data().validation(i), list.mutable_validation()));
+    }
     return list;
   }
 
@@ -55,17 +61,14 @@ class RealDataPlane : public DataPlane {
   }
 
  private:
-  static absl::Status ExpandAll(absl::string_view field,
-                                const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
-                                google::protobuf::RepeatedPtrField<std::string>* out) {
-    for (int i = 0; i < datasets.size(); ++i) {
-      absl::StatusOr<std::vector<std::string>> files = ExpandShardPattern(datasets[i].shards());
-      if (!files.ok()) {
-        return absl::Status(files.status().code(), absl::StrCat(field, "[", i, "].shards: ",
-                                                                files.status().message()));
-      }
-      for (std::string& file : *files) *out->Add() = std::move(file);
+  static absl::Status ExpandEntry(absl::string_view field, const v1::Dataset& dataset,
+                                  google::protobuf::RepeatedPtrField<std::string>* out) {
+    absl::StatusOr<std::vector<std::string>> files = ExpandShardPattern(dataset.shards());
+    if (!files.ok()) {
+      return absl::Status(files.status().code(),
+                          absl::StrCat(field, ": ", files.status().message()));
     }
+    for (std::string& file : *files) *out->Add() = std::move(file);
     return absl::OkStatus();
   }
 
