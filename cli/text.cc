@@ -150,7 +150,10 @@ std::string AuditText(const v1::AuditReply& reply) {
       "plans equal those recorded: %s\n",
       reply.first_step(), reply.last_step(), reply.packs(), reply.samples(),
       reply.repeated_samples(), reply.plans_match() ? "yes" : "NO");
+  const bool mixture = std::any_of(reply.epochs().begin(), reply.epochs().end(),
+                                   [](const auto& epoch) { return epoch.dataset() > 0; });
   for (const auto& epoch : reply.epochs()) {
+    if (mixture) absl::StrAppendFormat(&text, "data.train[%d] ", epoch.dataset());
     absl::StrAppendFormat(&text, "epoch %d: %d of %d samples%s\n", epoch.epoch(),
                           epoch.samples_seen(), epoch.samples_in_epoch(),
                           epoch.complete() ? "" : " (the range covers part of it)");

@@ -154,9 +154,10 @@ struct PackMaker::Impl {
   const RangeReader::Entries& Shards(const WindowPlan& plan) const {
     return plan.split == v1::SPLIT_VALIDATION ? manifest->validation() : manifest->train();
   }
-  const v1::CaptionsSpec& Captions(const WindowPlan& plan) const {
-    return (plan.split == v1::SPLIT_VALIDATION ? spec.data().validation(0) : spec.data().train(0))
-        .captions();
+  const v1::CaptionsSpec& Captions(const WindowPlan& plan, const PlannedExample& example) const {
+    const auto& datasets =
+        plan.split == v1::SPLIT_VALIDATION ? spec.data().validation() : spec.data().train();
+    return datasets[static_cast<int>(example.dataset)].captions();
   }
 
   // What a pack reads; `used` gets the indexes of its shards.
@@ -194,7 +195,6 @@ struct PackMaker::Impl {
 absl::StatusOr<std::vector<ShardRange>> PackMaker::Impl::Ranges(const WindowPlan& plan,
                                                                 uint32_t pack_index,
                                                                 Indexes* used) const {
-  NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(Captions(plan).field()));
   std::vector<ShardRange> ranges;
   for (uint32_t i = plan.pack_begin[pack_index]; i < plan.pack_begin[pack_index + 1]; ++i) {
     const PlannedExample& example = plan.examples[i];
@@ -205,6 +205,8 @@ absl::StatusOr<std::vector<ShardRange>> PackMaker::Impl::Ranges(const WindowPlan
     }
     const int row = static_cast<int>(example.row);
     ranges.push_back({example.shard, index->image_offsets(row), index->image_bytes(row)});
+    NAVIT_ASSIGN_OR_RETURN(const CaptionField field,
+                           ParseCaptionField(Captions(plan, example).field()));
     const TextMember text = FindText(*index, row, field);
     if (text.bytes <= kMaxTextBytes) ranges.push_back({example.shard, text.offset, text.bytes});
   }
@@ -216,7 +218,7 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
     const v1::ShardIndex& index, const RangeReader::Batch& read, Buffers* buffers, v1::Pack* pack,
     PackStats* stats) const {
   const int row = static_cast<int>(example.row);
-  const v1::CaptionsSpec& captions = Captions(plan);
+  const v1::CaptionsSpec& captions = Captions(plan, example);
   NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
   const TextMember text = FindText(index, row, field);
   const absl::string_view image_bytes =
@@ -260,7 +262,7 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   }
   if (plan.split == v1::SPLIT_TRAIN) {
     const auto draws = [&](Purpose purpose) {
-      return Draws(spec.seed(), 0, plan.epoch, example.sample, purpose);
+      return Draws(spec.seed(), example.dataset, example.epoch, example.sample, purpose);
     };
     part = DrawCrop(spec.preprocess().crop(), part.width, part.height, draws(Purpose::kCrop));
     if (DrawFlip(spec.preprocess().horizontal_flip(), draws(Purpose::kFlip))) {
@@ -290,9 +292,9 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   const uint32_t patches = example.grid_rows * example.grid_columns;
   {
     StageTimer timer(Stage::kPatchify, stats);
-    const std::vector<uint32_t> chosen =
-        ChoosePatches(patches, example.tokens,
-                      Draws(spec.seed(), 0, plan.epoch, example.sample, Purpose::kDropPatches));
+    const std::vector<uint32_t> chosen = ChoosePatches(
+        patches, example.tokens,
+        Draws(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kDropPatches));
     AppendPatches(*image, patch_size, chosen, pack->mutable_patches(), pack->mutable_positions());
   }
   {
@@ -386,7 +388,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
                                   *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
       if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
     }
-    pack.add_samples(example.sample);
+    pack.add_samples(example.id);
     if (reason == v1::HOLE_REASON_NONE) {
       header.set_image_tokens(header.image_tokens() + example.tokens);
       header.set_valid_examples(header.valid_examples() + 1);
@@ -398,7 +400,7 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
       pack.add_text_tokens(0);
       pack.add_caption_hashes(0);
       v1::Hole* hole = header.add_holes();
-      hole->set_sample(example.sample);
+      hole->set_sample(example.id);
       hole->set_reason(reason);
     }
   }

@@ -150,7 +150,7 @@ TEST_F(PackTest, EachSampleOfAnEpochInExactlyOnePack) {
   const auto manifest = Shards(150, 40);
   const v1::JobSpec spec = MakeSpec(64);
   DataPlane plane(spec, manifest);
-  const StreamLayout layout = StreamLayout::ForJob(spec, 150);
+  const StreamLayout layout = StreamLayout::ForJob(spec, *manifest);
   std::map<uint64_t, std::vector<uint64_t>> samples;
   for (uint64_t w = 0; w < layout.windows(); ++w) {
     const auto plan = plane.planner->Plan(v1::SPLIT_TRAIN, w);
@@ -362,7 +362,7 @@ TEST_F(PackTest, EvaluationIsNotAugmented) {
 std::string GoldenText(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) {
   DataPlane plane(spec, manifest);
   std::string text;
-  const StreamLayout layout = StreamLayout::ForJob(spec, manifest->train_samples());
+  const StreamLayout layout = StreamLayout::ForJob(spec, *manifest);
   const StreamLayout evaluation = StreamLayout::ForEvaluation(spec, manifest->train_samples());
   for (const auto& [split, windows] : {std::pair{v1::SPLIT_TRAIN, layout.windows()},
                                        std::pair{v1::SPLIT_VALIDATION, evaluation.windows()}}) {

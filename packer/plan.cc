@@ -21,20 +21,25 @@
 namespace navit {
 namespace {
 
-// A split's samples, and where their captions are.
+// A split's samples, and where the captions of each of its data sets are.
 struct SplitData {
+  struct Captions {
+    CaptionField field;
+    bool fail_without = false;
+  };
   SampleRange range;
-  CaptionField caption;
-  bool fail_without_caption = false;
+  std::vector<Captions> captions;
 };
 
-absl::StatusOr<SplitData> MakeSplitData(const SampleRange::Shards& shards,
-                                        const v1::Dataset& dataset, uint64_t stated,
-                                        absl::string_view name) {
-  NAVIT_ASSIGN_OR_RETURN(SampleRange range, SampleRange::Create(shards, stated, name));
-  NAVIT_ASSIGN_OR_RETURN(CaptionField caption, ParseCaptionField(dataset.captions().field()));
-  return SplitData{std::move(range), std::move(caption),
-                   dataset.captions().if_missing() == v1::CaptionsSpec::FAIL};
+absl::StatusOr<SplitData> MakeSplitData(
+    SampleRange range, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets) {
+  SplitData data{std::move(range), {}};
+  for (const v1::Dataset& dataset : datasets) {
+    NAVIT_ASSIGN_OR_RETURN(CaptionField field, ParseCaptionField(dataset.captions().field()));
+    data.captions.push_back(
+        {std::move(field), dataset.captions().if_missing() == v1::CaptionsSpec::FAIL});
+  }
+  return data;
 }
 
 uint32_t CaptionBytes(const v1::ShardIndex& index, int row, const CaptionField& field) {
@@ -86,8 +91,8 @@ uint64_t Digest(const WindowPlan& plan) {
   }
   for (const PlannedExample& e : plan.examples) {
     for (const uint64_t value :
-         {e.sample, uint64_t{e.shard}, uint64_t{e.row}, uint64_t{e.grid_rows},
-          uint64_t{e.grid_columns}, uint64_t{e.tokens}, uint64_t{e.side},
+         {uint64_t{e.dataset}, e.epoch, e.id, uint64_t{e.shard}, uint64_t{e.row},
+          uint64_t{e.grid_rows}, uint64_t{e.grid_columns}, uint64_t{e.tokens}, uint64_t{e.side},
           static_cast<uint64_t>(e.hole)}) {
       AppendU64(value, &bytes);
     }
@@ -129,7 +134,9 @@ absl::Status CheckSpec(const v1::JobSpec& spec) {
                    absl::StrCat("this packer makes version ", kPlanVersion, ", the job wants ",
                                 packing.plan_version()));
   }
-  if (spec.data().train_size() != 1) return Invalid("data.train", "must have one entry");
+  if (spec.data().train_size() > 1 && spec.train_for().has_epochs()) {
+    return Invalid("train_for.epochs", "a mixture has no common epoch");
+  }
   if (spec.data().validation_size() > 1) {
     return Invalid("data.validation", "must have at most one entry");
   }
@@ -159,17 +166,18 @@ struct WindowPlanner::Impl {
   ExampleDraws draws;
 
   absl::StatusOr<std::vector<PlannedExample>> PlanExamples(const SplitData& data, v1::Split split,
-                                                           const WindowExtent& extent) const;
+                                                           const StreamLayout& layout,
+                                                           uint64_t window) const;
 };
 
-// The samples of a window in the order of the epoch, with their tokens or the reason for none.
+// The samples of a window in order, with their tokens or the reason for none.
 absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
-    const SplitData& data, v1::Split split, const WindowExtent& extent) const {
+    const SplitData& data, v1::Split split, const StreamLayout& layout, uint64_t window) const {
+  const WindowExtent extent = layout.Window(window);
   const std::vector<OrderedSample> ordered =
       split == v1::SPLIT_TRAIN
-          ? data.range.InEpochOrder(spec.seed(), extent.epoch, spec.packing().window_samples(),
-                                    extent.first_in_epoch, extent.samples)
-          : data.range.InShardOrder(extent.first_in_epoch, extent.samples);
+          ? data.range.Drawn(layout, window, spec.seed(), spec.packing().window_samples())
+          : data.range.InShardOrder(extent.first_in_stream, extent.samples);
   std::vector<PlannedExample> examples(ordered.size());
   std::shared_ptr<const v1::ShardIndex> index;
   for (size_t i = 0; i < ordered.size(); ++i) {
@@ -181,8 +189,9 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
     }
     const int row = static_cast<int>(example.row);
     example.hole = HoleByIndex(*index, row);
-    if (CaptionBytes(*index, row, data.caption) == 0) {
-      if (data.fail_without_caption) {
+    const SplitData::Captions& captions = data.captions[example.dataset];
+    if (CaptionBytes(*index, row, captions.field) == 0) {
+      if (captions.fail_without) {
         return absl::FailedPreconditionError(
             absl::StrCat(shard.path(), ": sample ", index->keys(row),
                          " has no caption, and captions.if_missing is fail"));
@@ -192,8 +201,8 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
     if (example.hole != v1::HOLE_REASON_NONE) continue;
     const uint32_t width = index->widths(row), height = index->heights(row);
     const DrawnTokens drawn = split == v1::SPLIT_TRAIN
-                                  ? draws.Training(width, height, 0, extent.epoch, example.sample,
-                                                   extent.first_in_stream + i)
+                                  ? draws.Training(width, height, example.dataset, example.epoch,
+                                                   example.sample, extent.first_in_stream + i)
                                   : draws.Evaluation(width, height);
     example.grid_rows = drawn.grid_rows;
     example.grid_columns = drawn.grid_columns;
@@ -215,23 +224,34 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
   if (manifest->train_size() == 0) {
     return absl::InvalidArgumentError("manifest: no training shards");
   }
-  NAVIT_ASSIGN_OR_RETURN(SplitData train, MakeSplitData(manifest->train(), spec.data().train(0),
-                                                        manifest->train_samples(), "train"));
+  if (manifest->train_datasets_size() != spec.data().train_size()) {
+    return absl::InvalidArgumentError(absl::StrCat("manifest: ", manifest->train_datasets_size(),
+                                                   " data sets, data.train has ",
+                                                   spec.data().train_size()));
+  }
+  NAVIT_ASSIGN_OR_RETURN(SampleRange train,
+                         SampleRange::Create(manifest->train(), manifest->train_datasets(),
+                                             manifest->train_samples(), "train"));
   NAVIT_ASSIGN_OR_RETURN(
       ExampleDraws draws,
-      ExampleDraws::Create(spec, StreamLayout::ForJob(spec, train.range.samples()).samples()));
+      ExampleDraws::Create(spec, StreamLayout::ForJob(spec, *manifest).samples()));
   auto impl = std::make_unique<Impl>(std::move(draws));
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
-  impl->train = std::move(train);
+  NAVIT_ASSIGN_OR_RETURN(impl->train, MakeSplitData(std::move(train), spec.data().train()));
   if (impl->manifest->validation_size() > 0) {
     if (spec.data().validation_size() == 0) {
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
     }
+    SampleRange::Datasets one;
+    one.Add()->set_shards(impl->manifest->validation_size());
+    one[0].set_samples(impl->manifest->validation_samples());
+    NAVIT_ASSIGN_OR_RETURN(SampleRange validation,
+                           SampleRange::Create(impl->manifest->validation(), one,
+                                               impl->manifest->validation_samples(), "validation"));
     NAVIT_ASSIGN_OR_RETURN(impl->validation,
-                           MakeSplitData(impl->manifest->validation(), spec.data().validation(0),
-                                         impl->manifest->validation_samples(), "validation"));
+                           MakeSplitData(std::move(validation), spec.data().validation()));
   }
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }
@@ -246,16 +266,16 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
     return absl::OutOfRangeError("the job has no validation data");
   }
   const SplitData& data = split == v1::SPLIT_VALIDATION ? *impl.validation : *impl.train;
-  const uint64_t samples = data.range.samples();
-  const StreamLayout layout = training ? StreamLayout::ForJob(impl.spec, samples)
-                                       : StreamLayout::ForEvaluation(impl.spec, samples);
+  const StreamLayout layout = training
+                                  ? StreamLayout::ForJob(impl.spec, *impl.manifest)
+                                  : StreamLayout::ForEvaluation(impl.spec, data.range.samples());
   if (window >= layout.windows()) {
     return absl::OutOfRangeError(
         absl::StrCat("window ", window, ": the stream has ", layout.windows()));
   }
   const WindowExtent extent = layout.Window(window);
   NAVIT_ASSIGN_OR_RETURN(std::vector<PlannedExample> planned,
-                         impl.PlanExamples(data, split, extent));
+                         impl.PlanExamples(data, split, layout, window));
   if (training) {
     Shuffle(planned, Draws(impl.spec.seed(), 0, extent.epoch, extent.first_in_epoch,
                            Purpose::kWindowShuffle));

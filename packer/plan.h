@@ -33,6 +33,7 @@ struct PlannedExample : OrderedSample {
 struct WindowPlan {
   v1::Split split = v1::SPLIT_TRAIN;
   uint64_t window = 0;
+  // Of the stream (common/stream_layout.h).
   uint64_t epoch = 0;
   // Capacity of a pack, in image tokens.
   uint32_t sequence_length = 0;
@@ -50,7 +51,7 @@ struct WindowPlan {
 class WindowPlanner {
  public:
   // `spec` is resolved. InvalidArgument names a field that this version cannot plan (another
-  // plan_version, several datasets) or a manifest whose sums do not add up.
+  // plan_version, epochs of a mixture) or a manifest whose sums do not add up.
   static absl::StatusOr<std::unique_ptr<WindowPlanner>> Create(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
       std::shared_ptr<IndexCache> indexes);

@@ -242,6 +242,7 @@ class FakePacker : public FakeWorker {
       result.set_lease_epoch(work.lease_epoch());
       if (work.has_expand_shards()) {
         result.mutable_shards()->add_train("/data/a.tar");
+        result.mutable_shards()->add_train_datasets(1);
       } else if (work.has_index_shard()) {
         v1::ShardEntry* shard = result.mutable_shard();
         shard->set_path(work.index_shard().shard());

@@ -55,12 +55,34 @@ void CheckPath(const std::string& text, const std::string& path, Violations& out
   }
 }
 
+constexpr int kMostTrainDatasets = 4096;  // packer/philox.h has 12 bits for them.
+
+void CheckDataLists(const v1::JobSpec& spec, Violations& out) {
+  const v1::DataSpec& data = spec.data();
+  if (data.train_size() > kMostTrainDatasets) {
+    Add(out, "data.train",
+        absl::StrCat("must have at most ", kMostTrainDatasets, " entries, has ",
+                     data.train_size()));
+  }
+  if (data.train_size() > 1 && spec.train_for().has_epochs()) {
+    Add(out, "train_for.epochs",
+        absl::StrCat("must not be given for a mixture: each of the ", data.train_size(),
+                     " entries of data.train has epochs of its own; give steps or examples"));
+  }
+  if (data.validation_size() > 1) {
+    Add(out, "data.validation",
+        absl::StrCat("must have one entry in this version, has ", data.validation_size()));
+  }
+  for (int i = 0; i < data.validation_size(); ++i) {
+    if (data.validation(i).weight() != 1) {
+      Add(out, JoinPath(IndexPath("data.validation", i), "weight"),
+          "must not be given: held-out data is evaluated whole");
+    }
+  }
+}
+
 void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
                    const std::string& path, Violations& out) {
-  if (datasets.size() > 1) {
-    Add(out, path, absl::StrCat("must have one entry in this version, has ", datasets.size()));
-    return;
-  }
   for (int i = 0; i < datasets.size(); ++i) {
     const std::string entry = IndexPath(path, i);
     CheckPath(datasets[i].shards(), JoinPath(entry, "shards"), out);
@@ -201,6 +223,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   // Rules over several fields assume that each field alone is sound.
   const bool fields_are_sound = out.empty();
   CheckIdentity(spec, out);
+  CheckDataLists(spec, out);
   CheckDatasets(spec.data().train(), "data.train", out);
   CheckDatasets(spec.data().validation(), "data.validation", out);
   CheckPath(spec.data().index(), "data.index", out);

@@ -107,9 +107,26 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , "data.train: is required"
 }
-, {"two_train", CHANGE{s.mutable_data()->add_train()->set_shards("/b/");
+, {"epochs_of_a_mixture", CHANGE{s.mutable_data()->add_train()->set_shards("/b/");
+s.mutable_train_for()->clear_steps();
+s.mutable_train_for()->set_epochs(2);
 }
-, "data.train: must have one entry in this version, has 2"
+, "train_for.epochs: must not be given for a mixture: each of the 2 entries of data.train has "
+  "epochs of its own; give steps or examples"
+}
+, {"weight", CHANGE{s.mutable_data()->mutable_train(0)->set_weight(0);
+}
+, "data.train[0].weight: must be in [1e-06, 1000000], is 0"
+}
+, {"weight_of_validation", CHANGE{s.mutable_data()->add_validation()->set_shards("/b/");
+s.mutable_data()->mutable_validation(0)->set_weight(2);
+}
+, "data.validation[0].weight: must not be given: held-out data is evaluated whole"
+}
+, {"two_validation", CHANGE{s.mutable_data()->add_validation()->set_shards("/b/");
+s.mutable_data()->add_validation()->set_shards("/c/");
+}
+, "data.validation: must have one entry in this version, has 2"
 }
 , {"no_shards", CHANGE{s.mutable_data()->mutable_train(0)->clear_shards();
 }

@@ -61,9 +61,11 @@ absl::Status CheckSidecarsCanBeWritten(ObjectStore* store, const std::string& in
       absl::StrCat("data.index: sidecar indexes cannot be written: ", status.message()));
 }
 
+// Appends the shards of all `datasets` to `out`, and how many each has to `counts` unless it is null.
 absl::Status ExpandAll(ObjectStore* store, const std::string& index_folder, absl::string_view field,
                        const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
-                       google::protobuf::RepeatedPtrField<std::string>* out) {
+                       google::protobuf::RepeatedPtrField<std::string>* out,
+                       google::protobuf::RepeatedField<uint64_t>* counts) {
   for (int i = 0; i < datasets.size(); ++i) {
     absl::StatusOr<std::vector<std::string>> shards =
         ExpandShardPattern(store, datasets[i].shards());
@@ -71,6 +73,7 @@ absl::Status ExpandAll(ObjectStore* store, const std::string& index_folder, absl
       return InField(absl::StrCat(field, "[", i, "].shards"), shards.status());
     }
     NAVIT_RETURN_IF_ERROR(CheckSidecarsCanBeWritten(store, index_folder, shards->front()));
+    if (counts != nullptr) counts->Add(shards->size());
     for (std::string& shard : *shards) *out->Add() = std::move(shard);
   }
   return absl::OkStatus();
@@ -86,10 +89,10 @@ RealDataPlane::RealDataPlane(DataPlaneOptions options)
 absl::StatusOr<v1::ShardList> RealDataPlane::Expand(const v1::JobSpec& spec) {
   v1::ShardList list;
   const v1::DataSpec& data = spec.data();
-  NAVIT_RETURN_IF_ERROR(
-      ExpandAll(store_.get(), data.index(), "data.train", data.train(), list.mutable_train()));
+  NAVIT_RETURN_IF_ERROR(ExpandAll(store_.get(), data.index(), "data.train", data.train(),
+                                  list.mutable_train(), list.mutable_train_datasets()));
   NAVIT_RETURN_IF_ERROR(ExpandAll(store_.get(), data.index(), "data.validation", data.validation(),
-                                  list.mutable_validation()));
+                                  list.mutable_validation(), nullptr));
   return list;
 }
 

@@ -155,12 +155,14 @@ absl::Status WorkRunner::RunAudit(const v1::AuditWindows& work, Outcome* outcome
     NAVIT_RETURN_IF_ERROR(Plan(work.job(), *packs, v1::SPLIT_TRAIN, number, &plan));
     v1::AuditedWindows::Window* window = audited.add_windows();
     window->set_window(number);
-    window->set_epoch(plan.epoch);
     window->set_digest(plan.digest);
     for (uint32_t p = 0; p < plan.packs(); ++p) {
       window->add_pack_samples(plan.pack_begin[p + 1] - plan.pack_begin[p]);
     }
-    for (const PlannedExample& example : plan.examples) window->add_samples(example.sample);
+    for (const PlannedExample& example : plan.examples) {
+      window->add_samples(example.id);
+      window->add_epochs(example.epoch);
+    }
   }
   *outcome->result.mutable_audited() = std::move(audited);
   return absl::OkStatus();

@@ -69,6 +69,9 @@ std::shared_ptr<const v1::DataManifest> MakeManifest(const std::vector<std::stri
     manifest->set_train_samples(manifest->train_samples() + entry->samples());
     manifest->set_validation_samples(manifest->validation_samples() + entry->samples());
   }
+  v1::DatasetEntry* dataset = manifest->add_train_datasets();
+  dataset->set_shards(manifest->train_size());
+  dataset->set_samples(manifest->train_samples());
   return manifest;
 }
 

@@ -34,10 +34,13 @@ absl::StatusOr<Audit> Audit::Start(const JobState& job, uint64_t first_step, uin
     const uint64_t packs = std::min(step * g, job.order().packs()) - (step - 1) * g;
     if (record.step() != step || record.packs() != packs) reply.add_bad_steps(step);
   }
-  audit.dataset_samples_ = job.manifest()->train_samples();
-  audit.windows_per_epoch_ = job.layout().windows_per_epoch();
+  uint64_t first = 0;
+  for (size_t d = 0; d < job.layout().datasets(); ++d) {
+    audit.datasets_.push_back({first, job.layout().dataset_samples(d)});
+    first += job.layout().dataset_samples(d);
+  }
   // Whole groups: ordinals run over all windows of a group. Groups without packs between or around
-  // them belong to the range, so that an epoch's count of windows is whole.
+  // them belong to the range, so that an epoch's count of draws is whole.
   const uint64_t k = job.order().windows_per_group();
   const uint64_t first_group =
       audit.first_ordinal_ == 0 ? 0 : job.order().GroupOf(audit.first_ordinal_);
@@ -63,6 +66,39 @@ std::vector<uint64_t> Audit::Windows(uint64_t chunk) const {
   return windows;
 }
 
+uint32_t Audit::DatasetOf(uint64_t sample) const {
+  const auto after = std::upper_bound(
+      datasets_.begin(), datasets_.end(), sample,
+      [](uint64_t value, const Dataset& dataset) { return value < dataset.first; });
+  return static_cast<uint32_t>(after - datasets_.begin() - 1);
+}
+
+Audit::Epoch& Audit::EpochOf(uint32_t dataset, uint64_t number) {
+  Epoch& epoch = epochs_[{dataset, number}];
+  if (epoch.times.empty()) epoch.times.assign(datasets_[dataset].samples, 0);
+  return epoch;
+}
+
+bool Audit::Fits(const JobState& job, const v1::AuditedWindows::Window& window) const {
+  uint64_t samples = 0;
+  for (const uint32_t n : window.pack_samples()) samples += n;
+  if (samples != static_cast<uint64_t>(window.samples_size()) ||
+      window.epochs_size() != window.samples_size()) {
+    return false;
+  }
+  const uint64_t all = datasets_.back().first + datasets_.back().samples;
+  for (int i = 0; i < window.samples_size(); ++i) {
+    if (window.samples(i) >= all) return false;
+    const uint32_t d = DatasetOf(window.samples(i));
+    const DrawRange draws = job.layout().Draws(window.window(), d);
+    if (draws.first == draws.end || window.epochs(i) < draws.first / datasets_[d].samples ||
+        window.epochs(i) > (draws.end - 1) / datasets_[d].samples) {
+      return false;
+    }
+  }
+  return true;
+}
+
 absl::Status Audit::AddResult(const JobState& job, uint64_t chunk,
                               const v1::AuditedWindows& result) {
   if (job.uid() != uid_) return absl::InvalidArgumentError("the audited job is gone");
@@ -73,12 +109,7 @@ absl::Status Audit::AddResult(const JobState& job, uint64_t chunk,
         absl::StrCat("audit of ", windows.size(), " windows returned ", result.windows_size()));
   }
   for (int i = 0; i < result.windows_size(); ++i) {
-    const v1::AuditedWindows::Window& window = result.windows(i);
-    uint64_t samples = 0;
-    for (uint32_t n : window.pack_samples()) samples += n;
-    if (window.window() != windows[i] || samples != static_cast<uint64_t>(window.samples_size()) ||
-        std::any_of(window.samples().begin(), window.samples().end(),
-                    [this](uint64_t s) { return s >= dataset_samples_; })) {
+    if (result.windows(i).window() != windows[i] || !Fits(job, result.windows(i))) {
       return absl::InvalidArgumentError(
           absl::StrCat("audit of window ", windows[i], " returned numbers that do not fit"));
     }
@@ -90,9 +121,6 @@ absl::Status Audit::AddResult(const JobState& job, uint64_t chunk,
       reply_.set_plans_match(false);
       continue;
     }
-    const uint64_t number = job.layout().Window(w).epoch;
-    Epoch& epoch = epochs_[number];
-    if (epoch.times.empty()) epoch.times.assign(dataset_samples_, 0);
     bool whole = true;
     int next = 0;
     for (int p = 0; p < window.pack_samples_size(); ++p) {
@@ -101,29 +129,47 @@ absl::Status Audit::AddResult(const JobState& job, uint64_t chunk,
       whole = whole && inside;
       for (uint32_t i = 0; i < window.pack_samples(p); ++i, ++next) {
         if (!inside) continue;
-        uint8_t& times = epoch.times[window.samples(next)];
+        const uint64_t sample = window.samples(next);
+        const uint32_t d = DatasetOf(sample);
+        Epoch& epoch = EpochOf(d, window.epochs(next));
+        uint8_t& times = epoch.times[sample - datasets_[d].first];
         if (times == 0) ++epoch.seen;
         if (times == 1) reply_.set_repeated_samples(reply_.repeated_samples() + 1);
         if (times < 255) ++times;
       }
     }
-    if (whole) ++epoch.windows;
+    if (whole) AddDraws(job.layout(), w);
   }
   done_[chunk] = true;
   --left_;
   return absl::OkStatus();
 }
 
+void Audit::AddDraws(const StreamLayout& layout, uint64_t window) {
+  for (uint32_t d = 0; d < datasets_.size(); ++d) {
+    const uint64_t size = datasets_[d].samples;
+    DrawRange draws = layout.Draws(window, d);
+    while (draws.first < draws.end) {
+      const uint64_t number = draws.first / size;
+      const uint64_t end = std::min(draws.end, (number + 1) * size);
+      EpochOf(d, number).draws += end - draws.first;
+      draws.first = end;
+    }
+  }
+}
+
 std::optional<absl::StatusOr<v1::AuditReply>> Audit::Result() const {
   if (!failure_.ok()) return absl::StatusOr<v1::AuditReply>(failure_);
   if (left_ > 0) return std::nullopt;
   v1::AuditReply reply = reply_;
-  for (const auto& [number, epoch] : epochs_) {
+  for (const auto& [key, epoch] : epochs_) {
+    const uint64_t samples = datasets_[key.first].samples;
     v1::AuditReply::Epoch* out = reply.add_epochs();
-    out->set_epoch(number);
+    out->set_dataset(key.first);
+    out->set_epoch(key.second);
     out->set_samples_seen(epoch.seen);
-    out->set_samples_in_epoch(dataset_samples_);
-    out->set_complete(epoch.windows == windows_per_epoch_);
+    out->set_samples_in_epoch(samples);
+    out->set_complete(epoch.draws == samples);
     reply.set_samples(reply.samples() + epoch.seen);
   }
   return absl::StatusOr<v1::AuditReply>(std::move(reply));

@@ -1,5 +1,5 @@
-// An audit: plan the windows of a step range again and count how often each sample of each epoch
-// stands in a committed step.
+// An audit: plan the windows of a step range again and count how often each sample of each epoch of
+// each data set stands in a committed step.
 #ifndef NAVIT_SERVER_CORE_AUDIT_H_
 #define NAVIT_SERVER_CORE_AUDIT_H_
 
@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -39,11 +40,24 @@ class Audit {
 
  private:
   struct Epoch {
-    // How often each sample stands in the range.
+    // How often each sample of the data set stands in the range.
     std::vector<uint8_t> times;
     uint64_t seen = 0;
-    uint64_t windows = 0;
+    // Draws of the epoch in windows that lie in the range as a whole.
+    uint64_t draws = 0;
   };
+
+  // The samples of a data set are numbers [first, first + samples) of the split.
+  struct Dataset {
+    uint64_t first = 0;
+    uint64_t samples = 0;
+  };
+
+  Epoch& EpochOf(uint32_t dataset, uint64_t epoch);
+  uint32_t DatasetOf(uint64_t sample) const;
+  // What the layout says of `window`: no sample of another data set or epoch, and as many as drawn.
+  bool Fits(const JobState& job, const v1::AuditedWindows::Window& window) const;
+  void AddDraws(const StreamLayout& layout, uint64_t window);
 
   std::string job_;
   uint64_t uid_ = 0;
@@ -51,13 +65,13 @@ class Audit {
   uint64_t end_ordinal_ = 0;
   uint64_t first_window_ = 0;
   uint64_t end_window_ = 0;
-  uint64_t dataset_samples_ = 0;
-  uint64_t windows_per_epoch_ = 0;
+  std::vector<Dataset> datasets_;
   uint64_t chunks_ = 0;
   std::vector<bool> done_;
   uint64_t left_ = 0;
   absl::Status failure_;
-  std::map<uint64_t, Epoch> epochs_;
+  // By (data set, epoch).
+  std::map<std::pair<uint32_t, uint64_t>, Epoch> epochs_;
   v1::AuditReply reply_;
 };
 

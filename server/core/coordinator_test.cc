@@ -42,6 +42,7 @@ class CoordinatorTest : public testing::Test {
     spec.mutable_packing()->set_window_samples(16);
     spec.mutable_packing()->set_windows_per_group(1);
     spec.mutable_packing()->set_plan_version(1);
+    spec.mutable_data()->add_train()->set_weight(1);
     spec.mutable_train_for()->set_epochs(1);
     spec.mutable_workers()->mutable_trainers()->set_min(1);
     spec.mutable_workers()->mutable_trainers()->set_max(1);
@@ -86,6 +87,7 @@ class CoordinatorTest : public testing::Test {
       request.set_lease_epoch(work->lease_epoch());
       if (work->has_expand_shards()) {
         request.mutable_shards()->add_train("a");
+        request.mutable_shards()->add_train_datasets(1);
         request.mutable_shards()->add_validation("b");
       } else if (work->has_index_shard()) {
         request.mutable_shard()->set_path(work->index_shard().shard());
@@ -96,7 +98,10 @@ class CoordinatorTest : public testing::Test {
           window->set_window(w);
           window->set_digest(77);
           for (uint32_t n : {6, 5, 5}) window->add_pack_samples(n);
-          for (uint64_t s = 0; s < 16; ++s) window->add_samples(s);
+          for (uint64_t s = 0; s < 16; ++s) {
+            window->add_samples(s);
+            window->add_epochs(0);
+          }
         }
       } else {
         leased_[work->lease_epoch()] = work->window();

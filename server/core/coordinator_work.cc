@@ -240,7 +240,7 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
   switch (lease->item.kind) {
     case WorkKind::kExpandShards:
       if (!request.has_shards()) return absl::InvalidArgumentError("shards: must be present");
-      status = runtime.indexing.SetShards(request.shards());
+      status = runtime.indexing.SetShards(request.shards(), job->spec().data().train_size());
       break;
     case WorkKind::kIndexShard:
       if (!request.has_shard()) return absl::InvalidArgumentError("shard: must be present");
@@ -370,7 +370,7 @@ void Coordinator::Impl::PlanGroups(const std::string& name, Instant now) {
     if (!Commit(std::move(event), now).ok()) return;
     runtime.plans.erase(runtime.plans.begin(), runtime.plans.lower_bound(first + windows));
     if (job.order().packs() == 0 &&
-        (job.FullyPlanned() || job.order().windows() >= job.layout().windows_per_epoch())) {
+        (job.FullyPlanned() || job.order().windows() >= job.layout().windows_per_pass())) {
       Fail(name, "the training data makes no pack: no sample is usable", now);
       return;
     }

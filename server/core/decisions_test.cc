@@ -244,8 +244,9 @@ TEST(Indexing, FreezesShardsInOrderUnderOneHash) {
     v1::ShardList shards;
     shards.add_train("a");
     shards.add_train("b");
+    shards.add_train_datasets(2);
     shards.add_validation("v");
-    EXPECT_TRUE(indexing.SetShards(shards).ok());
+    EXPECT_TRUE(indexing.SetShards(shards, 1).ok());
     for (uint64_t i : order) {
       EXPECT_FALSE(indexing.done());
       v1::ShardEntry entry;
@@ -263,7 +264,37 @@ TEST(Indexing, FreezesShardsInOrderUnderOneHash) {
   EXPECT_EQ(build({0, 1, 2}), build({2, 0, 1}));
   EXPECT_EQ(build({0, 1, 2}).size(), 32u);
   Indexing empty;
-  EXPECT_FALSE(empty.SetShards(v1::ShardList()).ok());
+  EXPECT_FALSE(empty.SetShards(v1::ShardList(), 1).ok());
+}
+
+TEST(Indexing, KeepsTheDatasetsOfAMixtureApart) {
+  v1::ShardList shards;
+  for (const char* shard : {"a", "b", "c"}) shards.add_train(shard);
+  shards.add_validation("v");
+  shards.add_train_datasets(1);
+  shards.add_train_datasets(2);
+  Indexing indexing;
+  EXPECT_FALSE(indexing.SetShards(shards, 1).ok());
+  ASSERT_TRUE(indexing.SetShards(shards, 2).ok());
+  for (uint64_t i = 0; i < 4; ++i) {
+    v1::ShardEntry entry;
+    entry.set_path(indexing.shard(i));
+    entry.set_samples(i);
+    ASSERT_TRUE(indexing.SetEntry(i, entry).ok());
+  }
+  v1::DataManifest manifest;
+  EXPECT_EQ(indexing.Manifest(&manifest).message(), "data.train[0].shards hold no sample");
+  v1::ShardEntry entry;
+  entry.set_path("a");
+  entry.set_samples(7);
+  ASSERT_TRUE(indexing.SetEntry(0, entry).ok());
+  ASSERT_TRUE(indexing.Manifest(&manifest).ok());
+  EXPECT_EQ(manifest.train_datasets(0).samples(), 7u);
+  EXPECT_EQ(manifest.train_datasets(1).shards(), 2u);
+  EXPECT_EQ(manifest.train_datasets(1).samples(), 3u);
+  EXPECT_EQ(manifest.train_samples(), 10u);
+  shards.set_train_datasets(1, 0);
+  EXPECT_EQ(Indexing().SetShards(shards, 2).message(), "data.train[1].shards names no shard");
 }
 
 }  // namespace

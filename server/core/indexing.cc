@@ -21,12 +21,22 @@ std::string ManifestHash(const v1::DataManifest& manifest) {
   return absl::StrFormat("%016x%016x", hash.high64, hash.low64);
 }
 
-absl::Status Indexing::SetShards(const v1::ShardList& shards) {
-  if (shards.train_size() == 0) {
-    return absl::InvalidArgumentError("data.train.shards names no shard");
+absl::Status Indexing::SetShards(const v1::ShardList& shards, int train_datasets) {
+  uint64_t train = 0;
+  for (int i = 0; i < shards.train_datasets_size(); ++i) {
+    if (shards.train_datasets(i) == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("data.train[", i, "].shards names no shard"));
+    }
+    train += shards.train_datasets(i);
+  }
+  if (shards.train_datasets_size() != train_datasets ||
+      train != static_cast<uint64_t>(shards.train_size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("list of ", shards.train_size(), " shards of ", shards.train_datasets_size(),
+                     " data sets that have ", train, ", for ", train_datasets));
   }
   expanded_ = true;
-  train_shards_ = shards.train_size();
+  train_datasets_.assign(shards.train_datasets().begin(), shards.train_datasets().end());
   shards_.assign(shards.train().begin(), shards.train().end());
   shards_.insert(shards_.end(), shards.validation().begin(), shards.validation().end());
   return absl::OkStatus();
@@ -44,19 +54,23 @@ absl::Status Indexing::SetEntry(uint64_t number, const v1::ShardEntry& entry) {
 
 absl::Status Indexing::Manifest(v1::DataManifest* manifest) const {
   manifest->Clear();
-  uint64_t train = 0, validation = 0;
-  for (const auto& [number, entry] : entries_) {
-    if (number < train_shards_) {
-      *manifest->add_train() = entry;
-      train += entry.samples();
-    } else {
-      *manifest->add_validation() = entry;
-      validation += entry.samples();
+  auto entry = entries_.begin();
+  for (size_t d = 0; d < train_datasets_.size(); ++d) {
+    v1::DatasetEntry* dataset = manifest->add_train_datasets();
+    dataset->set_shards(train_datasets_[d]);
+    for (uint64_t i = 0; i < train_datasets_[d]; ++i, ++entry) {
+      *manifest->add_train() = entry->second;
+      dataset->set_samples(dataset->samples() + entry->second.samples());
     }
+    if (dataset->samples() == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("data.train[", d, "].shards hold no sample"));
+    }
+    manifest->set_train_samples(manifest->train_samples() + dataset->samples());
   }
-  manifest->set_train_samples(train);
-  manifest->set_validation_samples(validation);
-  if (train == 0) return absl::InvalidArgumentError("data.train.shards hold no sample");
+  for (; entry != entries_.end(); ++entry) {
+    *manifest->add_validation() = entry->second;
+    manifest->set_validation_samples(manifest->validation_samples() + entry->second.samples());
+  }
   return absl::OkStatus();
 }
 

@@ -21,8 +21,9 @@ std::string ManifestHash(const v1::DataManifest& manifest);
 class Indexing {
  public:
   bool expanded() const { return expanded_; }
-  // The result of ExpandShards. INVALID_ARGUMENT: no training shard.
-  absl::Status SetShards(const v1::ShardList& shards);
+  // The result of ExpandShards. INVALID_ARGUMENT: an entry of data.train has no shard, or
+  // there are not `train_datasets` of them.
+  absl::Status SetShards(const v1::ShardList& shards, int train_datasets);
 
   // Shards are numbered train first, then validation.
   uint64_t shards_total() const { return shards_.size(); }
@@ -40,12 +41,14 @@ class Indexing {
   absl::Status SetEntry(uint64_t number, const v1::ShardEntry& entry);
 
   bool done() const { return expanded_ && entries_.size() == shards_.size(); }
-  // Requires done(). INVALID_ARGUMENT: the training shards hold no sample.
+  // Requires done(). INVALID_ARGUMENT: the shards of an entry of data.train hold
+  // no sample.
   absl::Status Manifest(v1::DataManifest* manifest) const;
 
  private:
   bool expanded_ = false;
-  uint64_t train_shards_ = 0;
+  // Shards of each entry of data.train.
+  std::vector<uint64_t> train_datasets_;
   std::vector<std::string> shards_;
   std::map<uint64_t, v1::ShardEntry> entries_;
   uint64_t first_missing_ = 0;

@@ -45,12 +45,13 @@ absl::Status JobState::Apply(const v1::Event& event) {
     case v1::Event::kManifestFrozen: {
       if (manifest_ != nullptr) return absl::InternalError("the shard list is frozen already");
       manifest_ = std::make_shared<const v1::DataManifest>(event.manifest_frozen().manifest());
-      if (manifest_->train_samples() == 0) {
+      if (manifest_->train_samples() == 0 ||
+          manifest_->train_datasets_size() != spec_.data().train_size()) {
         manifest_ = nullptr;
-        return absl::InternalError("the shard list has no samples");
+        return absl::InternalError("the shard list does not have the samples of data.train");
       }
       manifest_hash_ = event.manifest_frozen().hash();
-      layout_ = StreamLayout::ForJob(spec_, manifest_->train_samples());
+      layout_ = StreamLayout::ForJob(spec_, *manifest_);
       state_ = v1::STARTING;
       reason_.clear();
       return absl::OkStatus();

@@ -14,6 +14,7 @@ class JobStateTest : public testing::Test {
     spec_.mutable_packing()->set_sequences_per_step(2);
     spec_.mutable_packing()->set_window_samples(16);
     spec_.mutable_packing()->set_windows_per_group(2);
+    spec_.mutable_data()->add_train()->set_weight(1);
     spec_.mutable_train_for()->set_epochs(1);
     spec_.mutable_checkpoints()->set_keep_last(2);
   }
@@ -37,7 +38,9 @@ class JobStateTest : public testing::Test {
   void Freeze(uint64_t samples) {
     v1::Event event = Of();
     event.mutable_manifest_frozen()->set_hash("h");
-    event.mutable_manifest_frozen()->mutable_manifest()->set_train_samples(samples);
+    v1::DataManifest* manifest = event.mutable_manifest_frozen()->mutable_manifest();
+    manifest->set_train_samples(samples);
+    manifest->add_train_datasets()->set_samples(samples);
     ASSERT_TRUE(Apply(event).ok());
   }
   absl::Status Plan(uint64_t group, uint64_t first_pack, std::vector<uint32_t> packs) {

@@ -84,6 +84,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(self.cluster.json("get", name)["state"], "cancelled")
 
     def test_bad_job_files_are_refused_with_the_path_of_the_field(self):
+        mixture = {"train": [{"shards": self.dataset[0]}, {"shards": self.dataset[1]}]}
         cases = [
             ({"packing": {"sequence_lenght": 64}}, "packing.sequence_lenght"),
             ({"packing": {"sequence_length": "long"}}, "packing.sequence_length"),
@@ -91,6 +92,7 @@ class JobsTest(unittest.TestCase):
             ({"resolution": {"distribution": "gaussian"}}, "resolution.distribution"),
             ({"optimizer": {"lr": float("nan")}}, "optimizer.lr"),
             ({"train_for": {"steps": 3, "epochs": 1}}, "train_for"),
+            ({"data": mixture, "train_for": {"epochs": 1}}, "train_for.epochs"),
         ]
         for change, path in cases:
             with self.subTest(path=path):

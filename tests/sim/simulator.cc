@@ -106,6 +106,7 @@ class Sim {
     v1::JobSpec spec;
     spec.set_name(kJob);
     spec.set_seed(Mix(world_.options.seed, ++submissions_));
+    spec.mutable_data()->add_train()->set_weight(1);
     spec.mutable_packing()->set_sequence_length(16);
     spec.mutable_packing()->set_sequences_per_step(1 + world_.Draw() % 5);
     spec.mutable_packing()->set_max_examples_per_sequence(2);
@@ -796,6 +797,7 @@ class Sim {
       request.mutable_failure()->set_message("drawn read error");
     } else if (work.has_expand_shards()) {
       for (int i = 0; i < 3; ++i) request.mutable_shards()->add_train(absl::StrCat("s", i));
+      request.mutable_shards()->add_train_datasets(3);
     } else if (work.has_index_shard()) {
       request.mutable_shard()->set_path(work.index_shard().shard());
       request.mutable_shard()->set_samples(40);
