@@ -1,5 +1,6 @@
-// y = gelu(x + b) with the tanh form (arXiv 1606.08415):
-//   gelu(u) = u/2·(1 + tanh(√(2/π)·(u + 0.044715·u³)))
+// y = gelu(x + b), in one of two forms (arXiv 1606.08415):
+//   tanh  gelu(u) = u/2·(1 + tanh(√(2/π)·(u + 0.044715·u³)))
+//   erf   gelu(u) = u/2·(1 + erf(u/√2))
 #ifndef NAVIT_KERNELS_BIAS_GELU_H_
 #define NAVIT_KERNELS_BIAS_GELU_H_
 
@@ -10,12 +11,14 @@
 namespace navit::kernels {
 
 // x, y [rows, dim]; bias [dim]. y may alias x (then there is no backward pass).
-// Tolerance of _cpu against _ref: 1e-6·max(1, |u|) absolute; tanh itself is good to 5e-7 absolute.
+// Tolerance of _cpu against _ref: 1e-6·max(1, |u|) absolute; tanh and erf themselves are good to
+// 5e-7 absolute.
 struct BiasGeluForwardArgs {
   int64_t rows = 0, dim = 0;
   const float* x = nullptr;
   const float* bias = nullptr;
   float* y = nullptr;
+  bool erf = false;
 };
 
 // dx = dy·gelu'(x + b), assigned, may alias dy; dbias [dim] += column sums of dx, in an order that
@@ -27,6 +30,7 @@ struct BiasGeluBackwardArgs {
   const float* dy = nullptr;
   float* dx = nullptr;
   float* dbias = nullptr;
+  bool erf = false;
 };
 
 void BiasGeluForward(const BiasGeluForwardArgs& args, ThreadPool& pool);

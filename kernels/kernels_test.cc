@@ -17,9 +17,12 @@
 #include "kernels/map_pool_attention.h"
 #include "kernels/patch_normalize.h"
 #include "kernels/position_table.h"
+#include "kernels/position_waves.h"
 #include "kernels/qk_norm.h"
 #include "kernels/rms_norm.h"
+#include "kernels/rope.h"
 #include "kernels/segment_attention.h"
+#include "kernels/segment_pool.h"
 
 namespace navit::kernels {
 namespace {
@@ -121,18 +124,6 @@ TEST_P(KernelsTest, PatchNormalize) {
 
 TEST_P(KernelsTest, Tables) {
   for (int dim : {1, 32, 45}) {
-    const std::vector<uint16_t> at = {0, 1, 3, 3, 2, 0, 3, 1, 0, 1};
-    const Floats rows = Random(4 * dim), columns = Random(4 * dim), dx = Random(5 * dim);
-    Floats x = Random(5 * dim), dr = Random(4 * dim), dc = Random(4 * dim);
-    Floats x2 = x, dr2 = dr, dc2 = dc;
-    ref::PositionTableForward({5, dim, 4, at.data(), rows.data(), columns.data(), x.data()});
-    PositionTableForward({5, dim, 4, at.data(), rows.data(), columns.data(), x2.data()}, pool_);
-    ExpectNear(x, x2, 1e-6, "x");
-    ref::PositionTableBackward({5, dim, 4, at.data(), dx.data(), dr.data(), dc.data()});
-    PositionTableBackward({5, dim, 4, at.data(), dx.data(), dr2.data(), dc2.data()}, pool_);
-    ExpectNear(dr, dr2, 1e-6, "drow");
-    ExpectNear(dc, dc2, 1e-6, "dcolumn");
-
     const std::vector<int32_t> cu = {0, 2, 2, 3, 6};
     const std::vector<uint16_t> ids = {2, 2, 0, 5, 2, 1, 60000};  // the last is padding
     const Floats tokens = Random(6 * dim), positions = Random(3 * dim), dy = Random(7 * dim);
@@ -151,6 +142,95 @@ TEST_P(KernelsTest, Tables) {
                       pool_);
     ExpectNear(dt, dt2, 1e-6, "dtoken");
     ExpectNear(dp, dp2, 1e-6, "dposition");
+  }
+}
+
+// Whole and fractional coordinates, borders included.
+const Floats kCoordinates = {0, 1, 3, 3, 2.25f, 0, 3, 1.5f, 0.1f, 2.9f};
+
+TEST_P(KernelsTest, PositionTable) {
+  for (const PositionCombination combination :
+       {PositionCombination::kSum, PositionCombination::kProduct, PositionCombination::kStack,
+        PositionCombination::kJoint}) {
+    for (int dim : {2, 32, 46}) {
+      const bool joint = combination == PositionCombination::kJoint;
+      const int size = joint                                        ? 16 * dim
+                       : combination == PositionCombination::kStack ? 2 * dim
+                                                                    : 4 * dim;
+      const Floats rows = Random(size), columns = Random(size), dx = Random(5 * dim);
+      Floats x = Random(5 * dim), dr = Random(size), dc = Random(size);
+      Floats x2 = x, dr2 = dr, dc2 = dc;
+      PositionTableForwardArgs forward{
+          5, dim, 4, combination, kCoordinates.data(), rows.data(), columns.data(), x.data()};
+      ref::PositionTableForward(forward);
+      forward.x = x2.data();
+      PositionTableForward(forward, pool_);
+      ExpectNear(x, x2, 2e-6, "x");
+      PositionTableBackwardArgs backward{5,
+                                         dim,
+                                         4,
+                                         combination,
+                                         kCoordinates.data(),
+                                         rows.data(),
+                                         columns.data(),
+                                         dx.data(),
+                                         dr.data(),
+                                         dc.data()};
+      ref::PositionTableBackward(backward);
+      backward.drow_table = dr2.data();
+      backward.dcolumn_table = dc2.data();
+      PositionTableBackward(backward, pool_);
+      ExpectNear(dr, dr2, 3e-6, "drow");
+      ExpectNear(dc, dc2, 3e-6, "dcolumn");
+    }
+  }
+}
+
+TEST_P(KernelsTest, PositionWavesAndRope) {
+  for (int dim : {2, 32, 46}) {
+    const Floats frequencies = Random(dim), dx = Random(5 * dim);
+    Floats x = Random(5 * dim), df = Random(dim), x2 = x, df2 = df;
+    ref::PositionWavesForward({5, dim, 6.3f, kCoordinates.data(), frequencies.data(), x.data()});
+    PositionWavesForward({5, dim, 6.3f, kCoordinates.data(), frequencies.data(), x2.data()}, pool_);
+    ExpectNear(x, x2, 2e-5, "x");
+    ref::PositionWavesBackward(
+        {5, dim, 6.3f, kCoordinates.data(), frequencies.data(), dx.data(), df.data()});
+    PositionWavesBackward(
+        {5, dim, 6.3f, kCoordinates.data(), frequencies.data(), dx.data(), df2.data()}, pool_);
+    ExpectNear(df, df2, 2e-4, "dfrequencies");
+  }
+  for (int head_dim : {4, 20, 64}) {
+    constexpr int kHeads = 3;
+    Floats table(5 * head_dim), qkv = Random(5 * 3 * kHeads * head_dim), qkv2 = qkv;
+    const Floats before = qkv;
+    RopeTable(5, head_dim, kCoordinates.data(), table.data());
+    ref::Rope({5, kHeads, head_dim, table.data(), qkv.data(), false});
+    Rope({5, kHeads, head_dim, table.data(), qkv2.data(), false}, pool_);
+    ExpectNear(qkv, qkv2, 2e-6, "turned");
+    EXPECT_NE(before, qkv2);
+    Rope({5, kHeads, head_dim, table.data(), qkv2.data(), true}, pool_);
+    ExpectNear(before, qkv2, 2e-6, "turned back");
+  }
+}
+
+TEST_P(KernelsTest, SegmentPool) {
+  const std::vector<int32_t> cu = {0, 2, 2, 3, 9};
+  for (const SegmentPoolKind kind : {SegmentPoolKind::kMean, SegmentPoolKind::kMax}) {
+    for (int dim : {1, 33}) {
+      Floats x = Random(10 * dim), pooled(4 * dim, 7), pooled2 = pooled;
+      x[3 * dim] = x[5 * dim] = 50;  // two tokens with the same maximum
+      const Floats dpooled = Random(4 * dim);
+      ref::SegmentPoolForward({10, 4, dim, kind, cu.data(), x.data(), pooled.data()});
+      SegmentPoolForward({10, 4, dim, kind, cu.data(), x.data(), pooled2.data()}, pool_);
+      ExpectNear(pooled, pooled2, 1e-6, "pooled");
+      EXPECT_EQ(0, pooled2[dim]);
+      Floats dx(10 * dim, 7), dx2 = dx;
+      ref::SegmentPoolBackward({10, 4, dim, kind, cu.data(), x.data(), dpooled.data(), dx.data()});
+      SegmentPoolBackward({10, 4, dim, kind, cu.data(), x.data(), dpooled.data(), dx2.data()},
+                          pool_);
+      ExpectNear(dx, dx2, 1e-6, "dx");
+      EXPECT_EQ(0, dx2.back());
+    }
   }
 }
 
@@ -178,14 +258,17 @@ TEST_P(KernelsTest, Norms) {
     L2NormalizeBackward({rows, dim, 1e-6f, y.data(), inv.data(), dy.data(), dx2.data()}, pool_);
     ExpectNear(dx, dx2, 1e-4, "dx of unit");
     const Floats wide = Random(rows * dim, 3);
-    ref::BiasGeluForward({rows, dim, wide.data(), gain.data(), y.data()});
-    BiasGeluForward({rows, dim, wide.data(), gain.data(), y2.data()}, pool_);
-    ExpectNear(y, y2, 2e-6, "gelu");
-    ref::BiasGeluBackward({rows, dim, wide.data(), gain.data(), dy.data(), dx.data(), dg.data()});
-    BiasGeluBackward({rows, dim, wide.data(), gain.data(), dy.data(), dx2.data(), dg2.data()},
-                     pool_);
-    ExpectNear(dx, dx2, 1e-5, "dx of gelu");
-    ExpectNear(dg, dg2, 1e-4, "dbias");
+    for (bool erf : {false, true}) {
+      ref::BiasGeluForward({rows, dim, wide.data(), gain.data(), y.data(), erf});
+      BiasGeluForward({rows, dim, wide.data(), gain.data(), y2.data(), erf}, pool_);
+      ExpectNear(y, y2, 2e-6, "gelu");
+      ref::BiasGeluBackward(
+          {rows, dim, wide.data(), gain.data(), dy.data(), dx.data(), dg.data(), erf});
+      BiasGeluBackward(
+          {rows, dim, wide.data(), gain.data(), dy.data(), dx2.data(), dg2.data(), erf}, pool_);
+      ExpectNear(dx, dx2, 1e-5, "dx of gelu");
+      ExpectNear(dg, dg2, 1e-4, "dbias");
+    }
   }
 }
 

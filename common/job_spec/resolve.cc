@@ -83,6 +83,7 @@ void FillSizeFromPreset(absl::string_view name, v1::TowerSize* size) {
 void FillModel(v1::ModelSpec* model) {
   v1::ImageTowerSpec* image = model->mutable_image();
   FillSizeFromPreset(image->preset(), image->mutable_size());
+  if (!image->has_position_rows()) image->set_position_rows(image->max_grid());
   v1::TextTowerSpec* text = model->mutable_text();
   if (text->preset().empty()) {
     text->set_preset(image->preset());

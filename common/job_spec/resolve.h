@@ -30,6 +30,7 @@ absl::string_view TowerPresetNames();
 //   packing.max_examples_per_sequence   sequence_length / 8, at least 1
 //   workers.trainers.max, packers.max   min
 //   model.image.size                    the preset's numbers
+//   model.image.position_rows           max_grid
 //   model.text.preset, .size            the image tower's
 //   model.embedding_dim                 the image tower's width
 //   evaluation.token_budget             196, or sequence_length if that is smaller

@@ -165,8 +165,37 @@ void CheckTower(const std::string& preset, const v1::TowerSize& size, const std:
   }
 }
 
+void CheckPosition(const v1::ImageTowerSpec& image, Violations& out) {
+  using Image = v1::ImageTowerSpec;
+  if (image.position_coordinates() == Image::ABSOLUTE &&
+      image.position_rows() != image.max_grid()) {
+    Add(out, "model.image.position_rows",
+        absl::StrCat("must be max_grid (", image.max_grid(), ") for absolute coordinates, is ",
+                     image.position_rows()));
+  }
+  const auto needs = [&](bool embedding, uint32_t number, uint32_t divisor, const char* what) {
+    if (!embedding || divisor == 0 || number % divisor == 0) return;
+    Add(out, "model.image.position_embedding",
+        absl::StrCat("needs ", what, " that is a multiple of ", divisor, ", it is ", number));
+  };
+  const v1::TowerSize& size = image.size();
+  const auto kind = image.position_embedding();
+  needs(kind == Image::FACTORIZED_STACK || kind == Image::FOURIER, size.width(), 2, "a width");
+  needs(kind == Image::SINUSOIDAL, size.width(), 4, "a width");
+  if (size.heads() > 0) {
+    needs(kind == Image::ROPE, size.width() / size.heads(), 4, "a head (width / heads)");
+  }
+  // A joint table has a row for every pair.
+  if (kind == Image::JOINT && image.position_rows() > 256) {
+    Add(out, "model.image.position_rows",
+        absl::StrCat("must be at most 256 for joint, whose table is its square, is ",
+                     image.position_rows()));
+  }
+}
+
 void CheckModel(const v1::ModelSpec& model, Violations& out) {
   CheckTower(model.image().preset(), model.image().size(), "model.image", out);
+  CheckPosition(model.image(), out);
   CheckTower(model.text().preset(), model.text().size(), "model.text", out);
   if (model.text().tokenizer() != "bytes") {
     Add(out, "model.text.tokenizer",

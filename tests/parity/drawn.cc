@@ -54,6 +54,8 @@ Batch DrawnBatch(const ModelConfig& config, uint64_t first) {
   for (uint64_t i = 0; i < 5; ++i) {
     const std::string name = absl::StrCat("example.", first + i);
     const auto [rows, columns] = kGrids[i];
+    batch.grids.push_back(static_cast<uint16_t>(rows));
+    batch.grids.push_back(static_cast<uint16_t>(columns));
     int32_t tokens = 0;
     for (int place = 0; place < rows * columns; ++place) {
       if (place % 5 == 3) continue;

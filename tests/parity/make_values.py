@@ -166,6 +166,25 @@ def run_training(config, dtype):
 
 CASES = {
     "default": (run_model, with_()),
+    "product": (run_model, with_(position="product")),
+    "stack": (run_model, with_(position="stack")),
+    "sinusoidal": (run_model, with_(position="sinusoidal")),
+    "fourier": (run_model, with_(position="fourier")),
+    "joint": (run_model, with_(position="joint")),
+    "rope": (run_model, with_(position="rope")),
+    "fractional_sum": (run_model, with_(coordinates="fractional", table_rows=6)),
+    "aspect_sum": (run_model, with_(coordinates="aspect", table_rows=11)),
+    "fractional_product": (run_model, with_(position="product", coordinates="fractional")),
+    "fractional_joint": (run_model, with_(position="joint", coordinates="fractional",
+                                          table_rows=5)),
+    "aspect_fourier": (run_model, with_(position="fourier", coordinates="aspect")),
+    "aspect_rope": (run_model, with_(position="rope", coordinates="aspect",
+                                     image={"qk_norm": False})),
+    "mean": (run_model, with_(image={"pooling": "mean"}, text={"pooling": "mean"})),
+    "max": (run_model, with_(image={"pooling": "max"}, text={"pooling": "max"})),
+    "parts": (run_model, with_(image={"qk_norm": False, "attention_bias": True, "gelu": "erf",
+                                      "eps": 1e-5},
+                               text={"causal": True, "gelu": "erf"}, equal="negatives")),
     "training": (run_training, with_()),
 }
 

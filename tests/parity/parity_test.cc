@@ -65,6 +65,7 @@ ModelConfig BaseConfig() {
   config.text = {.width = 16, .depth = 1, .mlp_dim = 28, .heads = 2};
   config.patch_size = 4;
   config.max_grid = 8;
+  config.position_rows = 8;
   config.max_text_tokens = 12;
   config.embedding_dim = 20;
   return config;
@@ -126,7 +127,43 @@ TEST_P(ParityTest, EmbeddingsLossAndGradients) {
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;
-  cases.emplace_back("default");
+  using Image = v1::ImageTowerSpec;
+  const auto add = [&](const char* name) -> Case& { return cases.emplace_back(name); };
+  const auto add_position = [&](const char* name, Image::PositionEmbedding position,
+                                Image::Coordinates coordinates, int64_t rows) -> Case& {
+    Case& c = add(name);
+    c.config.position = position;
+    c.config.coordinates = coordinates;
+    c.config.position_rows = rows;
+    return c;
+  };
+  add("default");
+  add_position("product", Image::FACTORIZED_PRODUCT, Image::ABSOLUTE, 8);
+  add_position("stack", Image::FACTORIZED_STACK, Image::ABSOLUTE, 8);
+  add_position("sinusoidal", Image::SINUSOIDAL, Image::ABSOLUTE, 8);
+  add_position("fourier", Image::FOURIER, Image::ABSOLUTE, 8);
+  add_position("joint", Image::JOINT, Image::ABSOLUTE, 8);
+  add_position("rope", Image::ROPE, Image::ABSOLUTE, 8);
+  add_position("fractional_sum", Image::FACTORIZED_SUM, Image::FRACTIONAL, 6);
+  add_position("aspect_sum", Image::FACTORIZED_SUM, Image::ASPECT_FRACTIONAL, 11);
+  add_position("fractional_product", Image::FACTORIZED_PRODUCT, Image::FRACTIONAL, 8);
+  add_position("fractional_joint", Image::JOINT, Image::FRACTIONAL, 5);
+  add_position("aspect_fourier", Image::FOURIER, Image::ASPECT_FRACTIONAL, 8);
+  add_position("aspect_rope", Image::ROPE, Image::ASPECT_FRACTIONAL, 8).config.image.qk_norm =
+      false;
+  for (const auto& [name, pooling] :
+       {std::pair("mean", Image::MEAN), std::pair("max", Image::MAX)}) {
+    Case& c = add(name);
+    c.config.image.pooling = c.config.text.pooling = pooling;
+  }
+  Case& parts = add("parts");
+  parts.config.image.qk_norm = false;
+  parts.config.image.attention_bias = true;
+  parts.config.image.gelu_erf = true;
+  parts.config.image.eps = 1e-5f;
+  parts.config.text.causal = true;
+  parts.config.text.gelu_erf = true;
+  parts.options.ignore_equal_captions = false;
   return cases;
 }
 

@@ -114,6 +114,8 @@ absl::StatusOr<Batch> ParseBatch(absl::string_view payload, const ModelConfig& c
       }
       batch.text.push_back(id);
     }
+    batch.grids.push_back(static_cast<uint16_t>(pack.grid_rows(i)));
+    batch.grids.push_back(static_cast<uint16_t>(pack.grid_columns(i)));
     batch.samples.push_back(pack.samples(i));
     batch.caption_hashes.push_back(pack.caption_hashes(i));
     batch.image_cu_seqlens.push_back(static_cast<int32_t>(image_token));
@@ -140,6 +142,7 @@ Batch Concatenate(absl::Span<const Batch* const> batches) {
     append(batch->samples, &all.samples);
     append(batch->caption_hashes, &all.caption_hashes);
     append(batch->patches, &all.patches);
+    append(batch->grids, &all.grids);
     append(batch->positions, &all.positions);
     append(batch->text, &all.text);
   }

@@ -27,6 +27,8 @@ struct Batch {
   std::vector<int32_t> text_cu_seqlens = {0};
   // uint8 [T, patch_dim], RGB of 8 bits, not yet normalised.
   std::string patches;
+  // [V, 2] rows and columns of each image's grid, token drop or not; in [1, max_grid].
+  std::vector<uint16_t> grids;
   // [T, 2] row and column of each patch in its image's grid, in [0, max_grid).
   std::vector<uint16_t> positions;
   // [L] token ids in [0, vocabulary).

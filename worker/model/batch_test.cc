@@ -18,6 +18,7 @@ ModelConfig Config() {
   ModelConfig config;
   config.patch_size = 2;
   config.max_grid = 300;
+  config.position_rows = 300;
   config.max_text_tokens = 4;
   return config;
 }

@@ -6,17 +6,28 @@
 #include "kernels/linear.h"
 #include "kernels/qk_norm.h"
 #include "kernels/rms_norm.h"
+#include "kernels/rope.h"
 #include "kernels/segment_attention.h"
 
 namespace navit {
+namespace {
+
+// Offset of a parameter that the tower may lack.
+size_t OffsetIf(bool present, const ParameterTable& table, const std::string& name) {
+  return present ? table.Find(name).offset : 0;
+}
+
+}  // namespace
 
 Block::Block(const ParameterTable& table, const std::string& prefix, const TowerConfig& size)
     : size_(size),
       norm1_(table.Find(prefix + ".norm1.gain").offset),
       qkv_(table.Find(prefix + ".attn.qkv.weight").offset),
-      q_norm_(table.Find(prefix + ".attn.q_norm.gain").offset),
-      k_norm_(table.Find(prefix + ".attn.k_norm.gain").offset),
+      qkv_bias_(OffsetIf(size.attention_bias, table, prefix + ".attn.qkv.bias")),
+      q_norm_(OffsetIf(size.qk_norm, table, prefix + ".attn.q_norm.gain")),
+      k_norm_(OffsetIf(size.qk_norm, table, prefix + ".attn.k_norm.gain")),
       proj_(table.Find(prefix + ".attn.proj.weight").offset),
+      proj_bias_(OffsetIf(size.attention_bias, table, prefix + ".attn.proj.bias")),
       norm2_(table.Find(prefix + ".norm2.gain").offset),
       fc1_(table.Find(prefix + ".mlp.fc1.weight").offset),
       fc1_bias_(table.Find(prefix + ".mlp.fc1.bias").offset),
@@ -31,8 +42,8 @@ BlockActivations Block::LayOut(int64_t tokens, Arena* arena) const {
   a.norm1 = arena->Take(floats);
   a.norm1_inv_rms = arena->Take(tokens);
   a.qkv = arena->Take(3 * floats);
-  a.qkv_normed = arena->Take(3 * floats);
-  a.qk_inv_rms = arena->Take(2 * tokens * size_.heads);
+  a.qkv_normed = size_.qk_norm ? arena->Take(3 * floats) : a.qkv;
+  if (size_.qk_norm) a.qk_inv_rms = arena->Take(2 * tokens * size_.heads);
   a.attention = arena->Take(floats);
   a.lse = arena->Take(tokens * size_.heads);
   a.middle = arena->Take(floats);
@@ -58,6 +69,7 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
   const size_t stream_bytes = tokens * width * sizeof(float);
   kernels::RmsNormForward({.rows = tokens,
                            .dim = width,
+                           .eps = size_.eps,
                            .x = a.x,
                            .gain = parameters + norm1_,
                            .y = a.norm1,
@@ -68,21 +80,33 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                           .out = 3 * width,
                           .x = a.norm1,
                           .weight = parameters + qkv_,
+                          .bias = size_.attention_bias ? parameters + qkv_bias_ : nullptr,
                           .y = a.qkv},
                          pool);
-  kernels::QkNormForward({.tokens = tokens,
-                          .heads = size_.heads,
-                          .head_dim = size_.head_dim(),
-                          .qkv = a.qkv,
-                          .q_gain = parameters + q_norm_,
-                          .k_gain = parameters + k_norm_,
-                          .normed = a.qkv_normed,
-                          .inv_rms = a.qk_inv_rms},
-                         pool);
+  if (size_.qk_norm) {
+    kernels::QkNormForward({.tokens = tokens,
+                            .heads = size_.heads,
+                            .head_dim = size_.head_dim(),
+                            .qkv = a.qkv,
+                            .q_gain = parameters + q_norm_,
+                            .k_gain = parameters + k_norm_,
+                            .normed = a.qkv_normed,
+                            .inv_rms = a.qk_inv_rms},
+                           pool);
+  }
+  if (a.rope != nullptr) {
+    kernels::Rope({.tokens = tokens,
+                   .heads = size_.heads,
+                   .head_dim = size_.head_dim(),
+                   .cos_sin = a.rope,
+                   .qkv = a.qkv_normed},
+                  pool);
+  }
   kernels::SegmentAttentionForward({.tokens = tokens,
                                     .segments = static_cast<int64_t>(cu_seqlens.size()) - 1,
                                     .heads = size_.heads,
                                     .head_dim = size_.head_dim(),
+                                    .causal = size_.causal,
                                     .cu_seqlens = cu_seqlens.data(),
                                     .qkv = a.qkv_normed,
                                     .out = a.attention,
@@ -94,11 +118,13 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                           .out = width,
                           .x = a.attention,
                           .weight = parameters + proj_,
+                          .bias = size_.attention_bias ? parameters + proj_bias_ : nullptr,
                           .y = a.middle,
                           .accumulate = true},
                          pool);
   kernels::RmsNormForward({.rows = tokens,
                            .dim = width,
+                           .eps = size_.eps,
                            .x = a.middle,
                            .gain = parameters + norm2_,
                            .y = a.norm2,
@@ -115,7 +141,8 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                             .dim = size_.mlp_dim,
                             .x = a.hidden,
                             .bias = parameters + fc1_bias_,
-                            .y = a.active},
+                            .y = a.active,
+                            .erf = size_.gelu_erf},
                            pool);
   std::memcpy(out, a.middle, stream_bytes);
   kernels::LinearForward({.rows = tokens,
@@ -158,7 +185,8 @@ void Block::Backward(const float* parameters, float* gradients,
                              .bias = parameters + fc1_bias_,
                              .dy = scratch.dhidden,
                              .dx = scratch.dhidden,
-                             .dbias = gradients + fc1_bias_},
+                             .dbias = gradients + fc1_bias_,
+                             .erf = size_.gelu_erf},
                             pool);
   kernels::LinearBackwardWeight({.rows = tokens,
                                  .in = width,
@@ -191,7 +219,8 @@ void Block::Backward(const float* parameters, float* gradients,
                                  .out = width,
                                  .x = a.attention,
                                  .dy = dx,
-                                 .dweight = gradients + proj_},
+                                 .dweight = gradients + proj_,
+                                 .dbias = size_.attention_bias ? gradients + proj_bias_ : nullptr},
                                 pool);
   kernels::LinearBackwardInput({.rows = tokens,
                                 .in = width,
@@ -204,6 +233,7 @@ void Block::Backward(const float* parameters, float* gradients,
                                      .segments = static_cast<int64_t>(cu_seqlens.size()) - 1,
                                      .heads = size_.heads,
                                      .head_dim = size_.head_dim(),
+                                     .causal = size_.causal,
                                      .cu_seqlens = cu_seqlens.data(),
                                      .qkv = a.qkv_normed,
                                      .out = a.attention,
@@ -211,23 +241,35 @@ void Block::Backward(const float* parameters, float* gradients,
                                      .dout = scratch.dtokens,
                                      .dqkv = scratch.dqkv},
                                     pool);
-  kernels::QkNormBackward({.tokens = tokens,
-                           .heads = size_.heads,
-                           .head_dim = size_.head_dim(),
-                           .qkv = a.qkv,
-                           .q_gain = parameters + q_norm_,
-                           .k_gain = parameters + k_norm_,
-                           .inv_rms = a.qk_inv_rms,
-                           .dqkv = scratch.dqkv,
-                           .dq_gain = gradients + q_norm_,
-                           .dk_gain = gradients + k_norm_},
-                          pool);
+  if (a.rope != nullptr) {
+    kernels::Rope({.tokens = tokens,
+                   .heads = size_.heads,
+                   .head_dim = size_.head_dim(),
+                   .cos_sin = a.rope,
+                   .qkv = scratch.dqkv,
+                   .inverse = true},
+                  pool);
+  }
+  if (size_.qk_norm) {
+    kernels::QkNormBackward({.tokens = tokens,
+                             .heads = size_.heads,
+                             .head_dim = size_.head_dim(),
+                             .qkv = a.qkv,
+                             .q_gain = parameters + q_norm_,
+                             .k_gain = parameters + k_norm_,
+                             .inv_rms = a.qk_inv_rms,
+                             .dqkv = scratch.dqkv,
+                             .dq_gain = gradients + q_norm_,
+                             .dk_gain = gradients + k_norm_},
+                            pool);
+  }
   kernels::LinearBackwardWeight({.rows = tokens,
                                  .in = width,
                                  .out = 3 * width,
                                  .x = a.norm1,
                                  .dy = scratch.dqkv,
-                                 .dweight = gradients + qkv_},
+                                 .dweight = gradients + qkv_,
+                                 .dbias = size_.attention_bias ? gradients + qkv_bias_ : nullptr},
                                 pool);
   kernels::LinearBackwardInput({.rows = tokens,
                                 .in = width,

@@ -1,5 +1,5 @@
 // One pre-norm transformer block over packed segments:
-//   x += proj(attention(qk_norm(qkv(norm1(x)))))
+//   x += proj(attention(rope(qk_norm(qkv(norm1(x))))))
 //   x += fc2(gelu(fc1(norm2(x))))
 #ifndef NAVIT_WORKER_MODEL_BLOCK_H_
 #define NAVIT_WORKER_MODEL_BLOCK_H_
@@ -21,7 +21,7 @@ struct BlockActivations {
   float* norm1 = nullptr;          // [T, D]
   float* norm1_inv_rms = nullptr;  // [T]
   float* qkv = nullptr;            // [T, 3, D] before QK-norm
-  float* qkv_normed = nullptr;     // [T, 3, D]
+  float* qkv_normed = nullptr;     // [T, 3, D]; qkv itself without QK-norm
   float* qk_inv_rms = nullptr;     // [T, 2, H]
   float* attention = nullptr;      // [T, D]
   float* lse = nullptr;            // [T, H]
@@ -30,6 +30,7 @@ struct BlockActivations {
   float* norm2_inv_rms = nullptr;  // [T]
   float* hidden = nullptr;         // [T, M] before bias and GELU
   float* active = nullptr;         // [T, M]
+  const float* rope = nullptr;     // [T, 2, head_dim / 2] angles that turn q and k; null: none
 };
 
 // Room for gradients of activations; one serves all blocks.
@@ -64,7 +65,7 @@ class Block {
  private:
   TowerConfig size_;
   // Offsets in the flat array.
-  size_t norm1_, qkv_, q_norm_, k_norm_, proj_;
+  size_t norm1_, qkv_, qkv_bias_, q_norm_, k_norm_, proj_, proj_bias_;
   size_t norm2_, fc1_, fc1_bias_, fc2_, fc2_bias_;
   size_t end_;
 };

@@ -47,23 +47,63 @@ absl::StatusOr<TowerConfig> Override(const std::string& field, TowerConfig size,
   return size;
 }
 
+void ApplyEncoder(const v1::EncoderSpec& encoder, v1::ImageTowerSpec::Pooling pooling,
+                  TowerConfig* tower) {
+  if (encoder.has_eps()) tower->eps = static_cast<float>(encoder.eps());
+  if (encoder.has_qk_norm()) tower->qk_norm = encoder.qk_norm();
+  tower->attention_bias = encoder.attention_bias();
+  tower->gelu_erf = encoder.gelu() == v1::EncoderSpec::ERF;
+  if (pooling != v1::ImageTowerSpec::POOLING_UNSPECIFIED) tower->pooling = pooling;
+}
+
+// What the position embedding asks of the other numbers.
+absl::Status CheckPosition(const ModelConfig& config) {
+  using Image = v1::ImageTowerSpec;
+  if (config.position_rows < 1) {
+    return absl::InvalidArgumentError("model.image.position_rows: must be > 0");
+  }
+  if (config.coordinates == Image::ABSOLUTE && config.position_rows != config.max_grid) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.image.position_rows: must be max_grid (", config.max_grid,
+                     ") for absolute coordinates, is ", config.position_rows));
+  }
+  int64_t divisor = 1;
+  int64_t number = config.image.width;
+  if (config.position == Image::FACTORIZED_STACK || config.position == Image::FOURIER) divisor = 2;
+  if (config.position == Image::SINUSOIDAL) divisor = 4;
+  if (config.position == Image::ROPE) {
+    divisor = 4;
+    number = config.image.head_dim();
+  }
+  if (number % divisor != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.image.position_embedding: needs a ",
+                     config.position == Image::ROPE ? "head (width / heads)" : "width",
+                     " that is a multiple of ", divisor, ", it is ", number));
+  }
+  return absl::OkStatus();
+}
+
 double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
                   absl::Span<const int64_t> lengths, double input_flops_per_token) {
   const double width = static_cast<double>(tower.width);
   const double mlp = 4.0 * width * static_cast<double>(tower.mlp_dim);
   // QKV and output projection: (3 + 1) D^2 multiply-adds.
   const double block = 8.0 * width * width + mlp;
-  const double keys_and_values = 4.0 * width * width;
+  // MAP pooling: keys and values of each token, scores and weighted sum; per segment the output
+  // projection and the MLP.
+  const bool map = tower.pooling == v1::ImageTowerSpec::MAP;
+  const double keys_and_values = map ? 4.0 * width * width : 0.0;
   const double per_token =
       input_flops_per_token + static_cast<double>(tower.depth) * block + keys_and_values;
   const double per_segment =
-      2.0 * width * width + mlp + 2.0 * width * static_cast<double>(embedding_dim);
+      (map ? 2.0 * width * width + mlp : 0.0) + 2.0 * width * static_cast<double>(embedding_dim);
   double flops = 0;
   for (const int64_t length : lengths) {
     if (length == 0) continue;
     const double tokens = static_cast<double>(length);
     flops += tokens * per_token + per_segment +
-             4.0 * width * tokens * (static_cast<double>(tower.depth) * tokens + 1.0);
+             4.0 * width * tokens * (static_cast<double>(tower.depth) * tokens + (map ? 1.0 : 0.0));
   }
   return flops;
 }
@@ -83,17 +123,30 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   }
   NAVIT_ASSIGN_OR_RETURN(config.text,
                          Override("model.text.size", text_preset, model.text().size()));
+  ApplyEncoder(model.image().encoder(), model.image().pooling(), &config.image);
+  ApplyEncoder(model.text().encoder(), model.text().pooling(), &config.text);
+  config.text.causal = model.text().causal();
   config.patch_size = model.image().patch_size();
   config.max_grid = model.image().max_grid();
+  if (model.image().position_embedding() != v1::ImageTowerSpec::POSITION_EMBEDDING_UNSPECIFIED) {
+    config.position = model.image().position_embedding();
+  }
+  if (model.image().position_coordinates() != v1::ImageTowerSpec::COORDINATES_UNSPECIFIED) {
+    config.coordinates = model.image().position_coordinates();
+  }
+  config.position_rows = model.image().has_position_rows()
+                             ? static_cast<int64_t>(model.image().position_rows())
+                             : config.max_grid;
   config.max_text_tokens = model.text().max_tokens();
   config.embedding_dim =
       model.has_embedding_dim() ? static_cast<int64_t>(model.embedding_dim()) : config.image.width;
   if (config.patch_size < 1) {
     return absl::InvalidArgumentError("model.image.patch_size: must be > 0");
   }
-  if (config.max_grid < 1 || config.max_grid > 65536) {
-    return absl::InvalidArgumentError("model.image.max_grid: must be in [1, 65536]");
+  if (config.max_grid < 1 || config.max_grid > 65535) {
+    return absl::InvalidArgumentError("model.image.max_grid: must be in [1, 65535]");
   }
+  NAVIT_RETURN_IF_ERROR(CheckPosition(config));
   if (config.max_text_tokens < 1) {
     return absl::InvalidArgumentError("model.text.max_tokens: must be > 0");
   }

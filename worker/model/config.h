@@ -14,12 +14,18 @@ namespace navit {
 // Tokens of the byte-level tokenizer: the 256 bytes, begin, end.
 inline constexpr int64_t kTextVocabulary = 258;
 
-// Size of one transformer encoder.
+// Size and kind of one transformer encoder (v1::TowerSize, v1::EncoderSpec).
 struct TowerConfig {
   int64_t width = 0;
   int64_t depth = 0;
   int64_t mlp_dim = 0;
   int64_t heads = 0;
+  v1::ImageTowerSpec::Pooling pooling = v1::ImageTowerSpec::MAP;
+  float eps = 1e-6f;
+  bool qk_norm = true;
+  bool attention_bias = false;
+  bool gelu_erf = false;
+  bool causal = false;
 
   int64_t head_dim() const { return width / heads; }
 };
@@ -28,8 +34,12 @@ struct ModelConfig {
   TowerConfig image;
   TowerConfig text;
   int64_t patch_size = 0;
-  // Rows of each of the two position tables of the image tower.
+  // Largest side of an image's grid.
   int64_t max_grid = 0;
+  v1::ImageTowerSpec::PositionEmbedding position = v1::ImageTowerSpec::FACTORIZED_SUM;
+  v1::ImageTowerSpec::Coordinates coordinates = v1::ImageTowerSpec::ABSOLUTE;
+  // Rows of each position table of the image tower; max_grid with absolute coordinates.
+  int64_t position_rows = 0;
   int64_t text_vocabulary = kTextVocabulary;
   // Rows of the text tower's position table.
   int64_t max_text_tokens = 0;

@@ -2,7 +2,6 @@
 
 #include "kernels/linear.h"
 #include "kernels/patch_normalize.h"
-#include "kernels/position_table.h"
 
 namespace navit {
 
@@ -10,14 +9,15 @@ ImageTower::ImageTower(const ParameterTable& table)
     : config_(table.config()),
       patch_embed_(table.Find("image.patch_embed.weight").offset),
       patch_embed_bias_(table.Find("image.patch_embed.bias").offset),
-      row_table_(table.Find("image.position.row").offset),
-      column_table_(table.Find("image.position.column").offset),
+      position_(table),
       tower_(table, "image", table.config().image) {}
 
 ImageTowerActivations ImageTower::LayOut(const Batch& batch, Arena* arena) const {
   ImageTowerActivations a;
   a.patches = arena->Take(batch.image_tokens() * config_.patch_dim());
+  a.position = position_.LayOut(batch.image_tokens(), arena);
   a.tower = tower_.LayOut(batch.image_tokens(), batch.examples(), arena);
+  for (BlockActivations& block : a.tower.blocks) block.rope = a.position.rope;
   return a;
 }
 
@@ -46,14 +46,7 @@ void ImageTower::Forward(const float* parameters, const Batch& batch,
                           .bias = parameters + patch_embed_bias_,
                           .y = a.tower.tokens()},
                          pool);
-  kernels::PositionTableForward({.tokens = tokens,
-                                 .dim = config_.image.width,
-                                 .table_rows = config_.max_grid,
-                                 .positions = batch.positions.data(),
-                                 .row_table = parameters + row_table_,
-                                 .column_table = parameters + column_table_,
-                                 .x = a.tower.tokens()},
-                                pool);
+  position_.Forward(parameters, batch, a.position, a.tower.tokens(), pool);
   tower_.Forward(parameters, batch.image_cu_seqlens, a.tower, pool);
 }
 
@@ -64,14 +57,7 @@ void ImageTower::Backward(const float* parameters, float* gradients, const Batch
   const int64_t tokens = batch.image_tokens();
   tower_.Backward(parameters, gradients, batch.image_cu_seqlens, a.tower, dembeddings, scratch,
                   pool, progress);
-  kernels::PositionTableBackward({.tokens = tokens,
-                                  .dim = config_.image.width,
-                                  .table_rows = config_.max_grid,
-                                  .positions = batch.positions.data(),
-                                  .dx = scratch.dx,
-                                  .drow_table = gradients + row_table_,
-                                  .dcolumn_table = gradients + column_table_},
-                                 pool);
+  position_.Backward(parameters, gradients, batch, a.position, scratch.dx, pool);
   kernels::LinearBackwardWeight({.rows = tokens,
                                  .in = config_.patch_dim(),
                                  .out = config_.image.width,

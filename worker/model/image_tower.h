@@ -1,4 +1,4 @@
-// The image tower: patches -> linear embedding + factorized position tables -> encoder.
+// The image tower: patches -> linear embedding, position embedding -> encoder.
 #ifndef NAVIT_WORKER_MODEL_IMAGE_TOWER_H_
 #define NAVIT_WORKER_MODEL_IMAGE_TOWER_H_
 
@@ -6,12 +6,14 @@
 #include "worker/model/arena.h"
 #include "worker/model/batch.h"
 #include "worker/model/parameters.h"
+#include "worker/model/position_embedding.h"
 #include "worker/model/tower.h"
 
 namespace navit {
 
 struct ImageTowerActivations {
   float* patches = nullptr;  // [T, patch_dim] normalised
+  PositionActivations position;
   TowerActivations tower;
 };
 
@@ -32,7 +34,8 @@ class ImageTower {
 
  private:
   ModelConfig config_;
-  size_t patch_embed_, patch_embed_bias_, row_table_, column_table_;
+  size_t patch_embed_, patch_embed_bias_;
+  PositionEmbedding position_;
   Tower tower_;
 };
 

@@ -1,6 +1,7 @@
-// From tokens to one embedding per segment: attention pooling with one learned probe (MAP), an MLP,
-// the projection to the common width, and unit length.
-//   y = proj(attention(q(probe), kv(tokens)));  z = y + fc2(gelu(fc1(norm(y))))
+// From tokens to one embedding per segment: attention pooling with one learned probe (MAP) and an
+// MLP, or the mean or maximum; then the projection to the common width, and unit length.
+//   MAP   y = proj(attention(q(probe), kv(tokens)));  z = y + fc2(gelu(fc1(norm(y))))
+//   mean, max   z is the tokens' mean, their maximum per channel
 //   embedding = projection(z) / max(|projection(z)|, 1e-6)
 #ifndef NAVIT_WORKER_MODEL_MAP_HEAD_H_
 #define NAVIT_WORKER_MODEL_MAP_HEAD_H_
@@ -63,10 +64,21 @@ class MapHead {
   size_t end() const { return end_; }
 
  private:
+  // Between tokens [T, D] and activations.z; backwards from scratch.dz.
+  void PoolForward(const float* parameters, absl::Span<const int32_t> cu_seqlens,
+                   const float* tokens, const MapHeadActivations& activations,
+                   kernels::ThreadPool& pool) const;
+  void PoolBackward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
+                    const float* tokens, const MapHeadActivations& activations,
+                    const MapHeadScratch& scratch, float* dtokens, kernels::ThreadPool& pool) const;
+
   TowerConfig size_;
   int64_t embedding_dim_;
   // Offsets in the flat array.
-  size_t probe_, q_, kv_, proj_, norm_, fc1_, fc1_bias_, fc2_, fc2_bias_, projection_;
+  size_t projection_;
+  // With MAP alone.
+  size_t probe_ = 0, q_ = 0, kv_ = 0, proj_ = 0, norm_ = 0;
+  size_t fc1_ = 0, fc1_bias_ = 0, fc2_ = 0, fc2_bias_ = 0;
   size_t end_;
 };
 

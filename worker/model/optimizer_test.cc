@@ -14,6 +14,7 @@ ModelConfig Config() {
   config.text = config.image;
   config.patch_size = 2;
   config.max_grid = 4;
+  config.position_rows = 4;
   config.max_text_tokens = 5;
   config.embedding_dim = 8;
   return config;

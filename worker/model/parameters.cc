@@ -88,6 +88,9 @@ void Initialize(const ParameterInfo& info, uint64_t seed, float* values) {
     case Init::kNormal:
       for (size_t i = 0; i < info.size; ++i) values[i] = 0.02f * draws.Normal(i);
       return;
+    case Init::kNormalFactor:
+      for (size_t i = 0; i < info.size; ++i) values[i] = 0.14142136f * draws.Normal(i);
+      return;
     case Init::kXavier:
     case Init::kXavierSquares: {
       const int64_t fan_in = info.shape[1];
@@ -130,22 +133,52 @@ void ParameterTable::AddMlp(const std::string& prefix, int64_t width, int64_t ml
 void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size) {
   const int64_t width = size.width;
   Add(tower + ".projection.weight", {config_.embedding_dim, width}, Init::kXavier, true);
-  AddMlp(tower + ".pool.mlp", width, size.mlp_dim);
-  Add(tower + ".pool.norm.gain", {width}, Init::kOne, false);
-  Add(tower + ".pool.proj.weight", {width, width}, Init::kXavier, true);
-  Add(tower + ".pool.kv.weight", {2 * width, width}, Init::kXavierSquares, true);
-  Add(tower + ".pool.q.weight", {width, width}, Init::kXavier, true);
-  Add(tower + ".pool.probe", {width}, Init::kNormal, false);
+  if (size.pooling == v1::ImageTowerSpec::MAP) {
+    AddMlp(tower + ".pool.mlp", width, size.mlp_dim);
+    Add(tower + ".pool.norm.gain", {width}, Init::kOne, false);
+    Add(tower + ".pool.proj.weight", {width, width}, Init::kXavier, true);
+    Add(tower + ".pool.kv.weight", {2 * width, width}, Init::kXavierSquares, true);
+    Add(tower + ".pool.q.weight", {width, width}, Init::kXavier, true);
+    Add(tower + ".pool.probe", {width}, Init::kNormal, false);
+  }
   Add(tower + ".norm.gain", {width}, Init::kOne, false);
   for (int64_t layer = size.depth - 1; layer >= 0; --layer) {
     const std::string block = absl::StrCat(tower, ".blocks.", layer);
     AddMlp(block + ".mlp", width, size.mlp_dim);
     Add(block + ".norm2.gain", {width}, Init::kOne, false);
     Add(block + ".attn.proj.weight", {width, width}, Init::kXavier, true);
-    Add(block + ".attn.q_norm.gain", {size.head_dim()}, Init::kOne, false);
-    Add(block + ".attn.k_norm.gain", {size.head_dim()}, Init::kOne, false);
+    if (size.attention_bias) Add(block + ".attn.proj.bias", {width}, Init::kZero, false);
+    if (size.qk_norm) {
+      Add(block + ".attn.q_norm.gain", {size.head_dim()}, Init::kOne, false);
+      Add(block + ".attn.k_norm.gain", {size.head_dim()}, Init::kOne, false);
+    }
     Add(block + ".attn.qkv.weight", {3 * width, width}, Init::kXavierSquares, true);
+    if (size.attention_bias) Add(block + ".attn.qkv.bias", {3 * width}, Init::kZero, false);
     Add(block + ".norm1.gain", {width}, Init::kOne, false);
+  }
+}
+
+void ParameterTable::AddPosition() {
+  using Image = v1::ImageTowerSpec;
+  const int64_t rows = config_.position_rows;
+  const int64_t width = config_.image.width;
+  switch (config_.position) {
+    case Image::SINUSOIDAL:
+    case Image::ROPE:
+      return;
+    case Image::FOURIER:
+      Add("image.position.frequencies", {width / 2, 2}, Init::kNormal, false);
+      return;
+    case Image::JOINT:
+      Add("image.position.table", {rows, rows, width}, Init::kNormal, false);
+      return;
+    default: {
+      const bool product = config_.position == Image::FACTORIZED_PRODUCT;
+      const int64_t channels = config_.position == Image::FACTORIZED_STACK ? width / 2 : width;
+      const Init init = product ? Init::kNormalFactor : Init::kNormal;
+      Add("image.position.row", {rows, channels}, init, false);
+      Add("image.position.column", {rows, channels}, init, false);
+    }
   }
 }
 
@@ -155,8 +188,7 @@ ParameterTable::ParameterTable(const ModelConfig& config) : config_(config) {
   Add("text.position", {config.max_text_tokens, config.text.width}, Init::kNormal, false);
   Add("text.token_embed", {config.text_vocabulary, config.text.width}, Init::kNormal, false);
   AddTower("image", config.image);
-  Add("image.position.row", {config.max_grid, config.image.width}, Init::kNormal, false);
-  Add("image.position.column", {config.max_grid, config.image.width}, Init::kNormal, false);
+  AddPosition();
   Add("image.patch_embed.weight", {config.image.width, config.patch_dim()}, Init::kXavier, true);
   Add("image.patch_embed.bias", {config.image.width}, Init::kZero, false);
 }

@@ -15,16 +15,19 @@
 //   TOWER.norm.gain                      [D]
 //   TOWER.blocks.N.norm1.gain            [D]
 //   TOWER.blocks.N.attn.qkv.weight       [3D, D]   rows: all of q, all of k, all of v
-//   TOWER.blocks.N.attn.{q,k}_norm.gain  [D / heads]
+//   TOWER.blocks.N.attn.{q,k}_norm.gain  [D / heads]   with QK-norm
+//   TOWER.blocks.N.attn.{qkv,proj}.bias  [3D], [D]     with attention_bias
 //   TOWER.blocks.N.attn.proj.weight      [D, D]
 //   TOWER.blocks.N.norm2.gain            [D]
 //   TOWER.blocks.N.mlp.fc1.{weight,bias} [M, D], [M]
 //   TOWER.blocks.N.mlp.fc2.{weight,bias} [D, M], [D]
 //   image.patch_embed.{weight,bias}      [D, p*p*3], [D]
-//   image.position.{row,column}          [max_grid, D]
+//   image.position.{row,column}          [R, D], stacked [R, D / 2]; R = position_rows
+//   image.position.table                 [R, R, D]     joint
+//   image.position.frequencies           [D / 2, 2]    Fourier
 //   text.token_embed                     [vocabulary, D]
 //   text.position                        [max_text_tokens, D]
-// with TOWER in {image, text}.
+// with TOWER in {image, text}; TOWER.pool.* with MAP pooling.
 #ifndef NAVIT_WORKER_MODEL_PARAMETERS_H_
 #define NAVIT_WORKER_MODEL_PARAMETERS_H_
 
@@ -52,6 +55,8 @@ struct ParameterInfo {
     kOne,
     // Normal with standard deviation 0.02.
     kNormal,
+    // Normal with standard deviation √0.02: the product of two has 0.02.
+    kNormalFactor,
     // Xavier-uniform over the whole matrix.
     kXavier,
     // A [kD, D] matrix of k stacked D x D matrices, each Xavier-uniform by itself.
@@ -92,6 +97,7 @@ class ParameterTable {
  private:
   void Add(std::string name, std::vector<int64_t> shape, ParameterInfo::Init init, bool decay);
   void AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim);
+  void AddPosition();
   void AddTower(const std::string& tower, const TowerConfig& size);
 
   ModelConfig config_;

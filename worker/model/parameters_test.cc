@@ -16,6 +16,7 @@ ModelConfig Config() {
   config.text = {.width = 40, .depth = 2, .mlp_dim = 80, .heads = 2};
   config.patch_size = 4;
   config.max_grid = 33;
+  config.position_rows = 33;
   config.max_text_tokens = 17;
   config.embedding_dim = 20;
   return config;

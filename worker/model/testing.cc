@@ -10,6 +10,7 @@ ModelConfig SmallModelConfig() {
   config.text = {.width = 32, .depth = 1, .mlp_dim = 64, .heads = 2};
   config.patch_size = 4;
   config.max_grid = 16;
+  config.position_rows = 16;
   config.max_text_tokens = 24;
   config.embedding_dim = 24;
   return config;
@@ -24,12 +25,16 @@ Batch DrawBatch(const ModelConfig& config, uint64_t seed, uint64_t first_sample,
     const uint64_t sample = first_sample + i;
     // mt19937_64's output is fixed by the standard.
     std::mt19937_64 draw(seed * 1000003 + sample);
+    const uint64_t rows = 1 + draw() % config.max_grid;
+    const uint64_t columns = 1 + draw() % config.max_grid;
+    batch.grids.push_back(static_cast<uint16_t>(rows));
+    batch.grids.push_back(static_cast<uint16_t>(columns));
     for (int64_t token = 0; token < shapes[i].image_tokens; ++token) {
       for (int64_t value = 0; value < config.patch_dim(); ++value) {
         batch.patches.push_back(static_cast<char>(draw() >> 56));
       }
-      batch.positions.push_back(static_cast<uint16_t>(draw() % config.max_grid));
-      batch.positions.push_back(static_cast<uint16_t>(draw() % config.max_grid));
+      batch.positions.push_back(static_cast<uint16_t>(draw() % rows));
+      batch.positions.push_back(static_cast<uint16_t>(draw() % columns));
     }
     for (int64_t token = 0; token < shapes[i].text_tokens; ++token) {
       batch.text.push_back(static_cast<uint16_t>(draw() % config.text_vocabulary));
@@ -57,6 +62,7 @@ Batch Single(const Batch& batch, const ModelConfig& config, int64_t index) {
   single.text_cu_seqlens = {0, text_end - text_begin};
   single.patches = batch.patches.substr(image_begin * config.patch_dim(),
                                         (image_end - image_begin) * config.patch_dim());
+  single.grids = {batch.grids[2 * index], batch.grids[2 * index + 1]};
   single.positions.assign(batch.positions.begin() + 2 * image_begin,
                           batch.positions.begin() + 2 * image_end);
   single.text.assign(batch.text.begin() + text_begin, batch.text.begin() + text_end);

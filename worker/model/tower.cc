@@ -39,6 +39,7 @@ void Tower::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
   }
   kernels::RmsNormForward({.rows = cu_seqlens.back(),
                            .dim = size_.width,
+                           .eps = size_.eps,
                            .x = a.last,
                            .gain = parameters + norm_,
                            .y = a.norm,

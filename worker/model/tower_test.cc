@@ -15,10 +15,45 @@
 namespace navit {
 namespace {
 
-class TowerTest : public ::testing::Test {
+struct Variant {
+  const char* name;
+  ModelConfig config;
+};
+
+std::vector<Variant> Variants() {
+  using Image = v1::ImageTowerSpec;
+  std::vector<Variant> variants;
+  const auto add = [&](const char* name) -> ModelConfig& {
+    return variants.emplace_back(Variant{name, SmallModelConfig()}).config;
+  };
+  add("default_parts");
+  add("product").position = Image::FACTORIZED_PRODUCT;
+  add("stack").position = Image::FACTORIZED_STACK;
+  add("sinusoidal").position = Image::SINUSOIDAL;
+  add("fourier").position = Image::FOURIER;
+  add("joint").position = Image::JOINT;
+  add("rope").position = Image::ROPE;
+  add("fractional").coordinates = Image::FRACTIONAL;
+  ModelConfig& aspect = add("aspect_joint");
+  aspect.position = Image::JOINT;
+  aspect.coordinates = Image::ASPECT_FRACTIONAL;
+  aspect.position_rows = 5;
+  for (const auto& [name, pooling] :
+       {std::pair("mean", Image::MEAN), std::pair("max", Image::MAX)}) {
+    ModelConfig& config = add(name);
+    config.image.pooling = config.text.pooling = pooling;
+  }
+  ModelConfig& parts = add("other_parts");
+  parts.image.qk_norm = false;
+  parts.image.attention_bias = parts.image.gelu_erf = true;
+  parts.text.causal = true;
+  return variants;
+}
+
+class TowerTest : public ::testing::TestWithParam<Variant> {
  protected:
   TowerTest()
-      : config_(SmallModelConfig()),
+      : config_(GetParam().config),
         table_(config_),
         state_(table_),
         // Lengths around and across the SIMD width, with a hole in between.
@@ -71,7 +106,7 @@ class TowerTest : public ::testing::Test {
   const Batch batch_;
 };
 
-TEST_F(TowerTest, PackedEmbeddingsEqualThoseOfTheImageAloneBitForBit) {
+TEST_P(TowerTest, PackedEmbeddingsEqualThoseOfTheImageAloneBitForBit) {
   for (const int threads : {1, 2}) {
     const Embeddings packed = EmbedAll(batch_, threads);
     ASSERT_EQ(packed.samples, batch_.samples);
@@ -87,7 +122,7 @@ TEST_F(TowerTest, PackedEmbeddingsEqualThoseOfTheImageAloneBitForBit) {
   }
 }
 
-TEST_F(TowerTest, EmbeddingsHaveUnitLengthAndDiffer) {
+TEST_P(TowerTest, EmbeddingsHaveUnitLengthAndDiffer) {
   const Embeddings embeddings = EmbedAll(batch_, 1);
   const int64_t dim = config_.embedding_dim;
   for (int64_t i = 0; i < batch_.examples(); ++i) {
@@ -99,7 +134,7 @@ TEST_F(TowerTest, EmbeddingsHaveUnitLengthAndDiffer) {
   EXPECT_NE(embeddings.texts[0], embeddings.texts[dim]);
 }
 
-TEST_F(TowerTest, PackedGradientsAreTheSumOfThoseOfEachImageAlone) {
+TEST_P(TowerTest, PackedGradientsAreTheSumOfThoseOfEachImageAlone) {
   const std::vector<float> packed = Gradients(batch_);
   std::vector<double> sum(packed.size(), 0.0);
   for (int64_t i = 0; i < batch_.examples(); ++i) {
@@ -119,11 +154,14 @@ TEST_F(TowerTest, PackedGradientsAreTheSumOfThoseOfEachImageAlone) {
   }
 }
 
-TEST_F(TowerTest, ABatchOfHolesHasNoEmbeddings) {
+TEST_P(TowerTest, ABatchOfHolesHasNoEmbeddings) {
   const Embeddings embeddings = EmbedAll(DrawBatch(config_, 1, 0, {{0, 0}, {0, 0}}), 1);
   EXPECT_EQ(embeddings.dim, config_.embedding_dim);
   EXPECT_TRUE(embeddings.images.empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Variants, TowerTest, ::testing::ValuesIn(Variants()),
+                         [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace navit

@@ -26,6 +26,7 @@ int Run(int threads, int sequences, int steps, int64_t width, int64_t depth) {
   config.text = config.image;
   config.patch_size = 16;
   config.max_grid = 128;
+  config.position_rows = 128;
   config.max_text_tokens = 64;
   config.embedding_dim = width;
   const ParameterTable table(config);

@@ -1,0 +1,152 @@
+#include "worker/model/position_embedding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "kernels/position_table.h"
+#include "kernels/position_waves.h"
+#include "kernels/rope.h"
+
+namespace navit {
+namespace {
+
+using Image = v1::ImageTowerSpec;
+
+bool IsTable(Image::PositionEmbedding kind) {
+  return kind == Image::FACTORIZED_SUM || kind == Image::FACTORIZED_PRODUCT ||
+         kind == Image::FACTORIZED_STACK || kind == Image::JOINT;
+}
+
+kernels::PositionCombination Combination(Image::PositionEmbedding kind) {
+  if (kind == Image::FACTORIZED_PRODUCT) return kernels::PositionCombination::kProduct;
+  if (kind == Image::FACTORIZED_STACK) return kernels::PositionCombination::kStack;
+  if (kind == Image::JOINT) return kernels::PositionCombination::kJoint;
+  return kernels::PositionCombination::kSum;
+}
+
+float Fraction(int64_t place, int64_t rows, int64_t side) {
+  // (place + 1/2) * rows / side - 1/2 with one rounding per operation.
+  const float u = static_cast<float>((2 * place + 1) * rows - side) / static_cast<float>(2 * side);
+  return std::clamp(u, 0.0f, static_cast<float>(rows - 1));
+}
+
+// Half of the waves run along the rows and half along the columns, with frequencies from 1 down to
+// nearly 1/10,000.
+std::vector<float> SinusoidalFrequencies(int64_t width) {
+  const int64_t quarter = width / 4;
+  std::vector<float> frequencies(width, 0.0f);
+  for (int64_t k = 0; k < quarter; ++k) {
+    const double omega = std::pow(10000.0, -static_cast<double>(k) / static_cast<double>(quarter));
+    frequencies[2 * k] = static_cast<float>(omega);
+    frequencies[2 * (quarter + k) + 1] = static_cast<float>(omega);
+  }
+  return frequencies;
+}
+
+}  // namespace
+
+void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* coordinates) {
+  for (int64_t i = 0; i < batch.examples(); ++i) {
+    int64_t sides[2] = {batch.grids[2 * i], batch.grids[2 * i + 1]};
+    if (config.coordinates == Image::ASPECT_FRACTIONAL) {
+      sides[0] = sides[1] = std::max(sides[0], sides[1]);
+    }
+    for (int64_t t = batch.image_cu_seqlens[i]; t < batch.image_cu_seqlens[i + 1]; ++t) {
+      for (int axis = 0; axis < 2; ++axis) {
+        const int64_t place = batch.positions[2 * t + axis];
+        coordinates[2 * t + axis] = config.coordinates == Image::ABSOLUTE
+                                        ? static_cast<float>(place)
+                                        : Fraction(place, config.position_rows, sides[axis]);
+      }
+    }
+  }
+}
+
+PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(table.config()) {
+  switch (config_.position) {
+    case Image::SINUSOIDAL:
+      fixed_frequencies_ = SinusoidalFrequencies(config_.image.width);
+      return;
+    case Image::FOURIER:
+      first_ = table.Find("image.position.frequencies").offset;
+      return;
+    case Image::JOINT:
+      first_ = table.Find("image.position.table").offset;
+      return;
+    case Image::ROPE:
+      return;
+    default:
+      first_ = table.Find("image.position.row").offset;
+      second_ = table.Find("image.position.column").offset;
+  }
+}
+
+PositionActivations PositionEmbedding::LayOut(int64_t tokens, Arena* arena) const {
+  PositionActivations a;
+  a.coordinates = arena->Take(2 * tokens);
+  if (config_.position == Image::ROPE) a.rope = arena->Take(tokens * config_.image.head_dim());
+  return a;
+}
+
+void PositionEmbedding::Forward(const float* parameters, const Batch& batch,
+                                const PositionActivations& a, float* x,
+                                kernels::ThreadPool& pool) const {
+  const int64_t tokens = batch.image_tokens();
+  const int64_t width = config_.image.width;
+  PositionCoordinates(config_, batch, a.coordinates);
+  if (config_.position == Image::ROPE) {
+    kernels::RopeTable(tokens, config_.image.head_dim(), a.coordinates, a.rope);
+  } else if (IsTable(config_.position)) {
+    kernels::PositionTableForward({.tokens = tokens,
+                                   .dim = width,
+                                   .table_rows = config_.position_rows,
+                                   .combination = Combination(config_.position),
+                                   .coordinates = a.coordinates,
+                                   .row_table = parameters + first_,
+                                   .column_table = parameters + second_,
+                                   .x = x},
+                                  pool);
+  } else {
+    const bool learned = config_.position == Image::FOURIER;
+    kernels::PositionWavesForward(
+        {.tokens = tokens,
+         .dim = width,
+         .scale = learned ? 2 * std::numbers::pi_v<float> : 1.0f,
+         .coordinates = a.coordinates,
+         .frequencies = learned ? parameters + first_ : fixed_frequencies_.data(),
+         .x = x},
+        pool);
+  }
+}
+
+void PositionEmbedding::Backward(const float* parameters, float* gradients, const Batch& batch,
+                                 const PositionActivations& a, const float* dx,
+                                 kernels::ThreadPool& pool) const {
+  const int64_t tokens = batch.image_tokens();
+  const int64_t width = config_.image.width;
+  if (IsTable(config_.position)) {
+    kernels::PositionTableBackward({.tokens = tokens,
+                                    .dim = width,
+                                    .table_rows = config_.position_rows,
+                                    .combination = Combination(config_.position),
+                                    .coordinates = a.coordinates,
+                                    .row_table = parameters + first_,
+                                    .column_table = parameters + second_,
+                                    .dx = dx,
+                                    .drow_table = gradients + first_,
+                                    .dcolumn_table = gradients + second_},
+                                   pool);
+  } else if (config_.position == Image::FOURIER) {
+    kernels::PositionWavesBackward({.tokens = tokens,
+                                    .dim = width,
+                                    .scale = 2 * std::numbers::pi_v<float>,
+                                    .coordinates = a.coordinates,
+                                    .frequencies = parameters + first_,
+                                    .dx = dx,
+                                    .dfrequencies = gradients + first_},
+                                   pool);
+  }
+}
+
+}  // namespace navit
