@@ -126,7 +126,7 @@ class Packer {
  public:
   Packer(const v1::JobSpec& spec, const Dataset& data)
       : plane_(spec, data.manifest),
-        windows_(StreamLayout::ForJob(spec, data.manifest->train_samples()).windows()) {}
+        windows_(StreamLayout::ForJob(spec, *data.manifest).windows()) {}
 
   uint64_t windows() const { return windows_; }
   WindowPlan Plan(uint64_t window) { return OrDie(plane_.planner->Plan(v1::SPLIT_TRAIN, window)); }
