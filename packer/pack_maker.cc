@@ -1,19 +1,12 @@
 #include "packer/pack_maker.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -22,12 +15,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
+#include "packer/caption.h"
+#include "packer/caption_index.h"
 #include "packer/image.h"
-#include "packer/limits.h"
 #include "packer/patchify.h"
 #include "packer/philox.h"
 #include "packer/resize.h"
-#include "packer/text.h"
+#include "packer/shard_file.h"
 
 namespace navit {
 namespace {
@@ -48,86 +42,11 @@ class StageTimer {
   const SteadyClock::time_point begin_;
 };
 
-// An open shard that has the size of its manifest entry.
-class ShardFile {
- public:
-  static absl::StatusOr<std::unique_ptr<ShardFile>> Open(const v1::ShardEntry& entry) {
-    const int fd = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return Unavailable(entry.path(), "open");
-    std::unique_ptr<ShardFile> file(new ShardFile(entry.path(), fd));
-    struct stat info;
-    if (fstat(fd, &info) != 0) return Unavailable(entry.path(), "stat");
-    if (static_cast<uint64_t>(info.st_size) != entry.bytes()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(entry.path(), ": shard changed under the job: it has ", info.st_size,
-                       " bytes, was frozen with ", entry.bytes()));
-    }
-    return file;
-  }
-  ~ShardFile() { close(fd_); }
-  ShardFile(const ShardFile&) = delete;
-  ShardFile& operator=(const ShardFile&) = delete;
-
-  // `bytes` bytes at `offset`, whose xxh3 must be `hash`; at the beginning of `buffer`, which only
-  // grows, so that nothing is zeroed to be overwritten.
-  absl::StatusOr<absl::string_view> Read(uint64_t offset, uint64_t bytes, uint64_t hash,
-                                         absl::string_view key, std::string* buffer) const {
-    if (buffer->size() < bytes) buffer->resize(bytes);
-    size_t done = 0;
-    while (done < bytes) {
-      const ssize_t got =
-          pread(fd_, &(*buffer)[done], bytes - done, static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Unavailable(path_, "read");
-      if (got == 0) {
-        return absl::FailedPreconditionError(
-            absl::StrCat(path_, ": shard changed under the job: it ends at byte ", offset + done));
-      }
-      done += static_cast<size_t>(got);
-    }
-    if (XXH3_64bits(buffer->data(), bytes) != hash) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path_, ": shard changed under the job: sample ", key,
-                       " no longer has the checksum of the index"));
-    }
-    return absl::string_view(buffer->data(), bytes);
-  }
-
- private:
-  ShardFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-
-  static absl::Status Unavailable(absl::string_view path, absl::string_view action) {
-    const int error = errno;
-    return absl::UnavailableError(
-        absl::StrCat(path, ": cannot ", action, " shard: ", std::strerror(error)));
-  }
-
-  const std::string path_;
-  const int fd_;
-};
-
-struct TextMember {
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-  uint64_t hash = 0;
-};
-
-TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& field) {
-  switch (field.member) {
-    case CaptionField::kTxt:
-      return {index.txt_offsets(row), index.txt_bytes(row), index.txt_hashes(row)};
-    case CaptionField::kCls:
-      return {index.cls_offsets(row), index.cls_bytes(row), index.cls_hashes(row)};
-    case CaptionField::kJson:
-      return {index.json_offsets(row), index.json_bytes(row), index.json_hashes(row)};
-  }
-  return {};
-}
-
 // Memory that examples and packs reuse.
 struct Buffers {
   std::string image_bytes;
   std::string text_bytes;
+  std::string ids;
   DecodedImage decoded;
   Image resized;
   Image oriented;
@@ -190,47 +109,52 @@ struct PackMaker::Impl {
   v1::JobSpec spec;
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
+  // Of each entry of data.train and of data.validation.
+  std::vector<CaptionTokenizer> train_captions;
+  std::vector<CaptionTokenizer> validation_captions;
   mutable BufferPool buffers;
 
   // Adds one example with tokens to `pack`; the reason when it is a hole, with nothing added.
   absl::StatusOr<v1::HoleReason> AddExample(const WindowPlan& plan, const PlannedExample& example,
                                             const v1::ShardEntry& entry,
                                             const v1::ShardIndex& index, const ShardFile& file,
-                                            const v1::CaptionsSpec& captions, Buffers* buffers,
+                                            const CaptionTokenizer& captions, Buffers* buffers,
                                             v1::Pack* pack, PackStats* stats) const;
 };
 
 absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
     const WindowPlan& plan, const PlannedExample& example, const v1::ShardEntry& entry,
-    const v1::ShardIndex& index, const ShardFile& file, const v1::CaptionsSpec& captions,
+    const v1::ShardIndex& index, const ShardFile& file, const CaptionTokenizer& captions,
     Buffers* buffers, v1::Pack* pack, PackStats* stats) const {
   const int row = static_cast<int>(example.row);
-  NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
-  const TextMember text = FindText(index, row, field);
+  const TextMember text = FindText(index, row, captions.field());
   absl::string_view image_bytes, text_bytes;
   {
     StageTimer timer(Stage::kRead, stats);
     NAVIT_ASSIGN_OR_RETURN(
         image_bytes, file.Read(index.image_offsets(row), index.image_bytes(row),
                                index.image_hashes(row), index.keys(row), &buffers->image_bytes));
-    if (text.bytes <= kMaxTextBytes) {
-      NAVIT_ASSIGN_OR_RETURN(text_bytes, file.Read(text.offset, text.bytes, text.hash,
-                                                   index.keys(row), &buffers->text_bytes));
-    }
+    NAVIT_ASSIGN_OR_RETURN(text_bytes, file.Read(text.offset, text.bytes, text.hash,
+                                                 index.keys(row), &buffers->text_bytes));
     stats->read_bytes += image_bytes.size() + text_bytes.size();
     ++stats->samples_read;
   }
 
-  std::optional<std::string> caption;
+  std::string caption;
   {
     StageTimer timer(Stage::kTokenize, stats);
-    caption = ExtractCaption(field, text_bytes);
+    std::vector<std::string> all = ExtractCaptions(captions.field(), text_bytes);
+    buffers->ids.clear();
+    if (example.caption < all.size()) {
+      caption = std::move(all[example.caption]);
+      captions.Append(caption, &buffers->ids);
+    }
   }
-  if (!caption.has_value()) {
-    if (captions.if_missing() != v1::CaptionsSpec::FAIL) return v1::HOLE_REASON_NO_CAPTION;
-    return absl::FailedPreconditionError(absl::StrCat(entry.path(), ": sample ", index.keys(row),
-                                                      " has no caption in ", captions.field(),
-                                                      ", and captions.if_missing is fail"));
+  if (buffers->ids.size() != 2 * size_t{example.text_tokens}) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        entry.path(), ": sample ", index.keys(row), ": its caption has ", buffers->ids.size() / 2,
+        " tokens, ", example.text_tokens,
+        " were planned: the indexes were made with another version of the tokenizer's library"));
   }
 
   // Decoders and the resize work on the image as stored; it is turned last, when it is smallest.
@@ -268,12 +192,9 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
                       Draws(spec.seed(), 0, plan.epoch, example.sample, Purpose::kDropPatches));
     AppendPatches(*image, patch_size, chosen, pack->mutable_patches(), pack->mutable_positions());
   }
-  {
-    StageTimer timer(Stage::kTokenize, stats);
-    pack->add_text_tokens(
-        AppendByteTokens(*caption, spec.model().text().max_tokens(), pack->mutable_text()));
-    pack->add_caption_hashes(CaptionHash(*caption));
-  }
+  pack->add_text_tokens(example.text_tokens);
+  pack->mutable_text()->append(buffers->ids);
+  pack->add_caption_hashes(CaptionHash(caption));
   pack->add_image_tokens(example.tokens);
   pack->add_grid_rows(example.grid_rows);
   pack->add_grid_columns(example.grid_columns);
@@ -284,23 +205,35 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   return v1::HOLE_REASON_NONE;
 }
 
-PackMaker::PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
-                     std::shared_ptr<IndexCache> indexes) {
+absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
+    const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
+    std::shared_ptr<IndexCache> indexes) {
   auto impl = std::make_unique<Impl>();
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
-  impl_ = std::move(impl);
+  const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
+    for (const v1::Dataset& dataset : datasets) {
+      NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer captions,
+                             CaptionTokenizer::Create(dataset.captions(), spec.model().text()));
+      out->push_back(std::move(captions));
+    }
+    return absl::OkStatus();
+  };
+  NAVIT_RETURN_IF_ERROR(open(spec.data().train(), &impl->train_captions));
+  NAVIT_RETURN_IF_ERROR(open(spec.data().validation(), &impl->validation_captions));
+  return std::unique_ptr<PackMaker>(new PackMaker(std::move(impl)));
 }
 
+PackMaker::PackMaker(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 PackMaker::~PackMaker() = default;
 
 absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pack_index) const {
   const Impl& impl = *impl_;
   const bool validation = plan.split == v1::SPLIT_VALIDATION;
   const auto& shards = validation ? impl.manifest->validation() : impl.manifest->train();
-  const v1::CaptionsSpec& captions =
-      (validation ? impl.spec.data().validation(0) : impl.spec.data().train(0)).captions();
+  const CaptionTokenizer& captions =
+      (validation ? impl.validation_captions : impl.train_captions)[0];
   const uint32_t patch_size = impl.spec.model().image().patch_size();
 
   PackedBytes made;

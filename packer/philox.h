@@ -34,6 +34,7 @@ enum class Purpose : uint32_t {
   kPackOrder = 4,
   // Subject: 0.
   kEpochOrder = 5,
+  kCaption = 6,
 };
 
 // The stream of 32-bit numbers of (seed, dataset, epoch, subject, purpose); at most 2^18 of them.

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "packer/caption_index.h"
 #include "packer/index_cache.h"
 #include "packer/shard_index.h"
 #include "packer/shards.h"
@@ -34,23 +35,29 @@ class RealDataPlane : public DataPlane {
 
   absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override {
     v1::ShardList list;
-    NAVIT_RETURN_IF_ERROR(
-        ExpandAll("data.train", spec.data().train(), list.mutable_train()));
+    NAVIT_RETURN_IF_ERROR(ExpandAll("data.train", spec.data().train(), list.mutable_train()));
     NAVIT_RETURN_IF_ERROR(
         ExpandAll("data.validation", spec.data().validation(), list.mutable_validation()));
     return list;
   }
 
-  absl::StatusOr<v1::ShardEntry> Index(const std::string& shard, const std::string& index_folder,
+  absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                        const std::function<void(uint64_t)>& progress) override {
-    return IndexShard(shard, index_folder, progress);
+    // First: a tokenizer that cannot be used is known before a shard is read.
+    NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
+                           CaptionTokenizer::Create(work.captions(), work.text()));
+    NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
+                           IndexShard(work.shard(), work.index_folder(), progress));
+    NAVIT_RETURN_IF_ERROR(IndexCaptions(entry, captions));
+    return entry;
   }
 
   absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) override {
     NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<WindowPlanner> planner,
                            WindowPlanner::Create(spec, manifest, indexes_));
-    auto maker = std::make_unique<PackMaker>(spec, std::move(manifest), indexes_);
+    NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<PackMaker> maker,
+                           PackMaker::Create(spec, std::move(manifest), indexes_));
     return std::make_shared<const RealJobPacks>(std::move(planner), std::move(maker));
   }
 
@@ -61,8 +68,8 @@ class RealDataPlane : public DataPlane {
     for (int i = 0; i < datasets.size(); ++i) {
       absl::StatusOr<std::vector<std::string>> files = ExpandShardPattern(datasets[i].shards());
       if (!files.ok()) {
-        return absl::Status(files.status().code(), absl::StrCat(field, "[", i, "].shards: ",
-                                                                files.status().message()));
+        return absl::Status(files.status().code(),
+                            absl::StrCat(field, "[", i, "].shards: ", files.status().message()));
       }
       for (std::string& file : *files) *out->Add() = std::move(file);
     }

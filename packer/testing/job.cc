@@ -73,7 +73,9 @@ DataPlane::DataPlane(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMani
       WindowPlanner::Create(spec, manifest, indexes);
   CheckOk(created.status());
   planner = *std::move(created);
-  maker = std::make_unique<PackMaker>(spec, manifest, indexes);
+  absl::StatusOr<std::unique_ptr<PackMaker>> made = PackMaker::Create(spec, manifest, indexes);
+  CheckOk(made.status());
+  maker = *std::move(made);
 }
 
 }  // namespace navit::testing

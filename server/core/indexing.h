@@ -28,6 +28,7 @@ class Indexing {
   uint64_t shards_total() const { return shards_.size(); }
   uint64_t shards_indexed() const { return entries_.size(); }
   const std::string& shard(uint64_t number) const { return shards_[number]; }
+  bool training(uint64_t number) const { return number < train_shards_; }
   // The lowest shard that is not indexed and for which `leased(number)` is false.
   template <typename Leased>
   std::optional<uint64_t> NextShard(Leased leased) const {

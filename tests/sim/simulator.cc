@@ -104,6 +104,7 @@ class Sim {
   // --- The user: submits, pauses, cancels, deletes, submits again.
   v1::JobSpec MakeSpec() {
     v1::JobSpec spec;
+    spec.mutable_data()->add_train();
     spec.set_name(kJob);
     spec.set_seed(Mix(world_.options.seed, ++submissions_));
     spec.mutable_packing()->set_sequence_length(16);

@@ -86,6 +86,7 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   config.patch_size = model.image().patch_size();
   config.max_grid = model.image().max_grid();
   config.max_text_tokens = model.text().max_tokens();
+  if (model.text().has_vocabulary_size()) config.text_vocabulary = model.text().vocabulary_size();
   config.embedding_dim =
       model.has_embedding_dim() ? static_cast<int64_t>(model.embedding_dim()) : config.image.width;
   if (config.patch_size < 1) {
@@ -96,6 +97,10 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   }
   if (config.max_text_tokens < 1) {
     return absl::InvalidArgumentError("model.text.max_tokens: must be > 0");
+  }
+  // Token ids have 16 bits.
+  if (config.text_vocabulary < 1 || config.text_vocabulary > 65536) {
+    return absl::InvalidArgumentError("model.text.vocabulary_size: must be in [1, 65536]");
   }
   if (config.embedding_dim < 1) {
     return absl::InvalidArgumentError("model.embedding_dim: must be > 0");

@@ -11,9 +11,6 @@
 
 namespace navit {
 
-// Tokens of the byte-level tokenizer: the 256 bytes, begin, end.
-inline constexpr int64_t kTextVocabulary = 258;
-
 // Size of one transformer encoder.
 struct TowerConfig {
   int64_t width = 0;
@@ -30,7 +27,8 @@ struct ModelConfig {
   int64_t patch_size = 0;
   // Rows of each of the two position tables of the image tower.
   int64_t max_grid = 0;
-  int64_t text_vocabulary = kTextVocabulary;
+  // Rows of the text tower's token table.
+  int64_t text_vocabulary = 258;
   // Rows of the text tower's position table.
   int64_t max_text_tokens = 0;
   // Common width of image and text embeddings.
