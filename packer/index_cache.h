@@ -1,8 +1,12 @@
-// Shard indexes in memory, least recently used out first. A job's indexes need not fit.
+// Shard indexes in memory, of samples and of captions, least recently used out first. A job's
+// indexes need not fit.
 #ifndef NAVIT_PACKER_INDEX_CACHE_H_
 #define NAVIT_PACKER_INDEX_CACHE_H_
 
+#include <google/protobuf/message.h>
+
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -13,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "common/object_store/object_store.h"
+#include "packer/caption_index.h"
 #include "proto/data.pb.h"
 
 namespace navit {
@@ -30,14 +35,22 @@ class IndexCache {
   // NotFound / Unavailable: neither sidecar nor shard can be read.
   absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> Get(const v1::ShardEntry& entry);
 
+  // The token lengths of its captions, in the same way.
+  absl::StatusOr<std::shared_ptr<const v1::CaptionIndex>> GetCaptions(
+      const v1::ShardEntry& entry, const CaptionTokenizer& tokenizer);
+
  private:
+  using Message = std::shared_ptr<const google::protobuf::Message>;
   struct Slot {
     std::string key;
     uint64_t bytes;
-    std::shared_ptr<const v1::ShardIndex> index;
+    Message message;
   };
 
   const std::shared_ptr<ObjectStore> store_;
+  absl::StatusOr<Message> GetOrLoad(const std::string& key,
+                                    const std::function<absl::StatusOr<Message>()>& load);
+
   const uint64_t max_bytes_;
   absl::Mutex mutex_;
   // Most recently used first.

@@ -1,8 +1,10 @@
-// A strict reader of one string field of a JSON object.
+// A strict reader of the strings at one path of a JSON object.
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
-#include "packer/text.h"
+#include "packer/caption.h"
+#include "packer/limits.h"
 #include "packer/utf8.h"
 
 namespace navit {
@@ -31,25 +33,16 @@ void AppendUtf8(uint32_t point, std::string* out) {
 // Each method consumes what it names; false: malformed.
 class Reader {
  public:
-  explicit Reader(absl::string_view text) : rest_(text) {}
+  Reader(absl::string_view text, absl::Span<const std::string> path,
+         std::vector<std::string>* found)
+      : rest_(text), path_(path), found_(*found) {}
 
-  // The whole text: an object whose field `name`, if a string, goes to `value`.
-  bool Document(absl::string_view name, std::optional<std::string>* value) {
+  // The whole text: an object.
+  bool Document() {
     Space();
-    if (!Take('{')) return false;
-    int found = 0;
-    const bool good = Members([&](const std::string& key) {
-      if (key != name) return Value(1);
-      ++found;
-      if (!rest_.empty() && rest_[0] == '"') {
-        *value = std::string();
-        return String(&**value);
-      }
-      return Value(1);
-    });
+    if (rest_.empty() || rest_[0] != '{' || !Value(0, 0)) return false;
     Space();
-    if (found > 1) return false;
-    return good && rest_.empty();
+    return rest_.empty();
   }
 
  private:
@@ -86,25 +79,40 @@ class Reader {
     return Take('}');
   }
 
-  bool Value(int depth) {
+  // Not on the path: checked and passed over.
+  static constexpr size_t kElsewhere = ~size_t{0};
+
+  // A value to which the first `matched` names of the path lead.
+  bool Value(int depth, size_t matched) {
     if (depth > kDeepest || rest_.empty()) return false;
     switch (rest_[0]) {
-      case '{':
+      case '{': {
         Take('{');
-        return Members([&](const std::string&) { return Value(depth + 1); });
+        int seen = 0;
+        return Members([&](const std::string& key) {
+          const bool next = matched < path_.size() && key == path_[matched];
+          // Which of two is meant, nobody can say.
+          if (next && ++seen > 1) return false;
+          return Value(depth + 1, next ? matched + 1 : kElsewhere);
+        });
+      }
       case '[':
         Take('[');
         Space();
         if (Take(']')) return true;
         do {
           Space();
-          if (!Value(depth + 1)) return false;
+          if (!Value(depth + 1, matched)) return false;
           Space();
         } while (Take(','));
         return Take(']');
       case '"': {
-        std::string ignored;
-        return String(&ignored);
+        std::string text;
+        if (!String(&text)) return false;
+        if (matched == path_.size() && found_.size() < kMaxCaptions) {
+          found_.push_back(std::move(text));
+        }
+        return true;
       }
       case 't':
         return Word("true");
@@ -212,14 +220,17 @@ class Reader {
   }
 
   absl::string_view rest_;
+  const absl::Span<const std::string> path_;
+  std::vector<std::string>& found_;
 };
 
 }  // namespace
 
-std::optional<std::string> JsonStringField(absl::string_view json, absl::string_view name) {
-  std::optional<std::string> value;
-  if (!Reader(json).Document(name, &value)) return std::nullopt;
-  return value;
+std::optional<std::vector<std::string>> JsonStrings(absl::string_view json,
+                                                    absl::Span<const std::string> path) {
+  std::vector<std::string> found;
+  if (!Reader(json, path, &found).Document()) return std::nullopt;
+  return found;
 }
 
 }  // namespace navit

@@ -13,6 +13,8 @@ inline constexpr uint64_t kMaxImageBytes = uint64_t{64} << 20;
 inline constexpr uint64_t kMaxImagePixels = uint64_t{1} << 26;
 // Bytes of a txt, json or cls member; a larger one counts as no caption.
 inline constexpr uint64_t kMaxTextBytes = uint64_t{4} << 20;
+// Captions of a sample; what comes behind them is passed over.
+inline constexpr uint32_t kMaxCaptions = 1024;
 // Scans of a progressive JPEG; each costs a pass over the whole image.
 inline constexpr int kMaxJpegScans = 200;
 

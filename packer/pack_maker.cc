@@ -21,12 +21,13 @@
 #include "common/object_store/url.h"
 #include "common/status_macros.h"
 #include "packer/augmentation.h"
+#include "packer/caption.h"
+#include "packer/caption_index.h"
 #include "packer/image.h"
-#include "packer/limits.h"
 #include "packer/patchify.h"
 #include "packer/philox.h"
 #include "packer/resize.h"
-#include "packer/text.h"
+#include "packer/shard_index.h"
 
 namespace navit {
 namespace {
@@ -47,32 +48,6 @@ class StageTimer {
   const SteadyClock::time_point begin_;
 };
 
-absl::Status CheckHash(absl::string_view bytes, uint64_t hash, const v1::ShardEntry& entry,
-                       absl::string_view key) {
-  if (XXH3_64bits(bytes.data(), bytes.size()) == hash) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(entry.path(),
-                                                    ": shard changed under the job: sample ", key,
-                                                    " no longer has the checksum of the index"));
-}
-
-struct TextMember {
-  uint64_t offset = 0;
-  uint64_t bytes = 0;
-  uint64_t hash = 0;
-};
-
-TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& field) {
-  switch (field.member) {
-    case CaptionField::kTxt:
-      return {index.txt_offsets(row), index.txt_bytes(row), index.txt_hashes(row)};
-    case CaptionField::kCls:
-      return {index.cls_offsets(row), index.cls_bytes(row), index.cls_hashes(row)};
-    case CaptionField::kJson:
-      return {index.json_offsets(row), index.json_bytes(row), index.json_hashes(row)};
-  }
-  return {};
-}
-
 // The side that a picture of `whole` pixels is to have so that `part` of them have `target`.
 uint32_t WholeTarget(uint32_t target, uint32_t whole, uint32_t part) {
   return static_cast<uint32_t>(
@@ -81,6 +56,7 @@ uint32_t WholeTarget(uint32_t target, uint32_t whole, uint32_t part) {
 
 // Memory that examples and packs reuse.
 struct Buffers {
+  std::string ids;
   DecodedImage decoded;
   Image resized;
   Image oriented;
@@ -146,6 +122,9 @@ struct PackMaker::Impl {
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
   std::shared_ptr<RangeReader> reader;
+  // Of each entry of data.train and of data.validation.
+  std::vector<CaptionTokenizer> train_captions;
+  std::vector<CaptionTokenizer> validation_captions;
   mutable BufferPool buffers;
   Rgb background = kWhite;
   // Some shard lies behind a network.
@@ -154,10 +133,9 @@ struct PackMaker::Impl {
   const RangeReader::Entries& Shards(const WindowPlan& plan) const {
     return plan.split == v1::SPLIT_VALIDATION ? manifest->validation() : manifest->train();
   }
-  const v1::CaptionsSpec& Captions(const WindowPlan& plan, const PlannedExample& example) const {
-    const auto& datasets =
-        plan.split == v1::SPLIT_VALIDATION ? spec.data().validation() : spec.data().train();
-    return datasets[static_cast<int>(example.dataset)].captions();
+  const CaptionTokenizer& Captions(const WindowPlan& plan, const PlannedExample& example) const {
+    return plan.split == v1::SPLIT_VALIDATION ? validation_captions[example.dataset]
+                                              : train_captions[example.dataset];
   }
 
   // What a pack reads; `used` gets the indexes of its shards.
@@ -205,10 +183,8 @@ absl::StatusOr<std::vector<ShardRange>> PackMaker::Impl::Ranges(const WindowPlan
     }
     const int row = static_cast<int>(example.row);
     ranges.push_back({example.shard, index->image_offsets(row), index->image_bytes(row)});
-    NAVIT_ASSIGN_OR_RETURN(const CaptionField field,
-                           ParseCaptionField(Captions(plan, example).field()));
-    const TextMember text = FindText(*index, row, field);
-    if (text.bytes <= kMaxTextBytes) ranges.push_back({example.shard, text.offset, text.bytes});
+    const TextMember text = FindText(*index, row, Captions(plan, example).field());
+    ranges.push_back({example.shard, text.offset, text.bytes});
   }
   return ranges;
 }
@@ -218,33 +194,35 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
     const v1::ShardIndex& index, const RangeReader::Batch& read, Buffers* buffers, v1::Pack* pack,
     PackStats* stats) const {
   const int row = static_cast<int>(example.row);
-  const v1::CaptionsSpec& captions = Captions(plan, example);
-  NAVIT_ASSIGN_OR_RETURN(const CaptionField field, ParseCaptionField(captions.field()));
-  const TextMember text = FindText(index, row, field);
+  const CaptionTokenizer& captions = Captions(plan, example);
+  const TextMember text = FindText(index, row, captions.field());
   const absl::string_view image_bytes =
       read.Bytes(example.shard, index.image_offsets(row), index.image_bytes(row));
-  absl::string_view text_bytes;
+  const absl::string_view text_bytes = read.Bytes(example.shard, text.offset, text.bytes);
   {
     StageTimer timer(Stage::kRead, stats);
-    NAVIT_RETURN_IF_ERROR(CheckHash(image_bytes, index.image_hashes(row), entry, index.keys(row)));
-    if (text.bytes > 0 && text.bytes <= kMaxTextBytes) {
-      text_bytes = read.Bytes(example.shard, text.offset, text.bytes);
-      NAVIT_RETURN_IF_ERROR(CheckHash(text_bytes, text.hash, entry, index.keys(row)));
-    }
+    NAVIT_RETURN_IF_ERROR(
+        CheckMemberHash(image_bytes, index.image_hashes(row), entry, index.keys(row)));
+    NAVIT_RETURN_IF_ERROR(CheckMemberHash(text_bytes, text.hash, entry, index.keys(row)));
     stats->read_bytes += image_bytes.size() + text_bytes.size();
     ++stats->samples_read;
   }
 
-  std::optional<std::string> caption;
+  std::string caption;
   {
     StageTimer timer(Stage::kTokenize, stats);
-    caption = ExtractCaption(field, text_bytes);
+    std::vector<std::string> all = ExtractCaptions(captions.field(), text_bytes);
+    buffers->ids.clear();
+    if (example.caption < all.size()) {
+      caption = std::move(all[example.caption]);
+      captions.Append(caption, &buffers->ids);
+    }
   }
-  if (!caption.has_value()) {
-    if (captions.if_missing() != v1::CaptionsSpec::FAIL) return v1::HOLE_REASON_NO_CAPTION;
-    return absl::FailedPreconditionError(absl::StrCat(entry.path(), ": sample ", index.keys(row),
-                                                      " has no caption in ", captions.field(),
-                                                      ", and captions.if_missing is fail"));
+  if (buffers->ids.size() != 2 * size_t{example.text_tokens}) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        entry.path(), ": sample ", index.keys(row), ": its caption has ", buffers->ids.size() / 2,
+        " tokens, ", example.text_tokens,
+        " were planned: the indexes were made with another version of the tokenizer's library"));
   }
 
   // Decoders and the resize work on the image as stored; it is turned last, when it is smallest.
@@ -297,12 +275,9 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
         Draws(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kDropPatches));
     AppendPatches(*image, patch_size, chosen, pack->mutable_patches(), pack->mutable_positions());
   }
-  {
-    StageTimer timer(Stage::kTokenize, stats);
-    pack->add_text_tokens(
-        AppendByteTokens(*caption, spec.model().text().max_tokens(), pack->mutable_text()));
-    pack->add_caption_hashes(CaptionHash(*caption));
-  }
+  pack->add_text_tokens(example.text_tokens);
+  pack->mutable_text()->append(buffers->ids);
+  pack->add_caption_hashes(CaptionHash(caption));
   pack->add_image_tokens(example.tokens);
   pack->add_grid_rows(example.grid_rows);
   pack->add_grid_columns(example.grid_columns);
@@ -313,8 +288,9 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   return v1::HOLE_REASON_NONE;
 }
 
-PackMaker::PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
-                     std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader) {
+absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
+    const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
+    std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader) {
   auto impl = std::make_unique<Impl>();
   impl->spec = spec;
   impl->manifest = std::move(manifest);
@@ -326,9 +302,20 @@ PackMaker::PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMani
   for (int c = 0; c < std::min(3, spec.preprocess().background_size()); ++c) {
     impl->background[c] = static_cast<uint8_t>(spec.preprocess().background(c));
   }
-  impl_ = std::move(impl);
+  const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
+    for (const v1::Dataset& dataset : datasets) {
+      NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer captions,
+                             CaptionTokenizer::Create(dataset.captions(), spec.model().text()));
+      out->push_back(std::move(captions));
+    }
+    return absl::OkStatus();
+  };
+  NAVIT_RETURN_IF_ERROR(open(spec.data().train(), &impl->train_captions));
+  NAVIT_RETURN_IF_ERROR(open(spec.data().validation(), &impl->validation_captions));
+  return std::unique_ptr<PackMaker>(new PackMaker(std::move(impl)));
 }
 
+PackMaker::PackMaker(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 PackMaker::~PackMaker() = default;
 
 void PackMaker::ReadAhead(const WindowPlan& plan, uint32_t pack_index) const {
@@ -384,8 +371,9 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
     v1::HoleReason reason = example.hole;
     if (reason == v1::HOLE_REASON_NONE) {
       NAVIT_ASSIGN_OR_RETURN(
-          reason, impl.AddExample(plan, example, impl.Shards(plan)[static_cast<int>(example.shard)],
-                                  *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
+          reason,
+          impl.AddExample(plan, example, impl.Shards(plan)[static_cast<int>(example.shard)],
+                          *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
       if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
     }
     pack.add_samples(example.id);

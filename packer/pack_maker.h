@@ -56,15 +56,16 @@ struct PackedBytes {
 // call runs on the caller's thread; call from several to make packs in parallel.
 class PackMaker {
  public:
-  // `spec` is resolved.
-  PackMaker(const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
-            std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader);
+  // `spec` is resolved. The errors of CaptionTokenizer::Create.
+  static absl::StatusOr<std::unique_ptr<PackMaker>> Create(
+      const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
+      std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader);
   ~PackMaker();
 
   // Requires pack_index < plan.packs(), and a plan of the same spec and manifest.
   //
   // FailedPrecondition names the shard: its size or a member's checksum is no longer the index's
-  // ("changed under the job"); or shard and key: no caption while captions.if_missing is `fail`.
+  // ("changed under the job"); or shard and key: the caption has other tokens than were planned.
   // Unavailable names the shard: it cannot be opened or read; worth a retry. Other errors of
   // ObjectStore: a shard that may not be read, no credentials. A sample whose bytes
   // are as indexed but cannot be used becomes a hole, never an error.
@@ -76,6 +77,7 @@ class PackMaker {
 
  private:
   struct Impl;
+  explicit PackMaker(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;
 };
 

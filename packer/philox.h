@@ -34,6 +34,7 @@ enum class Purpose : uint32_t {
   kPackOrder = 4,
   // Subject: 0.
   kEpochOrder = 5,
+  kCaption = 6,
   kCrop = 7,
   kFlip = 8,
 };

@@ -12,19 +12,20 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/stream_layout.h"
+#include "packer/caption_index.h"
 #include "packer/example_draws.h"
 #include "packer/limits.h"
 #include "packer/philox.h"
 #include "packer/row_packing.h"
-#include "packer/text.h"
 
 namespace navit {
 namespace {
 
-// A split's samples, and where the captions of each of its data sets are.
+// A split's samples, and how the captions of each of its data sets become tokens.
 struct SplitData {
   struct Captions {
-    CaptionField field;
+    CaptionTokenizer tokenizer;
+    bool random = false;
     bool fail_without = false;
   };
   SampleRange range;
@@ -32,26 +33,42 @@ struct SplitData {
 };
 
 absl::StatusOr<SplitData> MakeSplitData(
-    SampleRange range, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets) {
+    SampleRange range, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
+    const v1::TextTowerSpec& text) {
   SplitData data{std::move(range), {}};
   for (const v1::Dataset& dataset : datasets) {
-    NAVIT_ASSIGN_OR_RETURN(CaptionField field, ParseCaptionField(dataset.captions().field()));
-    data.captions.push_back(
-        {std::move(field), dataset.captions().if_missing() == v1::CaptionsSpec::FAIL});
+    const v1::CaptionsSpec& captions = dataset.captions();
+    NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer tokenizer, CaptionTokenizer::Create(captions, text));
+    data.captions.push_back({std::move(tokenizer), captions.choose() == v1::CaptionsSpec::RANDOM,
+                             captions.if_missing() == v1::CaptionsSpec::FAIL});
   }
   return data;
 }
 
-uint32_t CaptionBytes(const v1::ShardIndex& index, int row, const CaptionField& field) {
-  switch (field.member) {
-    case CaptionField::kTxt:
-      return index.txt_bytes(row);
-    case CaptionField::kCls:
-      return index.cls_bytes(row);
-    case CaptionField::kJson:
-      return index.json_bytes(row);
+// Where each row's captions begin in CaptionIndex.tokens.
+std::vector<uint32_t> FirstCaptions(const v1::CaptionIndex& index) {
+  std::vector<uint32_t> first = {0};
+  first.reserve(static_cast<size_t>(index.counts_size()) + 1);
+  for (const uint32_t count : index.counts()) first.push_back(first.back() + count);
+  return first;
+}
+
+// Gives the example one of its captions that have tokens: the first, or one by `draws`. False: it
+// has none.
+bool ChooseCaption(const v1::CaptionIndex& index, uint32_t begin, uint32_t end, Draws* draws,
+                   PlannedExample* example) {
+  uint32_t usable = 0;
+  for (uint32_t i = begin; i < end; ++i) usable += index.tokens(static_cast<int>(i)) > 0;
+  if (usable == 0) return false;
+  uint32_t skip = draws == nullptr ? 0 : draws->Below(usable);
+  for (uint32_t i = begin; i < end; ++i) {
+    const uint32_t tokens = index.tokens(static_cast<int>(i));
+    if (tokens == 0 || skip-- > 0) continue;
+    example->caption = i - begin;
+    example->text_tokens = tokens;
+    break;
   }
-  return 0;
+  return true;
 }
 
 // Why the index alone says that a sample has no tokens.
@@ -93,7 +110,7 @@ uint64_t Digest(const WindowPlan& plan) {
     for (const uint64_t value :
          {uint64_t{e.dataset}, e.epoch, e.id, uint64_t{e.shard}, uint64_t{e.row},
           uint64_t{e.grid_rows}, uint64_t{e.grid_columns}, uint64_t{e.tokens}, uint64_t{e.side},
-          static_cast<uint64_t>(e.hole)}) {
+          uint64_t{e.caption}, uint64_t{e.text_tokens}, static_cast<uint64_t>(e.hole)}) {
       AppendU64(value, &bytes);
     }
   }
@@ -180,17 +197,23 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
           : data.range.InShardOrder(extent.first_in_stream, extent.samples);
   std::vector<PlannedExample> examples(ordered.size());
   std::shared_ptr<const v1::ShardIndex> index;
+  std::shared_ptr<const v1::CaptionIndex> caption_index;
+  std::vector<uint32_t> first_captions;
   for (size_t i = 0; i < ordered.size(); ++i) {
     PlannedExample& example = examples[i];
     static_cast<OrderedSample&>(example) = ordered[i];
     const v1::ShardEntry& shard = data.range.Shard(example.shard);
+    const SplitData::Captions& captions = data.captions[example.dataset];
     if (i == 0 || example.shard != ordered[i - 1].shard) {
       NAVIT_ASSIGN_OR_RETURN(index, indexes->Get(shard));
+      NAVIT_ASSIGN_OR_RETURN(caption_index, indexes->GetCaptions(shard, captions.tokenizer));
+      first_captions = FirstCaptions(*caption_index);
     }
     const int row = static_cast<int>(example.row);
     example.hole = HoleByIndex(*index, row);
-    const SplitData::Captions& captions = data.captions[example.dataset];
-    if (CaptionBytes(*index, row, captions.field) == 0) {
+    Draws draw(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kCaption);
+    if (!ChooseCaption(*caption_index, first_captions[example.row], first_captions[example.row + 1],
+                       captions.random && split == v1::SPLIT_TRAIN ? &draw : nullptr, &example)) {
       if (captions.fail_without) {
         return absl::FailedPreconditionError(
             absl::StrCat(shard.path(), ": sample ", index->keys(row),
@@ -198,7 +221,10 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
       }
       if (example.hole == v1::HOLE_REASON_NONE) example.hole = v1::HOLE_REASON_NO_CAPTION;
     }
-    if (example.hole != v1::HOLE_REASON_NONE) continue;
+    if (example.hole != v1::HOLE_REASON_NONE) {
+      example.caption = example.text_tokens = 0;
+      continue;
+    }
     const uint32_t width = index->widths(row), height = index->heights(row);
     const DrawnTokens drawn = split == v1::SPLIT_TRAIN
                                   ? draws.Training(width, height, example.dataset, example.epoch,
@@ -239,7 +265,8 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
-  NAVIT_ASSIGN_OR_RETURN(impl->train, MakeSplitData(std::move(train), spec.data().train()));
+  NAVIT_ASSIGN_OR_RETURN(impl->train,
+                         MakeSplitData(std::move(train), spec.data().train(), spec.model().text()));
   if (impl->manifest->validation_size() > 0) {
     if (spec.data().validation_size() == 0) {
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
@@ -250,8 +277,9 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
     NAVIT_ASSIGN_OR_RETURN(SampleRange validation,
                            SampleRange::Create(impl->manifest->validation(), one,
                                                impl->manifest->validation_samples(), "validation"));
-    NAVIT_ASSIGN_OR_RETURN(impl->validation,
-                           MakeSplitData(std::move(validation), spec.data().validation()));
+    NAVIT_ASSIGN_OR_RETURN(
+        impl->validation,
+        MakeSplitData(std::move(validation), spec.data().validation(), spec.model().text()));
   }
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }

@@ -25,6 +25,9 @@ struct PlannedExample : OrderedSample {
   uint32_t grid_rows = 0;
   uint32_t grid_columns = 0;
   uint32_t tokens = 0;
+  // Which of the sample's captions, and how many tokens it has; 0 for a hole.
+  uint32_t caption = 0;
+  uint32_t text_tokens = 0;
   // Side length R that was drawn, in pixels (evaluation: 0).
   uint32_t side = 0;
   v1::HoleReason hole = v1::HOLE_REASON_NONE;

@@ -17,16 +17,14 @@
 #include "common/status_macros.h"
 #include "packer/image_header.h"
 #include "packer/limits.h"
+#include "packer/sidecar_file.h"
 #include "packer/tar_reader.h"
 #include "packer/utf8.h"
 
 namespace navit {
 namespace {
 
-// First bytes of a sidecar; then the xxh3 of the rest (8 bytes, little-endian), then a ShardIndex.
 constexpr absl::string_view kMagic = "NAVITIX1";
-// What protobuf can parse.
-constexpr uint64_t kMaxSidecarBytes = (uint64_t{1} << 31) - 1;
 
 enum Kind { kImage, kText, kJson, kClass, kKinds };
 
@@ -249,38 +247,20 @@ std::string SidecarPath(absl::string_view shard, absl::string_view index_folder)
 
 absl::Status WriteShardIndex(ObjectStore* store, const v1::ShardIndex& index,
                              const std::string& path) {
-  std::string payload;
-  if (!index.SerializeToString(&payload)) {
-    return absl::InternalError(absl::StrCat(path, ": the index cannot be serialised"));
-  }
-  const uint64_t hash = XXH3_64bits(payload.data(), payload.size());
-  std::string file(kMagic);
-  for (int byte = 0; byte < 8; ++byte) file.push_back(static_cast<char>(hash >> (8 * byte)));
-  file += payload;
-  return store->Write(path, file);
+  return WriteSidecar(store, index, kMagic, path);
 }
 
 absl::StatusOr<v1::ShardIndex> ReadShardIndex(ObjectStore* store, const std::string& path) {
-  NAVIT_ASSIGN_OR_RETURN(const std::string file, ReadObject(store, path, kMaxSidecarBytes));
-  const auto invalid = [&](absl::string_view what) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
-  };
-  if (file.size() < 16 || absl::string_view(file).substr(0, 8) != kMagic) {
-    return invalid("not a shard index");
-  }
-  uint64_t hash = 0;
-  for (int byte = 7; byte >= 0; --byte) hash = hash << 8 | static_cast<uint8_t>(file[8 + byte]);
-  const absl::string_view payload = absl::string_view(file).substr(16);
-  if (XXH3_64bits(payload.data(), payload.size()) != hash) return invalid("damaged");
   v1::ShardIndex index;
-  if (!index.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-    return invalid("damaged");
-  }
+  NAVIT_RETURN_IF_ERROR(ReadSidecar(store, path, kMagic, "shard index", &index));
   if (index.format_version() != kShardIndexFormatVersion) {
-    return invalid(absl::StrCat("format version ", index.format_version(), ", this program knows ",
-                                kShardIndexFormatVersion));
+    return absl::InvalidArgumentError(absl::StrCat(path, ": format version ",
+                                                   index.format_version(), ", this program knows ",
+                                                   kShardIndexFormatVersion));
   }
-  if (!ColumnsFit(index)) return invalid("columns of unequal length");
+  if (!ColumnsFit(index)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": columns of unequal length"));
+  }
   return index;
 }
 
@@ -306,6 +286,14 @@ absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string&
   NAVIT_ASSIGN_OR_RETURN(const v1::ShardIndex index, BuildShardIndex(store, shard, progress));
   NAVIT_RETURN_IF_ERROR(WriteShardIndex(store, index, sidecar));
   return EntryOf(shard, sidecar, index);
+}
+
+absl::Status CheckMemberHash(absl::string_view bytes, uint64_t hash, const v1::ShardEntry& entry,
+                             absl::string_view key) {
+  if (XXH3_64bits(bytes.data(), bytes.size()) == hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(entry.path(),
+                                                    ": shard changed under the job: sample ", key,
+                                                    " no longer has the checksum of the index"));
 }
 
 }  // namespace navit

@@ -53,6 +53,11 @@ absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string&
                                           const std::string& index_folder,
                                           const IndexProgress& progress = nullptr);
 
+// Whether `bytes` of sample `key` still have the checksum that the index has. FailedPrecondition
+// names shard and key.
+absl::Status CheckMemberHash(absl::string_view bytes, uint64_t hash, const v1::ShardEntry& entry,
+                             absl::string_view key);
+
 }  // namespace navit
 
 #endif  // NAVIT_PACKER_SHARD_INDEX_H_

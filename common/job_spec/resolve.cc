@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
+#include "common/tokenizer_file.h"
 
 namespace navit {
 namespace {
@@ -90,6 +91,9 @@ void FillModel(v1::ModelSpec* model) {
     FillSize(image->size(), text->mutable_size());
   } else {
     FillSizeFromPreset(text->preset(), text->mutable_size());
+  }
+  if (!text->has_vocabulary_size() && text->tokenizer() == kByteTokenizer) {
+    text->set_vocabulary_size(kByteVocabularySize);
   }
   if (!model->has_embedding_dim() && image->size().has_width()) {
     model->set_embedding_dim(image->size().width());

@@ -32,6 +32,7 @@ absl::string_view TowerPresetNames();
 //   model.image.size                    the preset's numbers
 //   model.image.position_rows           max_grid
 //   model.text.preset, .size            the image tower's
+//   model.text.vocabulary_size          258 for bytes; a model file's is read by PinTokenizer
 //   model.embedding_dim                 the image tower's width
 //   evaluation.token_budget             196, or sequence_length if that is smaller
 // Fields that are present stay as they are. A second call changes nothing. Never fails: what cannot

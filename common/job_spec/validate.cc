@@ -10,6 +10,7 @@
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
 #include "common/job_spec/validate_fields.h"
+#include "common/tokenizer_file.h"
 
 namespace navit {
 namespace {
@@ -91,6 +92,10 @@ void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datase
     if (!caption.empty() && caption != "txt" && caption != "cls" && !json) {
       Add(out, JoinPath(entry, "captions.field"),
           absl::StrCat("must be txt, cls or json:NAME, is ", Quoted(caption)));
+    }
+    if (datasets[i].captions().lines() && caption != "txt") {
+      Add(out, JoinPath(entry, "captions.lines"),
+          absl::StrCat("only a txt member has lines; captions.field is ", Quoted(caption)));
     }
   }
 }
@@ -197,10 +202,8 @@ void CheckModel(const v1::ModelSpec& model, Violations& out) {
   CheckTower(model.image().preset(), model.image().size(), "model.image", out);
   CheckPosition(model.image(), out);
   CheckTower(model.text().preset(), model.text().size(), "model.text", out);
-  if (model.text().tokenizer() != "bytes") {
-    Add(out, "model.text.tokenizer",
-        absl::StrCat("must be bytes in this version, is ", Quoted(model.text().tokenizer())));
-  }
+  const std::string& tokenizer = model.text().tokenizer();
+  if (tokenizer != kByteTokenizer) CheckPath(tokenizer, "model.text.tokenizer", out);
 }
 
 void CheckTrainFor(const v1::TrainFor& train_for, Violations& out) {

@@ -207,7 +207,7 @@ s.mutable_train_for()->set_steps(10);
 }
 , {"tokenizer", CHANGE{s.mutable_model()->mutable_text()->set_tokenizer("bpe");
 }
-, "model.text.tokenizer: must be bytes in this version, is `bpe`"
+, "model.text.tokenizer: must be an absolute path (each process has its own working folder), is `bpe`"
 }
 , {"no_end", CHANGE{s.clear_train_for();
 }

@@ -7,6 +7,7 @@
 #include "common/backoff.h"
 #include "common/object_store/url.h"
 #include "common/status_macros.h"
+#include "packer/caption_index.h"
 #include "packer/shard_index.h"
 #include "packer/shards.h"
 
@@ -61,7 +62,8 @@ absl::Status CheckSidecarsCanBeWritten(ObjectStore* store, const std::string& in
       absl::StrCat("data.index: sidecar indexes cannot be written: ", status.message()));
 }
 
-// Appends the shards of all `datasets` to `out`, and how many each has to `counts` unless it is null.
+// Appends the shards of all `datasets` to `out`, and how many each has to `counts` unless it is
+// null.
 absl::Status ExpandAll(ObjectStore* store, const std::string& index_folder, absl::string_view field,
                        const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
                        google::protobuf::RepeatedPtrField<std::string>* out,
@@ -96,17 +98,23 @@ absl::StatusOr<v1::ShardList> RealDataPlane::Expand(const v1::JobSpec& spec) {
   return list;
 }
 
-absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const std::string& shard,
-                                                    const std::string& index_folder,
+absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const v1::IndexShard& work,
                                                     const std::function<void(uint64_t)>& progress) {
-  return IndexShard(store_.get(), shard, index_folder, progress);
+  // First: a tokenizer that cannot be used is known before a shard is read.
+  NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
+                         CaptionTokenizer::Create(work.captions(), work.text()));
+  NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
+                         IndexShard(store_.get(), work.shard(), work.index_folder(), progress));
+  NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), entry, captions));
+  return entry;
 }
 
 absl::StatusOr<std::shared_ptr<const JobPacks>> RealDataPlane::Open(
     const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) {
   NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<WindowPlanner> planner,
                          WindowPlanner::Create(spec, manifest, indexes_));
-  auto maker = std::make_unique<PackMaker>(spec, std::move(manifest), indexes_, reader_);
+  NAVIT_ASSIGN_OR_RETURN(std::unique_ptr<PackMaker> maker,
+                         PackMaker::Create(spec, std::move(manifest), indexes_, reader_));
   return std::make_shared<const RealJobPacks>(std::move(planner), std::move(maker));
 }
 

@@ -38,9 +38,9 @@ class DataPlane {
   // The shards that the spec's patterns name. Errors name the field and the pattern, or data.index:
   // sidecars cannot be written where it says.
   virtual absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) = 0;
-  // As IndexShard of packer/shard_index.h; `progress` gets the bytes read so far.
-  virtual absl::StatusOr<v1::ShardEntry> Index(const std::string& shard,
-                                               const std::string& index_folder,
+  // As IndexShard of packer/shard_index.h, then IndexCaptions of caption_index.h; `progress` gets
+  // the bytes read so far.
+  virtual absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                                const std::function<void(uint64_t)>& progress) = 0;
   virtual absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) = 0;
@@ -60,7 +60,7 @@ class RealDataPlane : public DataPlane {
   explicit RealDataPlane(DataPlaneOptions options);
 
   absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override;
-  absl::StatusOr<v1::ShardEntry> Index(const std::string& shard, const std::string& index_folder,
+  absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                        const std::function<void(uint64_t)>& progress) override;
   absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) override;

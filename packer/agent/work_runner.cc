@@ -105,7 +105,7 @@ absl::Status WorkRunner::RunIndex(const v1::IndexShard& work, Outcome* outcome) 
       }
     };
     NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
-                           data_->Index(work.shard(), work.index_folder(), progress));
+                           data_->Index(work, progress));
     metrics_->IndexBytes(work.job(), std::max(entry.bytes(), counted) - counted);
     *outcome->result.mutable_shard() = std::move(entry);
     return absl::OkStatus();

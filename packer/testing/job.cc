@@ -81,8 +81,10 @@ DataPlane::DataPlane(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMani
       WindowPlanner::Create(spec, manifest, indexes);
   CheckOk(created.status());
   planner = *std::move(created);
-  maker = std::make_unique<PackMaker>(
+  absl::StatusOr<std::unique_ptr<PackMaker>> made = PackMaker::Create(
       spec, manifest, indexes, std::make_shared<RangeReader>(LocalStore(), RangeReader::Options()));
+  CheckOk(made.status());
+  maker = *std::move(made);
 }
 
 }  // namespace navit::testing

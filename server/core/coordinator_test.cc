@@ -36,6 +36,7 @@ class CoordinatorTest : public testing::Test {
     trainer_.set_name("t");
     trainer_.set_incarnation(1);
     v1::JobSpec& spec = *submit_.mutable_spec();
+    spec.mutable_data()->add_validation();
     spec.set_name("j");
     spec.mutable_packing()->set_sequences_per_step(1);
     spec.mutable_packing()->set_max_examples_per_sequence(1);

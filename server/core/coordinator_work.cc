@@ -143,11 +143,18 @@ void Coordinator::Impl::FillWork(const JobState& job, const WorkItem& item, v1::
       work->mutable_expand_shards()->set_job(job.name());
       *work->mutable_expand_shards()->mutable_spec() = job.spec();
       return;
-    case WorkKind::kIndexShard:
-      work->mutable_index_shard()->set_job(job.name());
-      work->mutable_index_shard()->set_shard(runtime.indexing.shard(item.id));
-      work->mutable_index_shard()->set_index_folder(job.spec().data().index());
+    case WorkKind::kIndexShard: {
+      v1::IndexShard* index = work->mutable_index_shard();
+      index->set_job(job.name());
+      index->set_shard(runtime.indexing.shard(item.id));
+      index->set_index_folder(job.spec().data().index());
+      const v1::DataSpec& data = job.spec().data();
+      const std::optional<int> dataset = runtime.indexing.TrainDataset(item.id);
+      *index->mutable_captions() =
+          (dataset.has_value() ? data.train(*dataset) : data.validation(0)).captions();
+      *index->mutable_text() = job.spec().model().text();
       return;
+    }
     case WorkKind::kWindow:
       work->mutable_window()->set_job(job.name());
       work->mutable_window()->set_window(item.id);

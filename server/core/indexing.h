@@ -29,6 +29,14 @@ class Indexing {
   uint64_t shards_total() const { return shards_.size(); }
   uint64_t shards_indexed() const { return entries_.size(); }
   const std::string& shard(uint64_t number) const { return shards_[number]; }
+  // The entry of data.train that the shard is of; nullopt: it is held out.
+  std::optional<int> TrainDataset(uint64_t number) const {
+    for (size_t d = 0; d < train_datasets_.size(); ++d) {
+      if (number < train_datasets_[d]) return static_cast<int>(d);
+      number -= train_datasets_[d];
+    }
+    return std::nullopt;
+  }
   // The lowest shard that is not indexed and for which `leased(number)` is false.
   template <typename Leased>
   std::optional<uint64_t> NextShard(Leased leased) const {

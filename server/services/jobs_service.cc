@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/field_violations.h"
 #include "common/files.h"
+#include "common/job_spec/pin_tokenizer.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/validate.h"
 #include "proto/jobs.grpc.pb.h"
@@ -35,7 +36,8 @@ absl::Status CheckWritable(const std::string& folder) {
 
 absl::Status ResolveAndValidate(v1::JobSpec* spec) {
   ResolveJobSpec(spec);
-  const std::vector<FieldViolation> violations = ValidateJobSpec(*spec);
+  std::vector<FieldViolation> violations = ValidateJobSpec(*spec);
+  if (violations.empty()) violations = PinTokenizer(spec);
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
 

@@ -1,21 +1,34 @@
-// The reader of a field of a sample's json member, and what becomes of its caption.
+// The reader of the strings at a path of a sample's json member, and what becomes of its captions.
 #include <cstdint>
 #include <cstdlib>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
-#include "packer/text.h"
+#include "packer/caption.h"
+#include "packer/limits.h"
 #include "packer/utf8.h"
 
+namespace {
+
+void Check(const std::vector<std::string>& captions) {
+  if (captions.size() > navit::kMaxCaptions) std::abort();
+  for (const std::string& caption : captions) {
+    if (caption.empty() || !navit::IsValidUtf8(caption)) std::abort();
+  }
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const absl::string_view json(reinterpret_cast<const char*>(data), size);
-  const navit::CaptionField field{navit::CaptionField::kJson, "a"};
-  const std::optional<std::string> caption = navit::ExtractCaption(field, json);
-  if (!caption.has_value()) return 0;
-  if (caption->empty() || !navit::IsValidUtf8(*caption)) std::abort();
-  std::string ids;
-  const uint32_t tokens = navit::AppendByteTokens(*caption, 64, &ids);
-  if (tokens > 64 || ids.size() != 2 * tokens) std::abort();
+  const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
+  navit::CaptionField field;
+  Check(navit::ExtractCaptions(field, bytes));
+  field.lines = true;
+  Check(navit::ExtractCaptions(field, bytes));
+  field = {navit::CaptionField::kJson, {"a"}, false};
+  Check(navit::ExtractCaptions(field, bytes));
+  field.path.push_back("b");
+  Check(navit::ExtractCaptions(field, bytes));
   return 0;
 }

@@ -1,10 +1,11 @@
-// The reader of sidecar indexes. What it accepts is written and read again unchanged.
+// The readers of both kinds of sidecar index.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <cstdint>
 #include <cstdlib>
 
+#include "packer/caption_index.h"
 #include "packer/shard_index.h"
 #include "tests/fuzz/memory_file.h"
 
@@ -23,6 +24,13 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const navit::fuzz::MemoryFile file(data, size);
+  const absl::StatusOr<navit::v1::CaptionIndex> captions =
+      navit::ReadCaptionIndex(navit::fuzz::Store(), file.path());
+  if (captions.ok()) {
+    uint64_t sum = 0;
+    for (const uint32_t count : captions->counts()) sum += count;
+    if (sum != static_cast<uint64_t>(captions->tokens_size())) std::abort();
+  }
   const absl::StatusOr<navit::v1::ShardIndex> index =
       navit::ReadShardIndex(navit::fuzz::Store(), file.path());
   if (!index.ok()) return 0;

@@ -138,6 +138,7 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
                              ? static_cast<int64_t>(model.image().position_rows())
                              : config.max_grid;
   config.max_text_tokens = model.text().max_tokens();
+  if (model.text().has_vocabulary_size()) config.text_vocabulary = model.text().vocabulary_size();
   config.embedding_dim =
       model.has_embedding_dim() ? static_cast<int64_t>(model.embedding_dim()) : config.image.width;
   if (config.patch_size < 1) {
@@ -149,6 +150,10 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   NAVIT_RETURN_IF_ERROR(CheckPosition(config));
   if (config.max_text_tokens < 1) {
     return absl::InvalidArgumentError("model.text.max_tokens: must be > 0");
+  }
+  // Token ids have 16 bits.
+  if (config.text_vocabulary < 1 || config.text_vocabulary > 65536) {
+    return absl::InvalidArgumentError("model.text.vocabulary_size: must be in [1, 65536]");
   }
   if (config.embedding_dim < 1) {
     return absl::InvalidArgumentError("model.embedding_dim: must be > 0");

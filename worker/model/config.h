@@ -11,9 +11,6 @@
 
 namespace navit {
 
-// Tokens of the byte-level tokenizer: the 256 bytes, begin, end.
-inline constexpr int64_t kTextVocabulary = 258;
-
 // Size and kind of one transformer encoder (v1::TowerSize, v1::EncoderSpec).
 struct TowerConfig {
   int64_t width = 0;
@@ -40,7 +37,8 @@ struct ModelConfig {
   v1::ImageTowerSpec::Coordinates coordinates = v1::ImageTowerSpec::ABSOLUTE;
   // Rows of each position table of the image tower; max_grid with absolute coordinates.
   int64_t position_rows = 0;
-  int64_t text_vocabulary = kTextVocabulary;
+  // Rows of the text tower's token table.
+  int64_t text_vocabulary = 258;
   // Rows of the text tower's position table.
   int64_t max_text_tokens = 0;
   // Common width of image and text embeddings.
