@@ -2,14 +2,17 @@
 
 #include <algorithm>
 
+#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
 #include "common/job_spec/validate_fields.h"
+#include "common/object_store/url.h"
 #include "common/tokenizer_file.h"
 
 namespace navit {
@@ -56,6 +59,21 @@ void CheckPath(const std::string& text, const std::string& path, Violations& out
   }
 }
 
+// Of what packers read: a local path, or a URL of the kinds that they know.
+void CheckSource(absl::string_view text, const std::string& path, Violations& out) {
+  if (text.empty()) return;
+  if (!IsUrl(text)) {
+    if (text[0] != '/') {
+      Add(out, path,
+          absl::StrCat("must be an absolute path (each process has its own working folder) or an "
+                       "s3://, http:// or https:// URL, is ",
+                       Quoted(std::string(text))));
+    }
+  } else if (const absl::Status status = ParseUrl(text).status(); !status.ok()) {
+    Add(out, path, std::string(status.message()));
+  }
+}
+
 constexpr int kMostTrainDatasets = 4096;  // packer/philox.h has 12 bits for them.
 
 void CheckDataLists(const v1::JobSpec& spec, Violations& out) {
@@ -86,7 +104,10 @@ void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datase
                    const std::string& path, Violations& out) {
   for (int i = 0; i < datasets.size(); ++i) {
     const std::string entry = IndexPath(path, i);
-    CheckPath(datasets[i].shards(), JoinPath(entry, "shards"), out);
+    // Several patterns may stand in one, joined by "::" (packer/shards.h).
+    for (const absl::string_view pattern : absl::StrSplit(datasets[i].shards(), "::")) {
+      CheckSource(pattern, JoinPath(entry, "shards"), out);
+    }
     const std::string& caption = datasets[i].captions().field();
     const bool json = absl::StartsWith(caption, "json:") && caption.size() > 5;
     if (!caption.empty() && caption != "txt" && caption != "cls" && !json) {
@@ -258,7 +279,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckDataLists(spec, out);
   CheckDatasets(spec.data().train(), "data.train", out);
   CheckDatasets(spec.data().validation(), "data.validation", out);
-  CheckPath(spec.data().index(), "data.index", out);
+  CheckSource(spec.data().index(), "data.index", out);
   CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
   CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
   CheckLength(spec.preprocess().std_size(), 3, "preprocess.std", out);

@@ -43,6 +43,18 @@ TEST(ValidateJobSpec, AcceptsDefaults) {
   EXPECT_THAT(Violations([](v1::JobSpec&) {}), ElementsAre());
 }
 
+TEST(ValidateJobSpec, AcceptsUrlsOfDataAndIndexes) {
+  const auto change = [](v1::JobSpec& s) {
+    s.mutable_data()->mutable_train(0)->set_shards("s3://b/{0..3}.tar::/data/*.tar");
+    s.mutable_data()->add_train()->set_shards("https://host:8080/a.tar?token=1");
+    s.mutable_data()->add_validation()->set_shards("http://host/b.tar");
+    s.mutable_data()->set_index("s3://indexes/of/b/");
+    s.mutable_train_for()->clear_epochs();
+    s.mutable_train_for()->set_steps(1);
+  };
+  EXPECT_THAT(Violations(change), ElementsAre());
+}
+
 struct Case {
   const char* name;
   std::function<void(v1::JobSpec&)> change;
@@ -132,9 +144,27 @@ s.mutable_data()->add_validation()->set_shards("/c/");
 }
 , "data.train[0].shards: is required"
 }
-, {"s3", CHANGE{s.mutable_data()->mutable_train(0)->set_shards("s3://b/a.tar");
+, {"unknown_scheme", CHANGE{s.mutable_data()->mutable_train(0)->set_shards("gs://b/a.tar");
 }
-, "data.train[0].shards: must be a local path in this version, is `s3://b/a.tar`"
+, "data.train[0].shards: gs://b/a.tar: unknown scheme; known are paths, http://, https:// and "
+  "s3://"
+}
+, {"no_bucket", CHANGE{s.mutable_data()->add_validation()->set_shards("s3:///a.tar");
+}
+, "data.validation[0].shards: s3:///a.tar: names no bucket"
+}
+, {"password_in_url", CHANGE{s.mutable_data()->set_index("https://me:secret@host/");
+}
+, "data.index: https://…: credentials must not stand in a URL"
+}
+, {"relative_shards", CHANGE{s.mutable_data()->mutable_train(0)->set_shards("/a.tar::b.tar");
+}
+, "data.train[0].shards: must be an absolute path (each process has its own working folder) or an "
+  "s3://, http:// or https:// URL, is `b.tar`"
+}
+, {"checkpoints_in_s3", CHANGE{s.mutable_checkpoints()->set_directory("s3://b/ckpt");
+}
+, "checkpoints.directory: must be a local path in this version, is `s3://b/ckpt`"
 }
 , {"relative", CHANGE{s.mutable_checkpoints()->set_directory("ckpt");
 }

@@ -52,7 +52,7 @@ def wait_until(what, condition, seconds=120.0):
 class Process:
     """One running program with its log and port file."""
 
-    def __init__(self, folder, name, argv):
+    def __init__(self, folder, name, argv, environment=None):
         self.name = name
         self.argv = argv
         self.log_path = folder / (name + ".log")
@@ -65,6 +65,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            env=environment,
         )
         log.close()
 
@@ -126,8 +127,9 @@ class Cluster:
 
     # -- processes
 
-    def _start(self, name, which, arguments):
-        self.processes[name] = Process(self.folder, name, [program(*which)] + arguments)
+    def _start(self, name, which, arguments, environment=None):
+        argv = [program(*which)] + arguments
+        self.processes[name] = Process(self.folder, name, argv, environment)
         return self.processes[name]
 
     def start_coordinator(self, arguments=()):
@@ -146,7 +148,8 @@ class Cluster:
         self.address = "127.0.0.1:{}".format(self.coordinator.port("grpc"))
         return self.coordinator
 
-    def start_packer(self, name, threads=1):
+    def start_packer(self, name, threads=1, environment=None):
+        """`environment`: the packer's whole environment; default: this process's."""
         return self._start(
             name,
             PACKER,
@@ -156,6 +159,7 @@ class Cluster:
                 "--listen_http=127.0.0.1:0",
                 "--threads={}".format(threads),
             ],
+            environment,
         )
 
     def start_packers(self, count):
