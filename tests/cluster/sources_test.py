@@ -146,7 +146,9 @@ class SourcesTest(unittest.TestCase):
             self.assertEqual(local, digests(mixed))
             mixed_reads = s3_requests(packers, "206")
             self.assertGreater(mixed_reads, 0)
-            self.assertEqual(len(list((FOLDER / "index-mixed").iterdir())), 6)
+            # An index and the lengths of its captions for each of the 6 shards.
+            self.assertEqual(len(list((FOLDER / "index-mixed").glob("*.navit-index"))), 6)
+            self.assertEqual(len(list((FOLDER / "index-mixed").glob("*.navit-captions"))), 6)
             self.assertEqual(self.s3.keys("indexes"), [])
 
             # The sorted paths of the data sets now come in the opposite order.
@@ -154,9 +156,13 @@ class SourcesTest(unittest.TestCase):
             self.assertEqual(local, digests(swapped))
             self.assertGreater(s3_requests(packers, "206"), mixed_reads)
             keys = self.s3.keys("indexes")
-            self.assertEqual(len(keys), 6, keys)
+            self.assertEqual(len(keys), 12, keys)
             for key in keys:
-                self.assertRegex(key, r"^of/swapped/[^/]+\.tar-[0-9a-f]{16}\.navit-index$")
+                self.assertRegex(
+                    key,
+                    r"^of/swapped/[^/]+\.tar-[0-9a-f]{16}"
+                    r"(\.navit-index|\.[0-9a-f]{16}\.navit-captions)$",
+                )
 
             # Digests do tell packs apart: a mixture of other weights has others.
             other = self.spec("other", s3, s3, s3, "s3://indexes/of/other/")
