@@ -74,6 +74,16 @@ void CheckSource(absl::string_view text, const std::string& path, Violations& ou
   }
 }
 
+void CheckIndexFolder(const std::string& folder, Violations& out) {
+  const size_t before = out.size();
+  CheckSource(folder, "data.index", out);
+  if (out.size() == before && absl::StartsWithIgnoreCase(folder, "http") && IsUrl(folder)) {
+    Add(out, "data.index",
+        absl::StrCat("must be a local folder or an s3:// URL: http is only read, is ",
+                     Quoted(folder)));
+  }
+}
+
 constexpr int kMostTrainDatasets = 4096;  // packer/philox.h has 12 bits for them.
 
 void CheckDataLists(const v1::JobSpec& spec, Violations& out) {
@@ -279,7 +289,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckDataLists(spec, out);
   CheckDatasets(spec.data().train(), "data.train", out);
   CheckDatasets(spec.data().validation(), "data.validation", out);
-  CheckSource(spec.data().index(), "data.index", out);
+  CheckIndexFolder(spec.data().index(), out);
   CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
   CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
   CheckLength(spec.preprocess().std_size(), 3, "preprocess.std", out);

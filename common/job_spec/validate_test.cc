@@ -196,6 +196,10 @@ s.mutable_data()->add_validation()->set_shards("/c/");
 }
 , "resolution.min_pixels: must be at most resolution.max_pixels (384), is 500"
 }
+, {"index_over_http", CHANGE{s.mutable_data()->set_index("https://data.example/indexes/");
+}
+, "data.index: must be a local folder or an s3:// URL: http is only read, is `https://data.example/indexes/`"
+}
 , {"resolution_list", CHANGE{s.mutable_resolution()->set_distribution(v1::ResolutionSpec::DISTRIBUTION_LIST);
 }
 , "resolution.list: must have an entry of weight above 0 for distribution list"
