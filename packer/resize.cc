@@ -190,7 +190,7 @@ void StoreRows(const Channels& channels, uint32_t y, size_t rows, std::vector<in
                Image* result) {
   const Tag d;
   // Two neighbouring columns of bytes make one of int16, so that one transpose moves both; two
-  // pixels make three of these. There is room for whole rows: the stride is a multiple of 16 bytes.
+  // pixels make three of these. Rows are stored 16 bytes at a time: the stride is a multiple of it.
   const size_t pairs = (size_t{result->width} + 1) / 2 * 3;
   if (scratch->size() < (pairs + 8) * kBlock) scratch->resize((pairs + 8) * kBlock);
   int16_t* const paired = scratch->data();
@@ -212,7 +212,9 @@ void StoreRows(const Channels& channels, uint32_t y, size_t rows, std::vector<in
     }
   }
   HWY_ALIGN int16_t tile[8 * 8];
-  for (size_t p = 0; p < pairs; p += 8) {
+  // An odd width's pixel too many may lie behind the stride.
+  const size_t stored = std::min(pairs, result->stride / 2);
+  for (size_t p = 0; p < stored; p += 8) {
     for (size_t r = 0; r < rows; r += 8) {
       Transpose8x8(paired + p * kBlock + r, kBlock, tile, 8);
       for (size_t k = 0; k < std::min<size_t>(8, rows - r); ++k) {

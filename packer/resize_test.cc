@@ -204,6 +204,21 @@ TEST(Resize, ScratchIsReusable) {
   EXPECT_TRUE(SamePixels(result, again));
 }
 
+// Rows are stored in whole vectors: at 21, 85 and 149 pixels the last of them would not fit.
+TEST(Resize, NothingIsWrittenBehindTheLastRow) {
+  const DecodedImage source = RandomImage(40, 30, 3);
+  ResizeScratch scratch;
+  for (uint32_t width = 1; width <= 150; ++width) {
+    Image result;
+    result.bytes.assign(1 << 14, 0xA5);
+    ResizeImage(source, width, 3, &scratch, &result);
+    ASSERT_EQ(result.bytes.size(), size_t{1} << 14);
+    for (size_t i = result.stride * result.height; i < result.bytes.size(); ++i) {
+      ASSERT_EQ(result.bytes[i], 0xA5) << "width " << width << " byte " << i;
+    }
+  }
+}
+
 TEST(ResizeWeights, SumToOneAndDoNotOverflow) {
   std::vector<double> kernel;
   resize_internal::Weights weights;
