@@ -10,6 +10,12 @@
 
 namespace navit {
 
+const std::vector<std::string>& CommonFlags() {
+  static const auto* flags = new std::vector<std::string>{
+      "server", "o", "call-timeout", "tls-ca", "tls-cert", "tls-key", "tls-server-name", "help!"};
+  return *flags;
+}
+
 std::vector<Command> AllCommands() {
   std::vector<Command> all = JobCommands();
   for (auto group : {FollowCommands(), FileCommands()}) {

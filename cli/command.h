@@ -46,6 +46,8 @@ struct Command {
   std::function<int(const CommandContext&)> run;
 };
 
+// Flags of every command, as Command::flags.
+const std::vector<std::string>& CommonFlags();
 // In the order of --help.
 std::vector<Command> AllCommands();
 std::vector<Command> JobCommands();

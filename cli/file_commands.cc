@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/expectation.h"
 #include "common/job_spec/documentation.h"
 #include "common/job_spec/parse.h"
@@ -48,9 +49,16 @@ int Validate(const CommandContext& context) {
   if (!client.ok()) return Fail(client.status());
   const auto reply = (*client)->Validate(*spec);
   if (!reply.ok()) return Fail(reply.status());
-  return Print(context, *reply, [&] { 
+  return Print(context, *reply, [&] {
     return absl::StrCat(absl::StrJoin(reply->lines(), "\n"), "\n", *expectation);
   });
+}
+
+int Completion(const CommandContext& context) {
+  const auto script = CompletionScript(context.arguments.words()[0], AllCommands(), CommonFlags());
+  if (!script.ok()) return Fail(script.status());
+  std::cout << *script;
+  return kExitOk;
 }
 
 int Explain(const CommandContext& context) {
@@ -123,6 +131,13 @@ std::vector<Command> FileCommands() {
        0,
        {},
        [](const CommandContext&) { return PrintText(JsonSchema()); }},
+      {"completion",
+       "bash|zsh|fish",
+       "print what completes navitctl's commands in that shell",
+       1,
+       1,
+       {},
+       Completion},
       {"version",
        "",
        "print the version",

@@ -10,13 +10,6 @@
 
 namespace {
 
-// Flags of every command.
-const std::vector<std::string>& CommonFlags() {
-  static const auto* flags = new std::vector<std::string>{
-      "server", "o", "call-timeout", "tls-ca", "tls-cert", "tls-key", "tls-server-name", "help!"};
-  return *flags;
-}
-
 void PrintUsage(std::ostream& out) {
   out << "usage: navitctl COMMAND [ARGUMENTS] [FLAGS]\n\n";
   for (const navit::Command& command : navit::AllCommands()) {
@@ -55,7 +48,7 @@ int main(int argc, char** argv) {
   words.erase(words.begin() + at);
   for (const navit::Command& command : navit::AllCommands()) {
     if (name != command.name) continue;
-    std::vector<std::string> flags = CommonFlags();
+    std::vector<std::string> flags = navit::CommonFlags();
     flags.insert(flags.end(), command.flags.begin(), command.flags.end());
     auto arguments = navit::Arguments::Parse(words, flags);
     if (!arguments.ok()) return navit::Fail(arguments.status());
