@@ -11,18 +11,25 @@
 namespace {
 
 void PrintUsage(std::ostream& out) {
-  out << "usage: navitctl COMMAND [ARGUMENTS] [FLAGS]\n\n";
+  out << "navitctl: submits, follows and steers training jobs\n\n"
+         "usage: navitctl COMMAND [ARGUMENTS] [FLAGS]\n\n"
+         "commands:\n";
   for (const navit::Command& command : navit::AllCommands()) {
     out << "  " << command.name << " " << command.usage << "\n      " << command.summary << "\n";
   }
   out << "\nflags of every command:\n"
-         "  --server HOST:PORT        the coordinator; else NAVIT_SERVER, else localhost:7440\n"
-         "  -o json|yaml              print for programs\n"
-         "  --call-timeout SECONDS    deadline of one call (10)\n"
+         "  --server HOST:PORT\n"
+         "      the coordinator; else NAVIT_SERVER, else localhost:7440\n"
+         "  -o json|yaml\n"
+         "      print for programs\n"
+         "  --call-timeout SECONDS\n"
+         "      deadline of one call (10)\n"
          "  --tls-ca, --tls-cert, --tls-key, --tls-server-name\n"
-         "exit codes: 0 ok, 1 job failed, 2 usage or wrong job file, 3 not found, 4 denied,\n"
-         "  5 coordinator unavailable, 6 job cancelled, 7 conflict, 8 other, 124 timed out,\n"
-         "  130 interrupted\n";
+         "      PEM files, and the name expected in the coordinator's certificate\n"
+         "\nexit codes:\n"
+         "  0 ok, 1 job failed, 2 usage or wrong job file, 3 not found, 4 denied,\n"
+         "      5 coordinator unavailable, 6 job cancelled, 7 conflict, 8 other, 124 timed out,\n"
+         "      130 interrupted\n";
 }
 
 }  // namespace
