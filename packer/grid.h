@@ -15,14 +15,24 @@ struct Grid {
 // The grid of an image of width x height pixels whose area is to be `area` patches (in units of
 // 2^-32 patches).
 //
-// Rule (plan version 1). With A = min(area, budget), the wished sides are r = sqrt(A height /
-// width) and c = sqrt(A width / height), in units of 2^-16 patches, rounded down. A side above
-// max_grid is set to max_grid, and the other shrinks with it. Then each side is at least 1 and at
-// most budget patches. Of the up to four grids of rounded-down and rounded-up sides with at most
-// max_grid a side and at most `budget` patches, the one whose worse side is nearest to the wished
-// one, as a ratio, is taken; of equals the one with fewer patches, then with fewer rows. So the
-// aspect ratio is kept as nearly as whole patches allow, and an image is scaled to fit, never
-// refused.
+// Rule (since plan version 3). The wished area A is the largest of at most `area` and at most
+// `budget` whose sides at the image's own aspect ratio,
+//
+//   r = sqrt(A height / width)   and   c = sqrt(A width / height),
+//
+// are at most max_grid; both are real numbers. Of all grids of R rows and C columns with
+// 1 <= R, C <= max_grid and R C <= budget, the one of the least error is taken:
+//
+//   error(R, C) = |ln((R / C) / (r / c))| + |ln(R C / A)|,
+//
+// how far the aspect ratio is from the image's, and the area from the wished one, on the same
+// scale. As |x - y| + |x + y| = 2 max(|x|, |y|), it is also twice the larger of |ln(R / r)| and
+// |ln(C / c)|, the worse of what rounding does to the two sides. Of equal errors the grid is taken
+// whose other side is nearer to its wish, then the one of nearer aspect ratio, then of fewer
+// patches, then of fewer rows.
+//
+// An image is scaled to fit, never refused: one that is thinner than a patch gets one row or column
+// of them.
 //
 // Requires width, height in [1, 2^31); budget, max_grid in [1, 65536].
 Grid ChooseGrid(uint32_t width, uint32_t height, uint64_t area, uint32_t budget, uint32_t max_grid);

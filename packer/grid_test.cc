@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <random>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -40,6 +44,128 @@ TEST(ChooseGrid, ExtremeAspectIsLimitedByGridAndBudget) {
   grid = ChooseGrid(1, 100000, 576 * kPatch, 64, 128);
   EXPECT_EQ(grid.rows, 64u);
   EXPECT_EQ(grid.columns, 1u);
+}
+
+TEST(ChooseGrid, LooksBeyondTheNeighboursOfTheWishedSides) {
+  // Wished 1.66 x 4.2 = 7: 2 x 4 does not fit, and 2 x 3 is nearer than 1 x 4 and 1 x 5.
+  const Grid grid = ChooseGrid(4200, 1660, 7 * kPatch, 7, 128);
+  EXPECT_EQ(grid.rows, 2u);
+  EXPECT_EQ(grid.columns, 3u);
+}
+
+struct Draw {
+  uint32_t width, height;
+  uint64_t area;  // 2^-8 patches
+  uint32_t budget, max_grid;
+};
+
+// error(R, C) by the definition in the header, in long doubles, of every grid.
+double Error(const Draw& draw, double rows, double columns) {
+  const long double w = draw.width, h = draw.height;
+  const long double longest = static_cast<long double>(draw.max_grid) * draw.max_grid;
+  long double area = std::min<long double>(draw.area / 256.0L, draw.budget);
+  area = std::min({area, longest * w / h, longest * h / w});
+  return static_cast<double>(std::abs(std::log((rows / columns) / (h / w))) +
+                             std::abs(std::log(rows * columns / area)));
+}
+
+TEST(ChooseGrid, HasTheLeastErrorOfAllGrids) {
+  std::mt19937 random(20);
+  const auto between = [&](uint32_t low, uint32_t high) {
+    return low + random() % (high - low + 1);
+  };
+  int beyond_neighbours = 0;
+  for (int round = 0; round < 200000; ++round) {
+    Draw draw;
+    // Sizes of every aspect ratio; often small, where ties and limits are.
+    draw.width = between(1, round % 3 == 0 ? 12 : 3000);
+    draw.height = between(1, round % 5 == 0 ? 12 : 3000);
+    if (round % 11 == 0) draw.width = between(1, 0x7FFFFFFF);
+    if (round % 13 == 0) draw.height = between(1, 0x7FFFFFFF);
+    draw.budget = between(1, round % 2 == 0 ? 24 : 300);
+    draw.max_grid = between(1, round % 7 == 0 ? 6 : 64);
+    draw.area = between(1, 256 * (draw.budget + 20));
+    if (round % 4 == 0) draw.area = uint64_t{256} * between(1, draw.budget + 3);
+    const Grid grid =
+        ChooseGrid(draw.width, draw.height, draw.area << 24, draw.budget, draw.max_grid);
+    ASSERT_GE(grid.rows, 1u);
+    ASSERT_GE(grid.columns, 1u);
+    ASSERT_LE(std::max(grid.rows, grid.columns), draw.max_grid);
+    ASSERT_LE(grid.rows * grid.columns, draw.budget);
+    const double chosen = Error(draw, grid.rows, grid.columns);
+    for (uint32_t r = 1; r <= std::min(draw.max_grid, draw.budget); ++r) {
+      for (uint32_t c = 1; c <= draw.max_grid && r * c <= draw.budget; ++c) {
+        ASSERT_GE(Error(draw, r, c), chosen - 1e-12)
+            << draw.width << "x" << draw.height << " area " << draw.area / 256.0 << " budget "
+            << draw.budget << " max_grid " << draw.max_grid << ": " << grid.rows << "x"
+            << grid.columns << ", nearer " << r << "x" << c;
+      }
+    }
+    const double wish =
+        std::sqrt(std::min<double>(draw.area / 256.0, draw.budget) * draw.height / draw.width);
+    if (std::abs(grid.rows - wish) > 1 && chosen < 1) ++beyond_neighbours;
+  }
+  EXPECT_GT(beyond_neighbours, 100);
+}
+
+// Equal errors, of which there are many where the wish is a root of a whole number: in order, by
+// the header's rule, found by trying every grid in exact arithmetic.
+TEST(ChooseGrid, BreaksTiesAsItSays) {
+  // max(side^2 / wish, wish / side^2) for the square of a wished side, as a fraction.
+  struct Fraction {
+    uint64_t over, under;
+    bool operator<(const Fraction& o) const {
+      return static_cast<unsigned __int128>(over) * o.under <
+             static_cast<unsigned __int128>(o.over) * under;
+    }
+  };
+  int ties = 0;
+  for (uint32_t width = 1; width <= 12; ++width) {
+    for (uint32_t height = 1; height <= 12; ++height) {
+      for (uint32_t area = 1; area <= 40; ++area) {
+        for (const uint32_t budget : {area, area + 1, 2 * area}) {
+          const auto error = [](uint64_t side, uint64_t over, uint64_t under) {
+            const Fraction f = {side * side * under, over};
+            return f.over >= f.under ? f : Fraction{f.under, f.over};
+          };
+          const auto sign = [](uint64_t side, uint64_t over, uint64_t under) {
+            return side * side * under < over ? -1 : side * side * under > over ? 1 : 0;
+          };
+          // (worse, better, aspect, patches, rows), smallest first.
+          struct Key {
+            Fraction worse, better;
+            int apart;
+            uint32_t patches, rows, columns;
+          };
+          const auto before = [](const Key& a, const Key& b) {
+            if (a.worse < b.worse || b.worse < a.worse) return a.worse < b.worse;
+            if (a.better < b.better || b.better < a.better) return a.better < b.better;
+            return std::tie(a.apart, a.patches, a.rows) < std::tie(b.apart, b.patches, b.rows);
+          };
+          std::vector<Key> keys;
+          for (uint32_t r = 1; r <= budget; ++r) {
+            for (uint32_t c = 1; r * c <= budget; ++c) {
+              Key key = {error(r, area * height, width),
+                         error(c, area * width, height),
+                         -sign(r, area * height, width) * sign(c, area * width, height),
+                         r * c,
+                         r,
+                         c};
+              if (key.worse < key.better) std::swap(key.worse, key.better);
+              keys.push_back(key);
+            }
+          }
+          const Key best = *std::min_element(keys.begin(), keys.end(), before);
+          ties += std::count_if(keys.begin(), keys.end(),
+                                [&](const Key& key) { return !(best.worse < key.worse); }) > 1;
+          const Grid grid = ChooseGrid(width, height, area * kPatch, budget, 1000);
+          ASSERT_EQ(grid.rows, best.rows) << width << "x" << height << " " << area << " " << budget;
+          ASSERT_EQ(grid.columns, best.columns);
+        }
+      }
+    }
+  }
+  EXPECT_GT(ties, 100);
 }
 
 TEST(ChooseGrid, TransposedImagesGetTransposedGrids) {

@@ -18,7 +18,7 @@ namespace navit {
 
 // The version of everything that decides a pack's bytes: order, draws, grids, packing, resize,
 // patches, tokens. A job pins it (packing.plan_version).
-inline constexpr uint32_t kPlanVersion = 2;
+inline constexpr uint32_t kPlanVersion = 3;
 
 struct PlannedExample : OrderedSample {
   // Grid before token drop, in patches, and tokens kept; all 0 for a hole.

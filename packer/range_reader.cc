@@ -151,7 +151,9 @@ std::shared_ptr<RangeReader::Batch> RangeReader::Start(const Entries& shards,
   for (const Batch::Part& part : batch->parts_) bytes += part.range.bytes;
   absl::MutexLock lock(&mutex_);
   // Batches in use go when their packs are made, which waits for nothing but the source.
-  const auto room = [&] { return held_[0] == 0 || held_[0] + bytes <= options_.max_bytes / 2; };
+  const auto room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return held_[0] == 0 || held_[0] + bytes <= options_.max_bytes / 2;
+  };
   mutex_.Await(absl::Condition(&room));
   Enqueue(batch);
   return batch;

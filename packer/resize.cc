@@ -198,7 +198,7 @@ void StoreRows(const Channels& channels, uint32_t y, size_t rows, std::vector<in
     const auto sum = hn::ShiftRight<5>(hn::Add(hn::LoadU(d, from), hn::Set(d, 16)));
     return hn::Min(hn::Max(sum, hn::Zero(d)), hn::Set(d, 255));
   };
-  const auto pair = [d](auto low, auto high) { return hn::Or(low, hn::ShiftLeft<8>(high)); };
+  const auto pair = [](auto low, auto high) { return hn::Or(low, hn::ShiftLeft<8>(high)); };
   for (size_t x = 0; x < result->width; x += 2) {
     const size_t this_pixel = x * channels.step;
     const size_t next_pixel = std::min<size_t>(x + 1, result->width - 1) * channels.step;

@@ -11,6 +11,14 @@ namespace {
 
 // Items that a subset-sum row looks at after its oldest one.
 constexpr uint32_t kLookAhead = 127;
+// The last items of a balanced row are chosen, so many, among the next ones that fit; and how much
+// more than the wished number of them there may be.
+constexpr uint32_t kChosen = 6;
+constexpr uint32_t kChoices = 128;
+constexpr uint32_t kBalancedLookAhead = 255;
+constexpr uint32_t kMore = 2;
+// Fewer choices where capacity and numbers make each of them slow: words of sums for a row.
+constexpr uint32_t kMostWords = 1 << 18;
 
 uint64_t Sum(absl::Span<const uint32_t> tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), uint64_t{0});
@@ -79,52 +87,82 @@ class NumberSet {
   std::vector<uint64_t> words_;
 };
 
-// Items by token count, oldest first within a count, with a bit set of the counts that are left.
-class SizeBuckets {
+// The items left, oldest first.
+class ItemList {
  public:
-  SizeBuckets(absl::Span<const uint32_t> tokens, uint32_t capacity)
-      : first_(capacity + 2, 0), taken_(capacity + 1, 0), sizes_(capacity) {
-    for (const uint32_t t : tokens) ++first_[t + 1];
-    std::partial_sum(first_.begin(), first_.end(), first_.begin());
-    items_.resize(tokens.size());
-    std::vector<uint32_t> next(first_.begin(), first_.end() - 1);
-    for (uint32_t i = 0; i < tokens.size(); ++i) {
-      items_[next[tokens[i]]++] = i;
-      sizes_.Set(tokens[i]);
+  explicit ItemList(uint32_t items) : end_(items), next_(items + 1), previous_(items + 1) {
+    for (uint32_t i = 0; i <= items; ++i) {
+      next_[i] = i < items ? i + 1 : 0;
+      previous_[next_[i]] = i;
     }
   }
-  uint32_t Left(uint32_t size) const { return first_[size + 1] - first_[size] - taken_[size]; }
-  uint32_t Take(uint32_t size) {
-    const uint32_t item = items_[first_[size] + taken_[size]++];
-    if (Left(size) == 0) sizes_.Clear(size);
-    return item;
-  }
-  // Largest count <= size, smallest count >= size that is left; 0: none.
-  uint32_t AtMost(uint32_t size) const { return sizes_.AtMost(size); }
-  uint32_t AtLeast(uint32_t size) const { return sizes_.AtLeast(size); }
-  // The count left that is nearest to `wished`, at most `limit`; 0: none.
-  uint32_t Nearest(uint32_t wished, uint32_t limit) const {
-    const uint32_t below = AtMost(std::min(wished, limit));
-    const uint32_t above = wished <= limit ? AtLeast(wished) : 0;
-    if (above == 0 || above > limit) return below;
-    if (below == 0) return above;
-    return above - wished <= wished - below ? above : below;
-  }
-  // Larger of two counts left whose sum is exactly `sum`, as equal as possible; 0: none.
-  uint32_t ExactPair(uint32_t sum) const {
-    for (uint32_t small = AtMost(sum / 2); small != 0; small = small > 1 ? AtMost(small - 1) : 0) {
-      const uint32_t large = sum - small;
-      if (large < first_.size() - 1 && Left(large) >= (large == small ? 2u : 1u)) return large;
-    }
-    return 0;
+  bool empty() const { return next_[end_] == end_; }
+  uint32_t oldest() const { return next_[end_]; }
+  uint32_t end() const { return end_; }
+  uint32_t After(uint32_t item) const { return next_[item]; }
+  void Remove(uint32_t item) {
+    next_[previous_[item]] = next_[item];
+    previous_[next_[item]] = previous_[item];
   }
 
  private:
-  // items_[first_[size] + taken_[size], first_[size + 1]) are the items left of a count.
-  std::vector<uint32_t> first_;
-  std::vector<uint32_t> taken_;
-  std::vector<uint32_t> items_;
-  NumberSet sizes_;
+  // A ring through `end_`.
+  const uint32_t end_;
+  std::vector<uint32_t> next_;
+  std::vector<uint32_t> previous_;
+};
+
+// For the first 0, 1, .. of some items: which sums, up to a limit, any `count` of them have.
+class CountedSums {
+ public:
+  // No items yet.
+  void Reset(uint32_t most_items, uint32_t most_count, uint32_t limit) {
+    words_ = limit / 64 + 1;
+    layer_ = words_ * (most_count + 1);
+    most_count_ = most_count;
+    if (bits_.size() < layer_ * (most_items + 1)) bits_.resize(layer_ * (most_items + 1));
+    items_ = 0;
+    std::fill_n(bits_.begin(), layer_, 0);
+    bits_[0] = 1;
+  }
+  void Add(uint32_t tokens) {
+    const uint64_t* from = &bits_[layer_ * items_++];
+    uint64_t* to = &bits_[layer_ * items_];
+    const size_t shift = tokens / 64;
+    const unsigned bits = tokens % 64;
+    std::copy_n(from, layer_, to);
+    for (uint32_t count = 0; count < most_count_; ++count, from += words_) {
+      to += words_;
+      for (size_t w = shift; w < words_; ++w) {
+        uint64_t moved = from[w - shift] << bits;
+        if (bits != 0 && w > shift) moved |= from[w - shift - 1] >> (64 - bits);
+        to[w] |= moved;
+      }
+    }
+  }
+  bool Has(uint32_t items, uint32_t count, uint32_t sum) const {
+    return bits_[layer_ * items + words_ * count + sum / 64] >> (sum % 64) & 1;
+  }
+  uint32_t items() const { return items_; }
+  // Largest sum of `count` items that is at most `sum`; -1: none.
+  int64_t Largest(uint32_t count, uint32_t sum) const {
+    const uint64_t* bits = &bits_[layer_ * items_ + words_ * count];
+    uint64_t mask = ~uint64_t{0} >> (63 - sum % 64);
+    for (size_t w = sum / 64 + 1; w-- > 0; mask = ~uint64_t{0}) {
+      if (const uint64_t word = bits[w] & mask; word != 0) {
+        return static_cast<int64_t>(64 * w + 63) - __builtin_clzll(word);
+      }
+    }
+    return -1;
+  }
+
+ private:
+  size_t words_ = 0;
+  // Words of the sums of all counts.
+  size_t layer_ = 0;
+  uint32_t most_count_ = 0;
+  uint32_t items_ = 0;
+  std::vector<uint64_t> bits_;
 };
 
 // Rows that are not full, by the room that is left in them; the one opened or used last first.
@@ -153,21 +191,19 @@ class OpenRows {
 }  // namespace
 
 Rows PackSubsetSum(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
-  const uint32_t end = static_cast<uint32_t>(tokens.size());
-  std::vector<uint32_t> next(end + 1);  // items left, as a list; next[end] is the first
-  for (uint32_t i = 0; i < end; ++i) next[i] = i + 1;
-  next[end] = 0;
+  ItemList left(static_cast<uint32_t>(tokens.size()));
   std::vector<Sums> sums(kLookAhead + 1);
   std::vector<uint32_t> seen;
   std::vector<uint32_t> chosen;
   Rows rows;
-  while (next[end] != end) {
-    const uint32_t oldest = next[end];
+  while (!left.empty()) {
+    const uint32_t oldest = left.oldest();
     const uint32_t rest = capacity - tokens[oldest];
     sums[0].Resize(rest);
     sums[0].Set(0);
     seen.clear();
-    for (uint32_t i = next[oldest]; i != end && seen.size() < kLookAhead; i = next[i]) {
+    for (uint32_t i = left.After(oldest); i != left.end() && seen.size() < kLookAhead;
+         i = left.After(i)) {
       seen.push_back(i);
       sums[seen.size()].Extend(sums[seen.size() - 1], tokens[i]);
       if (sums[seen.size()].Has(rest)) break;
@@ -189,41 +225,70 @@ Rows PackSubsetSum(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_
     chosen.push_back(oldest);
     std::sort(chosen.begin(), chosen.end());
     rows.push_back(chosen);
-    // Take the chosen ones out of the list; they are in its order.
-    uint32_t previous = end;
-    for (const uint32_t item : chosen) {
-      while (next[previous] != item) previous = next[previous];
-      next[previous] = next[item];
-    }
+    for (const uint32_t item : chosen) left.Remove(item);
   }
   return rows;
 }
 
-Rows PackBySlots(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
-  SizeBuckets left(tokens, capacity);
+Rows PackBalanced(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items) {
+  ItemList left(static_cast<uint32_t>(tokens.size()));
   uint64_t tokens_left = Sum(tokens);
   uint64_t items_left = tokens.size();
+  CountedSums sums;
+  std::vector<uint32_t> seen;
   Rows rows;
   while (items_left > 0) {
     // Items of this row, if it is like the rest on average.
     const uint64_t mean_items = (2 * items_left * capacity + tokens_left) / (2 * tokens_left);
+    const bool slots_decide = mean_items > max_items;
     const uint32_t wished = static_cast<uint32_t>(std::clamp<uint64_t>(mean_items, 1, max_items));
     std::vector<uint32_t>& row = rows.emplace_back();
     uint32_t room = capacity;
-    const auto take = [&](uint32_t size) {
-      row.push_back(left.Take(size));
-      room -= size;
-      tokens_left -= size;
+    const auto take = [&](uint32_t item) {
+      row.push_back(item);
+      left.Remove(item);
+      room -= tokens[item];
+      tokens_left -= tokens[item];
       --items_left;
     };
-    take(left.AtMost(capacity));
-    while (room > 0 && items_left > 0 && row.size() < max_items) {
-      const uint32_t slots = wished > row.size() ? wished - static_cast<uint32_t>(row.size()) : 1;
-      uint32_t size = 0;
-      if (slots == 2) size = left.ExactPair(room);
-      if (size == 0) size = left.Nearest((room + slots - 1) / slots, room);
-      if (size == 0) break;
-      take(size);
+    // The oldest, which are as mixed as what is left.
+    do {
+      take(left.oldest());
+    } while (row.size() + kChosen < wished && items_left > 0 && tokens[left.oldest()] <= room);
+
+    const uint32_t taken = static_cast<uint32_t>(row.size());
+    const uint32_t want = std::min(wished > taken ? wished - taken : 0, kChosen);
+    const uint32_t most = std::min(max_items - taken, want + kMore);
+    if (room == 0 || most == 0) continue;
+    const uint32_t choices =
+        std::clamp<uint32_t>(kMostWords / ((most + 1) * (room / 64 + 1)), 16, kChoices);
+    sums.Reset(choices, most, room);
+    seen.clear();
+    uint32_t i = items_left > 0 ? left.oldest() : left.end();
+    for (uint32_t k = 0; i != left.end() && k < kBalancedLookAhead && seen.size() < choices;
+         ++k, i = left.After(i)) {
+      if (tokens[i] > room) continue;
+      seen.push_back(i);
+      sums.Add(tokens[i]);
+      if (sums.Has(sums.items(), want, room)) break;
+    }
+    // The count of the largest sum, of these the nearest to `want`; where there are too few slots,
+    // the nearest to `want` alone.
+    uint32_t count = 0;
+    int64_t sum = 0;
+    for (uint32_t off = 0; off <= most; ++off) {
+      for (const int64_t c : {int64_t{want} + off, int64_t{want} - off}) {
+        if (c < 1 || c > most || (slots_decide && sum > 0)) continue;
+        const int64_t largest = sums.Largest(static_cast<uint32_t>(c), room);
+        if (largest > sum) count = static_cast<uint32_t>(c), sum = largest;
+      }
+    }
+    // Back from it, leaving out each item without which it is reachable.
+    for (size_t k = seen.size(); k > 0; --k) {
+      if (sums.Has(static_cast<uint32_t>(k - 1), count, static_cast<uint32_t>(sum))) continue;
+      sum -= tokens[seen[k - 1]];
+      --count;
+      take(seen[k - 1]);
     }
     std::sort(row.begin(), row.end());
   }
@@ -313,8 +378,9 @@ Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_ite
     return best.size() <= fewest;
   };
   const bool slots_bind = 5 * filled > 4 * total * max_items;
-  if (slots_bind && keep_if_fewer(PackBySlots(tokens, capacity, max_items))) return best;
+  if (slots_bind && keep_if_fewer(PackBalanced(tokens, capacity, max_items))) return best;
   if (keep_if_fewer(PackSubsetSum(tokens, capacity, max_items))) return best;
+  if (!slots_bind && keep_if_fewer(PackBalanced(tokens, capacity, max_items))) return best;
   std::vector<uint32_t> fitted(tokens.begin(), tokens.end());
   Rows best_fit = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, tolerance);
   if (best_fit.size() < best.size()) {

@@ -21,11 +21,12 @@ using Rows = std::vector<std::vector<uint32_t>>;
 // does not bind.
 Rows PackSubsetSum(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
 
-// Fills by tokens per remaining slot, over the whole window: a row takes the largest item left,
-// then again and again the item nearest to (capacity left) / (slots left), and its last two so that
-// they fit exactly where there are such. Slots per row follow the mean of the items left, so that
-// rows stay alike to the end. For windows where max_items binds.
-Rows PackBySlots(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
+// Rows of like numbers of items: a row is to have as many as the mean of what is left needs to fill
+// it, at most max_items. All but the last few are the oldest left, which keeps the mix of sizes to
+// the end of the window; the last few are chosen, by sum and number (bitset dynamic programming
+// over both), so that they fill the row exactly or as nearly as possible. For windows where
+// max_items binds, and for rows of few items.
+Rows PackBalanced(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
 
 // Best fit, largest items first: an item goes where it leaves the least room. For rows of few
 // items. With a `tolerance` above 0 (2^-16) an item that is larger than a room by at most that
@@ -41,9 +42,9 @@ Rows PackNextFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t 
 Rows PackFirstFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items,
                   uint32_t open_rows);
 
-// What a training window uses: the first of these that needs the fewest rows, by slots (only where
-// max_items is near), subset-sum, best fit. Only best fit has a use for `tolerance`, and lowers
-// `tokens` when its rows are taken.
+// What a training window uses: the first of these that needs the fewest rows: subset-sum, balanced,
+// best fit; balanced comes first where max_items is near. Only best fit has a use for `tolerance`,
+// and lowers `tokens` when its rows are taken.
 Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
                 uint32_t tolerance);
 

@@ -70,7 +70,7 @@ TEST(RowPacking, HoldsItsLimitsOnRandomInputs) {
     const uint32_t largest = 1 + random() % capacity;
     for (uint32_t& t : tokens) t = 1 + random() % largest;
     for (const Packing& pack :
-         {Packing(PackSubsetSum), Packing(PackBySlots), Packing(PackNextFit)}) {
+         {Packing(PackSubsetSum), Packing(PackBalanced), Packing(PackNextFit)}) {
       Check(pack(tokens, capacity, max_items), tokens, capacity, max_items);
     }
     Check(PackWindow(tokens, capacity, max_items), tokens, capacity, max_items);
@@ -85,7 +85,7 @@ TEST(RowPacking, HoldsItsLimitsOnRandomInputs) {
 TEST(RowPacking, NoItemsNoRows) {
   EXPECT_TRUE(PackWindow({}, 576, 72).empty());
   EXPECT_TRUE(PackSubsetSum({}, 576, 72).empty());
-  EXPECT_TRUE(PackBySlots({}, 576, 72).empty());
+  EXPECT_TRUE(PackBalanced({}, 576, 72).empty());
 }
 
 TEST(RowPacking, LargeCapacity) {
@@ -126,17 +126,32 @@ TEST(PackWindow, FillsRowsOfOneToThreeItems) {
   EXPECT_GT(Check(PackWindow(tokens, 576, 72), tokens, 576, 72), 0.988);
 }
 
-// max_items binds: sides 48 to 160 at 576 tokens give some 25 images a row.
+// max_items binds: sides 48 to 160 at 576 tokens give some 25 images a row. All rows are full but
+// the last one, and few others.
 TEST(PackWindow, FillsWhereSlotsBind) {
   const auto tokens = Images(8192, 48, 160, 576, true, 4);
   uint64_t total = 0;
   for (const uint32_t t : tokens) total += t;
   const double items_per_row = 576.0 * tokens.size() / total;
-  for (const double slack : {1.0, 1.05, 1.2, 1.5}) {
+  const size_t fewest = (total + 575) / 576;
+  for (const double slack : {1.05, 1.2, 1.5}) {
     const uint32_t max_items = static_cast<uint32_t>(items_per_row * slack) + 1;
-    EXPECT_GT(Check(PackWindow(tokens, 576, max_items), tokens, 576, max_items), 0.985)
-        << items_per_row << " " << max_items;
+    const Rows rows = PackWindow(tokens, 576, max_items);
+    Check(rows, tokens, 576, max_items);
+    EXPECT_LE(rows.size(), fewest + 1) << items_per_row << " " << max_items;
   }
+  // With hardly a slot to spare, rows that lack small images cannot be made up for.
+  const uint32_t max_items = static_cast<uint32_t>(items_per_row) + 1;
+  EXPECT_GT(Check(PackWindow(tokens, 576, max_items), tokens, 576, max_items), 0.99);
+}
+
+// Three images a row, none dropped.
+TEST(PackWindow, FillsRowsOfThree) {
+  std::mt19937 random(8);
+  std::vector<uint32_t> tokens(8192);
+  for (uint32_t& t : tokens) t = 30 + random() % 320;
+  const double fill = Check(PackWindow(tokens, 576, 72), tokens, 576, 72);
+  EXPECT_GT(fill, 0.9985);
 }
 
 TEST(PackBestFit, FillsRowsOfFewItemsAndCutsNoMoreThanTheTolerance) {

@@ -94,6 +94,7 @@ std::string TypeInWords(const FieldDescriptor& field) {
 std::string BoundsInWords(const FieldDescriptor& field) {
   const v1::FieldRule& rule = RuleOf(field);
   if (rule.has_min() && rule.has_max()) {
+    if (rule.min() == rule.max()) return NumberText(rule.min());
     return absl::StrCat("in [", NumberText(rule.min()), ", ", NumberText(rule.max()), "]");
   }
   if (rule.has_min()) return absl::StrCat("at least ", NumberText(rule.min()));

@@ -82,6 +82,10 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , "budgets.relay_bytes: must be at least 1048576, is 7"
 }
+, {"another_planner", CHANGE{s.mutable_packing()->set_plan_version(2);
+}
+, "packing.plan_version: must be 3, is 2"
+}
 , {"list_element", CHANGE{for (float x : {0.5f, 2.0f, 0.5f}) s.mutable_preprocess()->add_mean(x);
 }
 , "preprocess.mean[1]: must be in [0, 1], is 2"
