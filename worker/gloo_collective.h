@@ -1,10 +1,11 @@
 // Collective operations between processes, on Gloo's TCP transport.
 //
-// Gloo brings the ranks together (one TCP connection per pair of ranks, one event loop per rank)
-// and moves blocks of memory; the algorithms here are rings over its unbound buffers, because only
-// those can be aborted at once from another thread, take a deadline per operation, and let ranks
-// have unequal counts. In a ring every block is summed along a fixed chain of ranks and its one
-// result is passed on, so that all ranks get the same bits, in every run of the same world size.
+// Gloo brings the ranks together (one TCP connection per pair of ranks; one event loop per rank, or
+// per pair where its ports are fixed) and moves blocks of memory; the algorithms here are rings over
+// its unbound buffers, because only those can be aborted at once from another thread, take a
+// deadline per operation, and let ranks have unequal counts. In a ring every block is summed along a
+// fixed chain of ranks and its one result is passed on, so that all ranks get the same bits, in
+// every run of the same world size.
 //
 // Failures: a dead neighbour is seen at once (its connection closes). A rank that fails closes all
 // of its own connections, so the failure reaches every rank within a few hops and not at the
@@ -19,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "worker/collective.h"
+#include "worker/port_range.h"
 #include "worker/rendezvous_store.h"
 
 namespace navit {
@@ -28,6 +30,8 @@ struct GlooOptions {
   int world_size = 1;
   // Address or name of this host, under which the other ranks reach it.
   std::string host = "127.0.0.1";
+  // Where this rank listens for the others: needs a port for each other rank.
+  PortRange ports = {};
   // Of one operation, and of Connect.
   absl::Duration timeout = absl::Seconds(30);
 };
@@ -49,7 +53,8 @@ class GlooCollective : public Collective {
   // Call once, before any operation: publishes this rank's addresses, waits for the others',
   // connects to all of them. Abort may be called meanwhile (cancel the store as well, so that its
   // wait ends). A world of one rank connects to nobody and does not use the store. Unavailable,
-  // DeadlineExceeded, Aborted, InvalidArgument (host cannot be used).
+  // DeadlineExceeded, Aborted, InvalidArgument (host cannot be used), ResourceExhausted (no free
+  // port in the range).
   absl::Status Connect(RendezvousStore* store);
 
   int rank() const override;

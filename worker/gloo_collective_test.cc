@@ -1,6 +1,11 @@
 #include "worker/gloo_collective.h"
 
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -20,12 +25,15 @@ constexpr size_t kSizes[] = {0, 1, 2, 4, 7, 1000, 70001};
 
 // Runs `body` on connected ranks, one thread each.
 void RunGloo(int world_size, const std::function<void(GlooCollective*)>& body,
-             absl::Duration timeout = absl::Seconds(60)) {
-  MemoryRendezvousStore store;
+             absl::Duration timeout = absl::Seconds(60), PortRange ports = {},
+             MemoryRendezvousStore* shared_store = nullptr) {
+  MemoryRendezvousStore own_store;
+  MemoryRendezvousStore& store = shared_store != nullptr ? *shared_store : own_store;
   std::vector<std::thread> threads;
   for (int rank = 0; rank < world_size; ++rank) {
     threads.emplace_back([&, rank] {
-      GlooCollective collective({.rank = rank, .world_size = world_size, .timeout = timeout});
+      GlooCollective collective(
+          {.rank = rank, .world_size = world_size, .ports = ports, .timeout = timeout});
       const absl::Status connected = collective.Connect(&store);
       ASSERT_TRUE(connected.ok()) << connected;
       body(&collective);
@@ -164,6 +172,78 @@ TEST(GlooCollectiveTest, BroadcastFromEveryRoot) {
   }
 }
 
+// The ports that `rank` published, one for each other rank.
+std::vector<int> PublishedPorts(MemoryRendezvousStore* store, int rank) {
+  const auto packed = store->Get({"gloo/" + std::to_string(rank)}, absl::Seconds(1));
+  EXPECT_TRUE(packed.ok()) << packed.status();
+  std::vector<int> ports;
+  for (size_t at = 0; packed.ok() && at + 2 <= (*packed)[0].size();) {
+    const std::string& bytes = (*packed)[0];
+    const size_t size = static_cast<unsigned char>(bytes[at]) |
+                        static_cast<size_t>(static_cast<unsigned char>(bytes[at + 1])) << 8;
+    if (size > 0) {
+      sockaddr_in address;
+      std::memcpy(&address, bytes.data() + at + 2, sizeof(address));
+      ports.push_back(ntohs(address.sin_port));
+    }
+    at += 2 + size;
+  }
+  return ports;
+}
+
+TEST(GlooCollectiveTest, ListensWithinItsRangeBesideOthers) {
+  // Taken already: the ranks go round it, and round each other.
+  const int taken = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(taken, 1), 0);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const int first = std::min<int>(ntohs(address.sin_port), 65535 - 400);
+  const PortRange range = {first, first + 400};
+
+  MemoryRendezvousStore store;
+  RunGloo(
+      3,
+      [](GlooCollective* collective) {
+        std::vector<float> ones(1000, 1.0f);
+        ASSERT_TRUE(collective->AllReduceSum(absl::MakeSpan(ones)).ok());
+        EXPECT_EQ(ones[999], 3.0f);
+      },
+      absl::Seconds(60), range, &store);
+  for (int rank = 0; rank < 3; ++rank) {
+    const std::vector<int> ports = PublishedPorts(&store, rank);
+    EXPECT_EQ(ports.size(), 2u);
+    for (int port : ports) {
+      EXPECT_GE(port, range.first);
+      EXPECT_LE(port, range.last);
+      EXPECT_NE(port, ntohs(address.sin_port));
+    }
+  }
+  close(taken);
+}
+
+TEST(GlooCollectiveTest, ARangeThatIsTooSmallIsNamed) {
+  MemoryRendezvousStore store;
+  GlooCollective collective({.rank = 0, .world_size = 3, .ports = {41999, 41999}});
+  const absl::Status status = collective.Connect(&store);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("range 41999-41999"));
+}
+
+TEST(PortRangeTest, Parses) {
+  const auto range = ParsePortRange("47000-47063");
+  ASSERT_TRUE(range.ok());
+  EXPECT_EQ(range->first, 47000);
+  EXPECT_EQ(range->last, 47063);
+  EXPECT_FALSE(ParsePortRange("")->fixed());
+  for (const char* wrong : {"47000", "0-5", "9-8", "1-65536", "a-b", "1-2-3"}) {
+    EXPECT_FALSE(ParsePortRange(wrong).ok()) << wrong;
+  }
+}
+
 TEST(GlooCollectiveTest, RefusesCountsThatDoNotFit) {
   GlooCollective collective({.rank = 0, .world_size = 1});
   ASSERT_TRUE(collective.Connect(nullptr).ok());
@@ -213,8 +293,8 @@ TEST(GlooCollectiveTest, AbortEndsAPendingCallAndReachesTheOthersAsTheyClose) {
           EXPECT_EQ(collective->AllReduceSum(absl::MakeSpan(values)).code(),
                     absl::StatusCode::kUnavailable);
         } else {
-          // Hangs until the abort has been seen, then closes. Rank 1 may wait for rank 0 or for this
-          // rank: it fails by whichever goes first.
+          // Hangs until the abort has been seen, then closes. Rank 1 may wait for rank 0 or for
+          // this rank: it fails by whichever goes first.
           aborted.WaitForNotification();
           collective->Abort();
         }

@@ -2,9 +2,7 @@
 
 #include <gloo/common/error.h>
 #include <gloo/transport/context.h>
-#include <gloo/transport/device.h>
 #include <gloo/transport/pair.h>
-#include <gloo/transport/tcp/device.h>
 #include <gloo/transport/unbound_buffer.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "worker/gloo_context.h"
 
 namespace navit {
 namespace {
@@ -74,30 +73,21 @@ absl::Status GlooTransport::Connect(RendezvousStore* store) {
 
 absl::Status GlooTransport::ConnectAll(RendezvousStore* store) {
   deadline_ns_ = SteadyNanoseconds() + absl::ToInt64Nanoseconds(options_.timeout);
-  try {
-    gloo::transport::tcp::attr attributes;
-    attributes.hostname = options_.host;
-    device_ = gloo::transport::tcp::CreateDevice(attributes);
-  } catch (const std::exception& e) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("host ", options_.host, " cannot be used for collectives: ", e.what()));
-  }
-  std::shared_ptr<gloo::transport::Context> context =
-      device_->createContext(options_.rank, options_.world_size);
   // Gloo waits five times this long for a connection.
-  context->setTimeout(std::chrono::milliseconds(
-      std::max<int64_t>(1, absl::ToInt64Milliseconds(options_.timeout) / 5)));
+  const std::chrono::milliseconds timeout(
+      std::max<int64_t>(1, absl::ToInt64Milliseconds(options_.timeout) / 5));
+  NAVIT_ASSIGN_OR_RETURN(const auto contexts, ListenForRanks(options_, timeout));
   std::vector<std::vector<char>> addresses(options_.world_size);
   std::vector<std::string> keys;
   for (int other = 0; other < options_.world_size; ++other) {
     keys.push_back(AddressKey(other));
     if (other == options_.rank) continue;
-    addresses[other] = context->createPair(other)->address().bytes();
+    addresses[other] = contexts[other]->getPair(other)->address().bytes();
   }
   {
     absl::MutexLock lock(&mutex_);
     if (!broken_.ok()) return broken_;
-    context_ = context;
+    contexts_ = contexts;
   }
   NAVIT_RETURN_IF_ERROR(store->Set(AddressKey(options_.rank), PackAddresses(addresses)));
   NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> all,
@@ -112,7 +102,7 @@ absl::Status GlooTransport::ConnectAll(RendezvousStore* store) {
       absl::MutexLock lock(&mutex_);
       if (!broken_.ok()) return broken_;
     }
-    context->getPair(other)->connect(address);
+    contexts[other]->getPair(other)->connect(address);
   }
   return absl::OkStatus();
 }
@@ -150,9 +140,12 @@ absl::Status GlooTransport::Transfer(int to, const void* send, size_t send_bytes
   {
     absl::MutexLock lock(&mutex_);
     if (!broken_.ok()) return broken_;
-    if (send_bytes > 0)
-      sending = context_->createUnboundBuffer(const_cast<void*>(send), send_bytes);
-    if (receive_bytes > 0) receiving = context_->createUnboundBuffer(receive, receive_bytes);
+    if (send_bytes > 0) {
+      sending = contexts_[to]->createUnboundBuffer(const_cast<void*>(send), send_bytes);
+    }
+    if (receive_bytes > 0) {
+      receiving = contexts_[from]->createUnboundBuffer(receive, receive_bytes);
+    }
     sending_ = sending.get();
     receiving_ = receiving.get();
   }
@@ -203,11 +196,10 @@ void GlooTransport::Abort() {
 
 void GlooTransport::CloseConnections() {
   mutex_.AssertHeld();
-  if (context_ == nullptr) return;
-  for (int other = 0; other < options_.world_size; ++other) {
-    if (other == options_.rank) continue;
+  for (size_t other = 0; other < contexts_.size(); ++other) {
+    if (contexts_[other] == nullptr) continue;
     try {
-      context_->getPair(other)->close();
+      contexts_[other]->getPair(static_cast<int>(other))->close();
     } catch (const std::exception&) {
       // The connection is unusable either way.
     }

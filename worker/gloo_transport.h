@@ -16,7 +16,6 @@
 
 namespace gloo::transport {
 class Context;
-class Device;
 class UnboundBuffer;
 }  // namespace gloo::transport
 
@@ -53,15 +52,14 @@ class GlooTransport {
   int64_t RemainingMilliseconds() const;
 
   const GlooOptions options_;
-  // Made by Connect.
-  std::shared_ptr<gloo::transport::Device> device_;
 
   // Of the thread that operates.
   uint64_t tag_ = 0;
   int64_t deadline_ns_ = 0;
 
   absl::Mutex mutex_;
-  std::shared_ptr<gloo::transport::Context> context_ ABSL_GUARDED_BY(mutex_);
+  // By rank; empty before Connect. The own place is null.
+  std::vector<std::shared_ptr<gloo::transport::Context>> contexts_ ABSL_GUARDED_BY(mutex_);
   absl::Status broken_ ABSL_GUARDED_BY(mutex_);
   // What Abort has to wake.
   gloo::transport::UnboundBuffer* sending_ ABSL_GUARDED_BY(mutex_) = nullptr;

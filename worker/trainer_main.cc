@@ -20,6 +20,9 @@ ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-trainer-PID"
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7445", "address of /metrics and /healthz");
 ABSL_FLAG(std::string, collective_host, "127.0.0.1",
           "address under which the other trainers reach this one");
+ABSL_FLAG(std::string, collective_ports, "",
+          "FIRST-LAST: where this trainer listens for the others, a port for each; default: "
+          "the system chooses");
 ABSL_FLAG(std::string, tls_ca, "", "PEM file of the authority that signed the coordinator's key");
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of this worker's certificate");
 ABSL_FLAG(std::string, tls_key, "", "PEM file of this worker's key");
@@ -47,6 +50,12 @@ int main(int argc, char** argv) {
   options.session.channel.tls_server_name = absl::GetFlag(FLAGS_tls_server_name);
   options.session.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
   options.run.collective_host = absl::GetFlag(FLAGS_collective_host);
+  const auto ports = navit::ParsePortRange(absl::GetFlag(FLAGS_collective_ports));
+  if (!ports.ok()) {
+    std::cerr << "navit-trainer: --collective_ports: " << ports.status().message() << "\n";
+    return 2;
+  }
+  options.run.collective_ports = *ports;
   navit::v1::RegisterRequest& registration = options.session.registration;
   registration.mutable_worker()->set_name(name);
   registration.mutable_worker()->set_incarnation(navit::NewIncarnation());

@@ -39,6 +39,7 @@ GlooOptions CollectiveOptions(const TrainingRunOptions& options, const TrainerPr
   gloo.rank = static_cast<int>(run.rank);
   gloo.world_size = static_cast<int>(run.members.size());
   gloo.host = options.collective_host;
+  gloo.ports = options.collective_ports;
   gloo.timeout = absl::Seconds(run.job.spec().timeouts().collective_seconds());
   return gloo;
 }

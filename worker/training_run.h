@@ -45,6 +45,7 @@ struct TrainingRunOptions {
   std::shared_ptr<grpc::Channel> channel;
   // This host's address for collectives.
   std::string collective_host = "127.0.0.1";
+  PortRange collective_ports;
   // Replicas are compared after every so many steps.
   uint64_t compare_every_steps = 100;
   // Steps in a row that may be skipped because the gradient is not finite.
