@@ -1,6 +1,7 @@
 """Every overlay renders, fits the schemas of Kubernetes, and agrees with the programs: each flag,
 port, path and metric that a manifest names exists in the code."""
-import copy
+import itertools
+import json
 import os
 import pathlib
 import re
@@ -22,21 +23,25 @@ MAINS = {
     "navit-packer": "packer/packer_main.cc",
     "navit-trainer": "worker/trainer_main.cc",
 }
+# Another image of a program.
+VARIANTS = {"navit-trainer-cuda": "navit-trainer"}
 # Ports of others that ours dial: DNS, object stores.
 FOREIGN_PORTS = {53, 80, 443}
+CODE = list(MAINS.values()) + ["common/http_server.cc", "server/metrics.cc"]
 
 
-def source(program):
-    return (ROOT / MAINS[program]).read_text()
+def read_code():
+    """The sources that manifests are held against, by path."""
+    return {path: (ROOT / path).read_text() for path in CODE}
 
 
-def flags(program):
-    return set(re.findall(r"ABSL_FLAG\([^,]+, (\w+),", source(program)))
+def flags(code, program):
+    return set(re.findall(r"ABSL_FLAG\([^,]+, (\w+),", code[MAINS[program]]))
 
 
-def ports(program):
+def ports(code, program):
     """Default ports of a program's listeners."""
-    listens = re.findall(r'ABSL_FLAG\(std::string, listen\w*, "[^"]*:(\d+)"', source(program))
+    listens = re.findall(r'ABSL_FLAG\(std::string, listen\w*, "[^"]*:(\d+)"', code[MAINS[program]])
     return {int(port) for port in listens}
 
 
@@ -53,44 +58,79 @@ def render(overlay):
     return done.stdout
 
 
-def disagreements(resources):
-    """What the resources name that the code does not have, in words."""
-    found = []
+def containers(resources):
     for resource in resources:
-        name = "{}/{}".format(resource["kind"], resource["metadata"]["name"])
         if resource["kind"] in ("Deployment", "StatefulSet"):
             for container in resource["spec"]["template"]["spec"]["containers"]:
-                found += container_disagreements(name, container)
+                yield "{}/{}".format(resource["kind"], resource["metadata"]["name"]), container
+
+
+def port_ranges(resources):
+    """(first, last) of each range that a container is told to listen in."""
+    values = [
+        entry.get("value", "")
+        for _, container in containers(resources)
+        for entry in container["env"]
+        if entry["name"].endswith("_PORTS")
+    ]
+    return {tuple(int(end) for end in value.split("-")) for value in values}
+
+
+def disagreements(resources, code):
+    """What the resources name that the code does not have, in words."""
+    found = []
+    own = set().union(*(ports(code, program) for program in MAINS))
+    ranges = port_ranges(resources)
+    for name, container in containers(resources):
+        found += container_disagreements(name, container, code)
+    for resource in resources:
+        name = "{}/{}".format(resource["kind"], resource["metadata"]["name"])
         if resource["kind"] == "NetworkPolicy":
-            own = set().union(*(ports(program) for program in MAINS))
             rules = resource["spec"].get("ingress", []) + resource["spec"].get("egress", [])
-            for port in (port["port"] for rule in rules for port in rule.get("ports", [])):
-                if port not in own | FOREIGN_PORTS:
-                    found.append("{}: nothing listens on port {}".format(name, port))
+            for port in (port for rule in rules for port in rule.get("ports", [])):
+                if "endPort" in port:
+                    known = (port["port"], port["endPort"]) in ranges
+                else:
+                    known = port["port"] in own | FOREIGN_PORTS
+                if not known:
+                    found.append("{}: nothing listens on port {}".format(name, port["port"]))
+        if resource["kind"] in ("ScaledObject", "HorizontalPodAutoscaler"):
+            for metric in re.findall(r"\bnavit_[a-z_]+", json.dumps(resource)):
+                if '"{}"'.format(metric) not in code["server/metrics.cc"]:
+                    found.append("{}: no metric {}".format(name, metric))
     return found
 
 
-def container_disagreements(name, container):
+def container_disagreements(name, container, code):
     found = []
-    program = container["image"].split(":")[0]
+    image = container["image"].split(":")[0]
+    program = VARIANTS.get(image, image)
     for variable in (entry["name"] for entry in container["env"]):
         flag = variable[len("NAVIT_") :].lower()
-        if not variable.startswith("NAVIT_") or flag not in flags(program):
+        if not variable.startswith("NAVIT_") or flag not in flags(code, program):
             found.append("{}: {} has no flag for {}".format(name, program, variable))
     named = {port["name"]: port["containerPort"] for port in container["ports"]}
     for port in named.values():
-        if port not in ports(program):
+        if port not in ports(code, program):
             found.append("{}: {} does not listen on {}".format(name, program, port))
     for entry in container["env"]:
-        listens = re.search(r"LISTEN.*", entry["name"]) and re.search(r":(\d+)$", entry.get("value", ""))
-        if listens and int(listens.group(1)) not in named.values():
+        address = re.search(r":(\d+)$", entry.get("value", ""))
+        if "LISTEN" in entry["name"] and address and int(address.group(1)) not in named.values():
             found.append("{}: {} is no port of the container".format(name, entry["value"]))
+        if entry["name"] == "NAVIT_COORDINATOR":
+            if int(address.group(1)) not in ports(code, "navit-coordinator"):
+                found.append("{}: no coordinator on {}".format(name, entry["value"]))
     for probe in ("readinessProbe", "livenessProbe"):
         request = container.get(probe, {}).get("httpGet")
-        if request and '"{}"'.format(request["path"]) not in (ROOT / "common/http_server.cc").read_text():
+        # /metrics is named where it is served, in each program.
+        served = code["common/http_server.cc"] + code[MAINS[program]]
+        if request and '"{}"'.format(request["path"]) not in served:
             found.append("{}: no HTTP path {}".format(name, request["path"]))
         if request and request["port"] not in named:
             found.append("{}: no port {}".format(name, request["port"]))
+        grpc = container.get(probe, {}).get("grpc")
+        if grpc and grpc["port"] not in named.values():
+            found.append("{}: no port {}".format(name, grpc["port"]))
     return found
 
 
@@ -117,51 +157,110 @@ class KubernetesTest(unittest.TestCase):
             ]
             self.assertEqual(done.stdout.count("passed for resource"), len(known), done.stdout)
 
-    def test_flags_ports_and_paths_exist_in_the_code(self):
+    def test_flags_ports_paths_and_metrics_exist_in_the_code(self):
+        code = read_code()
         for overlay in OVERLAYS:
             resources = list(yaml.safe_load_all(render(overlay)))
-            self.assertEqual(disagreements(resources), [], overlay)
+            self.assertEqual(disagreements(resources, code), [], overlay)
 
-    def test_a_rename_on_one_side_is_found(self):
-        resources = list(yaml.safe_load_all(render("local")))
+    def test_a_rename_in_a_manifest_is_found(self):
+        rendered = render("gpu")
+        for old, new, said in (
+            ("NAVIT_NAME", "NAVIT_NOM", "navit-packer has no flag for NAVIT_NOM"),
+            ("containerPort: 7443", "containerPort: 9999", "navit-packer does not listen on 9999"),
+            ("path: /healthz", "path: /alive", "no HTTP path /alive"),
+            ("port: 7440", "port: 7449", "NetworkPolicy/navit-workers: nothing listens on port 7449"),
+            ("endPort: 7513", "endPort: 7512", "navit-collectives: nothing listens on port 7450"),
+            ("navit-coordinator:7440", "navit-coordinator:7444", "no coordinator on"),
+            ("navit_packers_desired", "navit_packers_wanted", "no metric navit_packers_wanted"),
+        ):
+            self.assertIn(old, rendered)
+            resources = list(yaml.safe_load_all(rendered.replace(old, new)))
+            self.assertIn(said, "\n".join(disagreements(resources, read_code())))
 
-        def changed(change):
-            copies = copy.deepcopy(resources)
-            packer = next(r for r in copies if r["metadata"]["name"] == "navit-packer" and r["kind"] == "Deployment")
-            change(packer["spec"]["template"]["spec"]["containers"][0])
-            return disagreements(copies)
+    def test_a_rename_in_the_code_is_found(self):
+        resources = list(yaml.safe_load_all(render("gpu")))
+        for path, old, new, said in (
+            ("packer/packer_main.cc", "drain_seconds", "drain_limit", "no flag for NAVIT_DRAIN_SECONDS"),
+            ("worker/trainer_main.cc", "collective_ports", "ring_ports", "NAVIT_COLLECTIVE_PORTS"),
+            ("worker/trainer_main.cc", ":7445", ":7446", "navit-trainer does not listen on 7445"),
+            ("server/coordinator_main.cc", ":7440", ":7439", "nothing listens on port 7440"),
+            ("common/http_server.cc", '"/healthz"', '"/livez"', "no HTTP path /healthz"),
+            ("server/metrics.cc", "navit_trainers_desired", "navit_ranks_desired", "no metric"),
+        ):
+            code = read_code()
+            self.assertIn(old, code[path])
+            code[path] = code[path].replace(old, new)
+            self.assertIn(said, "\n".join(disagreements(resources, code)))
 
-        def rename_flag(container):
-            container["env"][0]["name"] = "NAVIT_NOM"
+    def test_components_that_no_overlay_has_render_and_agree(self):
+        folder = COPY / "kubernetes" / "overlays" / "adapter"
+        folder.mkdir()
+        (folder / "kustomization.yaml").write_text(
+            "resources: [../../base]\n"
+            "components:\n"
+            "  - ../../components/insecure\n"
+            "  - ../../components/prometheus-adapter\n"
+            "  - ../../components/images\n"
+        )
+        resources = list(yaml.safe_load_all(render("adapter")))
+        self.assertEqual(disagreements(resources, read_code()), [])
+        (scaler,) = [r for r in resources if r["kind"] == "HorizontalPodAutoscaler"]
+        metric = scaler["spec"]["metrics"][0]["external"]["metric"]["name"]
+        values = HERE / "components" / "prometheus-adapter" / "adapter-values.yaml"
+        (rule,) = yaml.safe_load(values.read_text())["rules"]["external"]
+        self.assertEqual(rule["seriesQuery"], metric)
 
-        def move_port(container):
-            container["ports"][0]["containerPort"] = 9999
+    def test_what_an_autoscaler_chooses_is_not_set_back(self):
+        scaled = {"gpu": {"navit-packer", "navit-trainer"}}
+        for overlay in OVERLAYS:
+            for resource in yaml.safe_load_all(render(overlay)):
+                if resource["kind"] == "Deployment":
+                    named = resource["metadata"]["name"] in scaled.get(overlay, ())
+                    self.assertNotEqual(named, "replicas" in resource["spec"], overlay)
 
-        def rename_path(container):
-            container["livenessProbe"]["httpGet"]["path"] = "/alive"
+    def test_every_overlay_chooses_between_tls_and_none(self):
+        for overlay in OVERLAYS:
+            resources = list(yaml.safe_load_all(render(overlay)))
+            for name, container in containers(resources):
+                names = {entry["name"] for entry in container["env"]}
+                if name.startswith("StatefulSet"):
+                    chosen = ("NAVIT_TLS_CERT" in names, "NAVIT_INSECURE_LISTEN" in names)
+                    self.assertIn(chosen, ((True, False), (False, True)), overlay)
+                if overlay in ("gpu", "monitoring"):
+                    self.assertIn("NAVIT_TLS_CA", names, overlay)
 
-        self.assertIn("no flag for NAVIT_NOM", "".join(changed(rename_flag)))
-        self.assertIn("does not listen on 9999", "".join(changed(move_port)))
-        self.assertIn("no HTTP path /alive", "".join(changed(rename_path)))
-
-    def test_metrics_of_the_autoscalers_exist(self):
-        exported = (ROOT / "server/metrics.cc").read_text()
-        for path in (HERE / "components").rglob("*.yaml"):
-            for metric in re.findall(r"\bnavit_[a-z_]+", path.read_text()):
-                self.assertIn('"{}"'.format(metric), exported, path)
+    def test_a_pod_that_ends_has_time_and_gpu_pods_take_their_node(self):
+        resources = list(yaml.safe_load_all(render("gpu")))
+        (trainer,) = [r for r in resources if r["metadata"]["name"] == "navit-trainer" and r["kind"] == "Deployment"]
+        pod = trainer["spec"]["template"]["spec"]
+        self.assertGreaterEqual(pod["terminationGracePeriodSeconds"], 600)
+        self.assertEqual(pod["runtimeClassName"], "nvidia")
+        self.assertEqual(pod["tolerations"][0]["key"], "nvidia.com/gpu")
+        (container,) = pod["containers"]
+        self.assertTrue(container["image"].startswith("navit-trainer-cuda:"))
+        self.assertIn("nvidia.com/gpu", container["resources"]["limits"])
+        (shm,) = [volume for volume in pod["volumes"] if volume["name"] == "shm"]
+        self.assertEqual(shm["emptyDir"]["medium"], "Memory")
+        (rule,) = pod["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        self.assertEqual(rule["topologyKey"], "kubernetes.io/hostname")
 
     def test_images_are_named_in_one_place(self):
         for path in HERE.rglob("*.yaml"):
             text = path.read_text()
-            if path.parent.name == "base" and path.name == "kustomization.yaml":
-                self.assertEqual(text.count("newTag"), len(MAINS))
+            if path.parent.name == "images":
+                self.assertEqual(text.count("newTag"), len(MAINS) + len(VARIANTS))
             else:
                 self.assertNotIn("newName", text, path)
                 for image in re.findall(r"image: (\S+)", text):
                     self.assertIn(image, MAINS, path)
+        for overlay in OVERLAYS:
+            for name, container in containers(list(yaml.safe_load_all(render(overlay)))):
+                self.assertIn(":", container["image"], name)
 
     def test_pods_run_without_privileges(self):
-        for resource in yaml.safe_load_all(render("monitoring")):
+        pods = [yaml.safe_load_all(render(overlay)) for overlay in OVERLAYS]
+        for resource in itertools.chain(*pods):
             if resource["kind"] not in ("Deployment", "StatefulSet"):
                 continue
             pod = resource["spec"]["template"]["spec"]
