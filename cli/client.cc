@@ -21,6 +21,8 @@ namespace {
 constexpr absl::Duration kReconnectPause = absl::Milliseconds(200);
 // An audit plans every committed window again.
 constexpr absl::Duration kAuditTimeout = absl::Minutes(10);
+// A packer may have to index shards first.
+constexpr absl::Duration kProbeTimeout = absl::Minutes(2);
 
 std::string NewRequestId() {
   std::random_device random;
@@ -130,7 +132,11 @@ absl::StatusOr<v1::ExplainReply> Client::Explain(const std::string& name) {
 absl::StatusOr<v1::ValidateReply> Client::Validate(const v1::JobSpec& spec) {
   v1::ValidateRequest request;
   *request.mutable_spec() = spec;
-  return impl_->Call(&v1::Jobs::Stub::Validate, request);
+  request.set_look_at_data(true);
+  return impl_->Call(&v1::Jobs::Stub::Validate, request, std::max(impl_->timeout, kProbeTimeout));
+}
+absl::StatusOr<v1::PreviewReply> Client::Preview(const v1::PreviewRequest& request) {
+  return impl_->Call(&v1::Jobs::Stub::Preview, request, std::max(impl_->timeout, kProbeTimeout));
 }
 absl::StatusOr<v1::ListCheckpointsReply> Client::ListCheckpoints(const std::string& name) {
   return impl_->Call(&v1::Jobs::Stub::ListCheckpoints, Named(name));

@@ -32,7 +32,9 @@ class Client {
   absl::StatusOr<v1::Job> Retry(const std::string& name);
   absl::Status Delete(const std::string& name);
   absl::StatusOr<v1::ExplainReply> Explain(const std::string& name);
+  // Lets a packer look at the data, if there is one.
   absl::StatusOr<v1::ValidateReply> Validate(const v1::JobSpec& spec);
+  absl::StatusOr<v1::PreviewReply> Preview(const v1::PreviewRequest& request);
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(const std::string& name);
   absl::StatusOr<v1::AuditReply> Audit(const v1::AuditRequest& request);
   absl::StatusOr<v1::HistoryReply> History(const std::string& name);

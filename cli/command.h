@@ -53,6 +53,7 @@ std::vector<Command> AllCommands();
 std::vector<Command> JobCommands();
 std::vector<Command> FollowCommands();
 std::vector<Command> FileCommands();
+Command PreviewCommand();
 
 // Prints `status` on stderr and returns its exit code.
 int Fail(const absl::Status& status);

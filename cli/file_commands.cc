@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/expectation.h"
+#include "cli/forecast_text.h"
 #include "common/job_spec/documentation.h"
 #include "common/job_spec/parse.h"
 #include "common/job_spec/print.h"
@@ -43,14 +44,22 @@ int Validate(const CommandContext& context) {
   const auto expectation = Expectation(*spec);
   if (!expectation.ok()) return Fail(expectation.status());
   if (context.arguments.Has("offline")) {
-    return Print(context, *spec, [&] { return "the file is a valid job\n" + *expectation; });
+    return Print(context, *spec, [&] {
+      return absl::StrCat("the file is a valid job\n", *expectation,
+                          "not known offline: whether shards, tokenizer and folders are there; "
+                          "padding, images per sequence, steps per epoch and packer cores, which "
+                          "follow from the data\n");
+    });
   }
   const auto client = MakeClient(context);
   if (!client.ok()) return Fail(client.status());
   const auto reply = (*client)->Validate(*spec);
   if (!reply.ok()) return Fail(reply.status());
+  absl::StatusOr<std::string> forecast = "";
+  if (reply->has_forecast()) forecast = ForecastText(*spec, reply->forecast());
+  if (!forecast.ok()) return Fail(forecast.status());
   return Print(context, *reply, [&] {
-    return absl::StrCat(absl::StrJoin(reply->lines(), "\n"), "\n", *expectation);
+    return absl::StrCat(absl::StrJoin(reply->lines(), "\n"), "\n", *expectation, *forecast);
   });
 }
 
@@ -116,6 +125,7 @@ std::vector<Command> FileCommands() {
        1,
        {"offline!", "set", "name"},
        Validate},
+      PreviewCommand(),
       {"init",
        "",
        "print a commented job file with every default",

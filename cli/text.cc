@@ -24,6 +24,17 @@ std::string Fill(const v1::Job& job) {
   return absl::StrFormat("%.2f %%", 100.0 * job.image_tokens() / job.capacity_tokens());
 }
 
+// "12/40, 1310.4 MiB, ETA 1m20s"
+std::string IndexProgress(const v1::Job& job) {
+  std::string text = absl::StrFormat("%d/%d, %.1f MiB", job.shards_indexed(), job.shards_total(),
+                                     static_cast<double>(job.indexed_bytes()) / (1 << 20));
+  if (job.index_remaining_seconds() > 0) {
+    absl::StrAppend(&text, ", ETA ",
+                    absl::FormatDuration(absl::Seconds(std::ceil(job.index_remaining_seconds()))));
+  }
+  return text;
+}
+
 double UsefulTokensPerSecond(const v1::StepReport& step) {
   return step.seconds() > 0 ? (step.image_tokens() + step.text_tokens()) / step.seconds() : 0;
 }
@@ -121,7 +132,7 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
   }
   add("packing efficiency", Fill(job));
   add("samples seen", absl::StrCat(job.samples_seen(), ", of them holes ", job.holes()));
-  add("shards indexed", absl::StrCat(job.shards_indexed(), "/", job.shards_total()));
+  add("shards indexed", IndexProgress(job));
   add("generation", absl::StrCat(job.generation(), ", recoveries ", job.recoveries()));
   add("trainers", absl::StrJoin(job.trainers(), ", "));
   add("last checkpoint", job.last_checkpoint());
@@ -212,7 +223,7 @@ std::string ProgressLine(const v1::Job& job, double now) {
   std::string line = absl::StrCat(StateName(job.state()), "  step ", Steps(job));
   if (!job.has_last_step()) {
     if (job.state() == v1::INDEXING) {
-      absl::StrAppend(&line, "  shards ", job.shards_indexed(), "/", job.shards_total());
+      absl::StrAppend(&line, "  shards ", IndexProgress(job));
     }
     return line;
   }

@@ -122,6 +122,12 @@ void AddJob(const v1::Job& job, const CoordinatorGauges& gauges, Families* out) 
       "navit_index_shards", "Shards of the job's data by state of their index.",
       {{"navit_job", job.name()}, {"state", "pending"}},
       static_cast<double>(job.shards_total() - std::min(job.shards_total(), job.shards_indexed())));
+  out->Gauge("navit_index_bytes", "Bytes of the job's shards that are indexed.", name,
+             static_cast<double>(job.indexed_bytes()));
+  out->Gauge("navit_index_remaining_seconds",
+             "Until the job's shards are indexed, at the pace of the newest ones; 0: done, or not "
+             "known yet.",
+             name, job.index_remaining_seconds());
   const bool wants = !Finished(job) && job.state() != v1::PAUSED;
   out->Gauge("navit_packers_desired", "Packers that the job would take.", name,
              wants ? job.spec().workers().packers().max() : 0);
@@ -176,7 +182,7 @@ void AddGauges(const CoordinatorGauges& gauges, Families* out) {
                  found == gauges.workers.end() ? 0 : static_cast<double>(found->second));
     }
   }
-  for (const char* state : {"indexing", "planning", "window", "evaluation", "audit"}) {
+  for (const char* state : {"indexing", "planning", "window", "evaluation", "audit", "probe"}) {
     const auto found = gauges.leases.find(state);
     out->Gauge("navit_leases", "Leases held by packers.", {{"state", state}},
                found == gauges.leases.end() ? 0 : static_cast<double>(found->second));

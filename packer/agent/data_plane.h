@@ -42,6 +42,9 @@ class DataPlane {
   // the bytes read so far.
   virtual absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                                const std::function<void(uint64_t)>& progress) = 0;
+  // As IndexCache::Get.
+  virtual absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> ReadIndex(
+      const v1::ShardEntry& entry) = 0;
   virtual absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) = 0;
   // Ends waits for sources; calls that need them fail.
@@ -62,6 +65,10 @@ class RealDataPlane : public DataPlane {
   absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override;
   absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                        const std::function<void(uint64_t)>& progress) override;
+  absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> ReadIndex(
+      const v1::ShardEntry& entry) override {
+    return indexes_->Get(entry);
+  }
   absl::StatusOr<std::shared_ptr<const JobPacks>> Open(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest) override;
   void Stop() override { stop_.Stop(); }

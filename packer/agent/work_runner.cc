@@ -6,8 +6,17 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "packer/agent/forecast.h"
+#include "packer/agent/preview.h"
+#include "packer/agent/shard_sample.h"
 
 namespace navit {
+namespace {
+
+// Samples that a probe looks at, in windows.
+constexpr uint64_t kProbeWindows = 16;
+
+}  // namespace
 
 absl::Status RetryRead(const DataRetryOptions& options, const Clock& clock, StopFlag* stop,
                        PackerMetrics* metrics, const std::function<absl::Status()>& read) {
@@ -66,6 +75,9 @@ WorkRunner::Outcome WorkRunner::Run(const v1::Work& work) {
     case v1::Work::kAudit:
       status = RunAudit(work.audit(), &outcome);
       break;
+    case v1::Work::kProbe:
+      status = RunProbe(work.probe(), &outcome);
+      break;
     default:
       status = absl::UnimplementedError("this packer does not know this kind of work");
       break;
@@ -75,7 +87,9 @@ WorkRunner::Outcome WorkRunner::Run(const v1::Work& work) {
     *outcome.result.mutable_failure() = FailureOf(status);
     // A pattern that matches nothing is a mistake in the job file; a shard that is not there may
     // be a mount that only this machine lacks.
-    if (work.has_expand_shards() && absl::IsNotFound(status)) {
+    const bool expands =
+        work.has_expand_shards() || (work.has_probe() && work.probe().manifest_hash().empty());
+    if (expands && absl::IsNotFound(status)) {
       outcome.result.mutable_failure()->set_fatal(true);
     }
   }
@@ -104,8 +118,7 @@ absl::Status WorkRunner::RunIndex(const v1::IndexShard& work, Outcome* outcome) 
         counted = bytes_read;
       }
     };
-    NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
-                           data_->Index(work, progress));
+    NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry, data_->Index(work, progress));
     metrics_->IndexBytes(work.job(), std::max(entry.bytes(), counted) - counted);
     *outcome->result.mutable_shard() = std::move(entry);
     return absl::OkStatus();
@@ -166,6 +179,34 @@ absl::Status WorkRunner::RunAudit(const v1::AuditWindows& work, Outcome* outcome
   }
   *outcome->result.mutable_audited() = std::move(audited);
   return absl::OkStatus();
+}
+
+absl::Status WorkRunner::RunProbe(const v1::Probe& work, Outcome* outcome) {
+  const v1::JobSpec& spec = work.spec();
+  v1::ProbeResult* result = outcome->result.mutable_probed();
+  return Retry([&]() -> absl::Status {
+    if (work.has_preview() && !work.manifest_hash().empty()) {
+      NAVIT_ASSIGN_OR_RETURN(const auto packs, jobs_->Open(spec, work.manifest_hash()));
+      NAVIT_ASSIGN_OR_RETURN(*result->mutable_preview(),
+                             MakePreview(spec, *packs, work.preview(), nullptr));
+      return absl::OkStatus();
+    }
+    ShardSampleOptions options;
+    options.enough_samples = kProbeWindows * spec.packing().window_samples();
+    NAVIT_ASSIGN_OR_RETURN(const ShardSample sample, SampleShards(spec, options, *clock_, data_));
+    NAVIT_ASSIGN_OR_RETURN(const auto packs, data_->Open(spec, sample.manifest));
+    if (work.has_preview()) {
+      NAVIT_ASSIGN_OR_RETURN(*result->mutable_preview(),
+                             MakePreview(spec, *packs, work.preview(), &sample));
+      return absl::OkStatus();
+    }
+    if (work.has_forecast()) {
+      NAVIT_ASSIGN_OR_RETURN(*result->mutable_forecast(),
+                             MakeForecast(spec, sample, *packs, ForecastOptions(), *clock_, data_));
+      return absl::OkStatus();
+    }
+    return absl::UnimplementedError("this packer does not know this kind of probe");
+  });
 }
 
 }  // namespace navit

@@ -52,8 +52,9 @@ class WorkRunner {
   absl::Status RunIndex(const v1::IndexShard& work, Outcome* outcome);
   absl::Status RunWindow(const v1::WindowLease& work, Outcome* outcome);
   absl::Status RunAudit(const v1::AuditWindows& work, Outcome* outcome);
-  absl::Status Plan(const std::string& job, const JobPacks& packs, v1::Split split,
-                    uint64_t window, WindowPlan* plan);
+  absl::Status RunProbe(const v1::Probe& work, Outcome* outcome);
+  absl::Status Plan(const std::string& job, const JobPacks& packs, v1::Split split, uint64_t window,
+                    WindowPlan* plan);
   absl::Status Retry(const std::function<absl::Status()>& read);
 
   DataPlane* const data_;

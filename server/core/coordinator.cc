@@ -306,6 +306,16 @@ std::optional<absl::StatusOr<v1::AuditReply>> Coordinator::AuditResult(uint64_t 
   return impl_->AuditResult(audit);
 }
 void Coordinator::DropAudit(uint64_t audit) { impl_->DropAudit(audit); }
+absl::StatusOr<uint64_t> Coordinator::StartPreview(const v1::PreviewRequest& request) {
+  return impl_->StartPreview(request);
+}
+absl::StatusOr<uint64_t> Coordinator::StartForecast(const v1::JobSpec& spec) {
+  return impl_->StartForecast(spec);
+}
+std::optional<absl::StatusOr<v1::ProbeResult>> Coordinator::ProbeResult(uint64_t probe) {
+  return impl_->ProbeResult(probe);
+}
+void Coordinator::DropProbe(uint64_t probe) { impl_->DropProbe(probe); }
 
 absl::StatusOr<v1::RegisterReply> Coordinator::Register(const v1::RegisterRequest& request,
                                                         Instant now) {

@@ -158,7 +158,7 @@ struct CoordinatorGauges {
   std::map<v1::JobState, uint64_t> jobs;
   // By (role, state): "idle", "busy", "draining", "lost".
   std::map<std::pair<v1::Role, std::string>, uint64_t> workers;
-  // By "indexing", "planning", "window", "evaluation", "audit".
+  // By "indexing", "planning", "window", "evaluation", "audit", "probe".
   std::map<std::string, uint64_t> leases;
   struct JobRelay {
     uint64_t present_bytes = 0;
@@ -215,6 +215,13 @@ class Coordinator {
   absl::StatusOr<uint64_t> StartAudit(const v1::AuditRequest& request, Instant now);
   std::optional<absl::StatusOr<v1::AuditReply>> AuditResult(uint64_t audit);
   void DropAudit(uint64_t audit);
+  // A preview or a forecast likewise; the spec must be resolved and valid. RESOURCE_EXHAUSTED: too
+  // many are under way. The result: INVALID_ARGUMENT what a packer found wrong with the spec or its
+  // data, UNAVAILABLE what it could not read, or that the last packer has gone.
+  absl::StatusOr<uint64_t> StartPreview(const v1::PreviewRequest& request);
+  absl::StatusOr<uint64_t> StartForecast(const v1::JobSpec& spec);
+  std::optional<absl::StatusOr<v1::ProbeResult>> ProbeResult(uint64_t probe);
+  void DropProbe(uint64_t probe);
 
   // --- Fleet. Status codes as in fleet.proto.
 

@@ -6,7 +6,7 @@
 //   coordinator_members.cc  what members of a generation say
 //   coordinator_work.cc     leases and their results: indexing, planning
 //   coordinator_packs.cc    grants, packs, deals
-//   coordinator_evaluation.cc, coordinator_audit.cc
+//   coordinator_evaluation.cc, coordinator_audit.cc, coordinator_probe.cc
 #ifndef NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
 #define NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
 
@@ -237,6 +237,16 @@ class Coordinator::Impl {
   std::optional<absl::StatusOr<v1::AuditReply>> AuditResult(uint64_t audit);
   void DropAudit(uint64_t audit);
 
+  // --- coordinator_probe.cc
+  absl::StatusOr<uint64_t> StartPreview(const v1::PreviewRequest& request);
+  absl::StatusOr<uint64_t> StartForecast(const v1::JobSpec& spec);
+  absl::StatusOr<uint64_t> StartProbe(v1::Probe work);
+  std::optional<absl::StatusOr<v1::ProbeResult>> ProbeResult(uint64_t probe);
+  void DropProbe(uint64_t probe);
+  // False: there is none for this packer.
+  bool LeaseProbe(const WorkerEntry& worker, Instant now, v1::Work* work);
+  absl::Status FinishProbe(const Lease& lease, const v1::FinishWorkRequest& request);
+
   CoordinatorOptions options_;
   EventStore* const store_;
   bool healthy_ = false;
@@ -255,6 +265,13 @@ class Coordinator::Impl {
   uint64_t next_evaluation_ = 1;
   std::map<uint64_t, Audit> audits_;
   uint64_t next_audit_ = 1;
+  struct Probe {
+    v1::Probe work;
+    uint32_t leases = 0;
+    std::optional<absl::StatusOr<v1::ProbeResult>> result;
+  };
+  std::map<uint64_t, Probe> probes_;
+  uint64_t next_probe_ = 1;
   std::vector<PackKey> dropped_;
   CoordinatorCounters counters_;
 };

@@ -1,5 +1,6 @@
 // What people see of jobs and workers.
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "server/core/coordinator_impl.h"
@@ -34,7 +35,10 @@ v1::Job Coordinator::Impl::Describe(const JobState& state) const {
     const uint64_t shards = state.manifest()->train_size() + state.manifest()->validation_size();
     job.set_shards_indexed(shards);
     job.set_shards_total(shards);
+    job.set_indexed_bytes(state.data_bytes());
   } else {
+    job.set_indexed_bytes(runtime.indexing.indexed_bytes());
+    job.set_index_remaining_seconds(runtime.indexing.remaining_seconds());
     job.set_shards_indexed(runtime.indexing.shards_indexed());
     job.set_shards_total(runtime.indexing.shards_total());
   }
@@ -71,8 +75,11 @@ absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view na
   if (job->state() == v1::QUEUED || job->state() == v1::INDEXING) {
     if (packers == 0) reply.add_lines("it waits for a packer: none is registered");
     if (job->state() == v1::INDEXING) {
-      reply.add_lines(absl::StrCat(runtime.indexing.shards_indexed(), " of ",
-                                   runtime.indexing.shards_total(), " shards are indexed"));
+      const double remaining = runtime.indexing.remaining_seconds();
+      reply.add_lines(absl::StrCat(
+          runtime.indexing.shards_indexed(), " of ", runtime.indexing.shards_total(),
+          " shards are indexed",
+          remaining > 0 ? absl::StrCat("; about ", std::ceil(remaining), " s to go") : ""));
     }
   } else if (gathers) {
     if (!runtime.wait_reason.empty()) reply.add_lines(runtime.wait_reason);
@@ -170,8 +177,9 @@ v1::ListWorkersReply Coordinator::Impl::ListWorkers(Instant now) const {
     std::set<std::string> jobs;
     if (!worker.job.empty()) jobs.insert(worker.job);
     for (uint64_t epoch : leases_.HeldBy(name)) jobs.insert(leases_.Find(epoch)->item.job);
-    for (const std::string& job : jobs) out->add_jobs(job);
     out->set_state(WorkerStateName(worker, !jobs.empty()));
+    jobs.erase("");  // Probes.
+    for (const std::string& job : jobs) out->add_jobs(job);
     out->set_seconds_since_heard(now.steady - worker.last_heard);
     out->set_step(worker.report.trainer().step());
     out->set_phase(worker.report.trainer().phase());
@@ -199,6 +207,7 @@ CoordinatorGauges Coordinator::Impl::Gauges() const {
   for (const auto& [epoch, lease] : leases_.leases()) {
     const char* kind = "indexing";
     if (lease.item.kind == WorkKind::kAudit) kind = "audit";
+    if (lease.item.kind == WorkKind::kProbe) kind = "probe";
     if (lease.item.kind == WorkKind::kWindow) {
       kind = lease.item.split != v1::SPLIT_TRAIN ? "evaluation"
              : lease.finished                    ? "window"

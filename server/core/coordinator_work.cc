@@ -170,6 +170,8 @@ void Coordinator::Impl::FillWork(const JobState& job, const WorkItem& item, v1::
         work->mutable_audit()->add_windows(w);
       }
       return;
+    case WorkKind::kProbe:
+      return;  // LeaseProbe.
   }
 }
 
@@ -180,7 +182,7 @@ absl::StatusOr<v1::Work> Coordinator::Impl::LeaseWork(const v1::WorkerId& worker
     return absl::InvalidArgumentError(absl::StrCat("worker ", entry->name(), " is no packer"));
   }
   v1::Work work;
-  if (entry->draining()) return work;
+  if (entry->draining() || LeaseProbe(*entry, now, &work)) return work;
   const auto& versions = entry->registration.plan_versions();
   for (const JobState* job : JobsInOrder()) {
     if (!versions.empty() && std::find(versions.begin(), versions.end(),
@@ -233,6 +235,7 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
     ++counters_.stale_writes_rejected["lease"];
     return absl::FailedPreconditionError(absl::StrCat("lease ", request.lease_epoch(), " is void"));
   }
+  if (lease->item.kind == WorkKind::kProbe) return FinishProbe(*lease, request);
   if (request.result_case() == v1::FinishWorkRequest::kFailure) {
     const Lease copy = *lease;
     ReleaseLease(copy.epoch);
@@ -247,11 +250,12 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
   switch (lease->item.kind) {
     case WorkKind::kExpandShards:
       if (!request.has_shards()) return absl::InvalidArgumentError("shards: must be present");
-      status = runtime.indexing.SetShards(request.shards(), job->spec().data().train_size());
+      status =
+          runtime.indexing.SetShards(request.shards(), job->spec().data().train_size(), now.steady);
       break;
     case WorkKind::kIndexShard:
       if (!request.has_shard()) return absl::InvalidArgumentError("shard: must be present");
-      status = runtime.indexing.SetEntry(lease->item.id, request.shard());
+      status = runtime.indexing.SetEntry(lease->item.id, request.shard(), now.steady);
       break;
     case WorkKind::kWindow:
       if (!request.has_plan()) return absl::InvalidArgumentError("plan: must be present");
@@ -264,6 +268,8 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
       }
       break;
     }
+    case WorkKind::kProbe:
+      break;  // Above.
   }
   const Lease copy = *lease;
   ReleaseLease(copy.epoch);

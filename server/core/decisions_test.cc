@@ -94,8 +94,8 @@ TEST(Deal, BalancesTokensAndSquares) {
       1);
 }
 
-// No deal at all has its dearest rank below max(mean load, dearest pack); runs cost at most one pack
-// more than the mean.
+// No deal at all has its dearest rank below max(mean load, dearest pack); runs cost at most one
+// pack more than the mean.
 TEST(Deal, TheDearestRankIsWithinOnePackOfTheMean) {
   std::mt19937_64 random(20241124);
   for (int round = 0; round < 2000; ++round) {
@@ -246,13 +246,13 @@ TEST(Indexing, FreezesShardsInOrderUnderOneHash) {
     shards.add_train("b");
     shards.add_train_datasets(2);
     shards.add_validation("v");
-    EXPECT_TRUE(indexing.SetShards(shards, 1).ok());
+    EXPECT_TRUE(indexing.SetShards(shards, 1, 0).ok());
     for (uint64_t i : order) {
       EXPECT_FALSE(indexing.done());
       v1::ShardEntry entry;
       entry.set_path(indexing.shard(i));
       entry.set_samples(10 + i);
-      EXPECT_TRUE(indexing.SetEntry(i, entry).ok());
+      EXPECT_TRUE(indexing.SetEntry(i, entry, 0).ok());
     }
     EXPECT_TRUE(indexing.done());
     v1::DataManifest manifest;
@@ -264,7 +264,7 @@ TEST(Indexing, FreezesShardsInOrderUnderOneHash) {
   EXPECT_EQ(build({0, 1, 2}), build({2, 0, 1}));
   EXPECT_EQ(build({0, 1, 2}).size(), 32u);
   Indexing empty;
-  EXPECT_FALSE(empty.SetShards(v1::ShardList(), 1).ok());
+  EXPECT_FALSE(empty.SetShards(v1::ShardList(), 1, 0).ok());
 }
 
 TEST(Indexing, KeepsTheDatasetsOfAMixtureApart) {
@@ -274,27 +274,56 @@ TEST(Indexing, KeepsTheDatasetsOfAMixtureApart) {
   shards.add_train_datasets(1);
   shards.add_train_datasets(2);
   Indexing indexing;
-  EXPECT_FALSE(indexing.SetShards(shards, 1).ok());
-  ASSERT_TRUE(indexing.SetShards(shards, 2).ok());
+  EXPECT_FALSE(indexing.SetShards(shards, 1, 0).ok());
+  ASSERT_TRUE(indexing.SetShards(shards, 2, 0).ok());
   for (uint64_t i = 0; i < 4; ++i) {
     v1::ShardEntry entry;
     entry.set_path(indexing.shard(i));
     entry.set_samples(i);
-    ASSERT_TRUE(indexing.SetEntry(i, entry).ok());
+    ASSERT_TRUE(indexing.SetEntry(i, entry, 0).ok());
   }
   v1::DataManifest manifest;
   EXPECT_EQ(indexing.Manifest(&manifest).message(), "data.train[0].shards hold no sample");
   v1::ShardEntry entry;
   entry.set_path("a");
   entry.set_samples(7);
-  ASSERT_TRUE(indexing.SetEntry(0, entry).ok());
+  ASSERT_TRUE(indexing.SetEntry(0, entry, 0).ok());
   ASSERT_TRUE(indexing.Manifest(&manifest).ok());
   EXPECT_EQ(manifest.train_datasets(0).samples(), 7u);
   EXPECT_EQ(manifest.train_datasets(1).shards(), 2u);
   EXPECT_EQ(manifest.train_datasets(1).samples(), 3u);
   EXPECT_EQ(manifest.train_samples(), 10u);
   shards.set_train_datasets(1, 0);
-  EXPECT_EQ(Indexing().SetShards(shards, 2).message(), "data.train[1].shards names no shard");
+  EXPECT_EQ(Indexing().SetShards(shards, 2, 0).message(), "data.train[1].shards names no shard");
+}
+
+TEST(Indexing, KnowsHowMuchIsDoneAndHowLongTheRestTakes) {
+  v1::ShardList shards;
+  for (int i = 0; i < 200; ++i) shards.add_train(absl::StrCat(i));
+  shards.add_train_datasets(200);
+  Indexing indexing;
+  ASSERT_TRUE(indexing.SetShards(shards, 1, 1000).ok());
+  EXPECT_EQ(indexing.remaining_seconds(), 0);
+  double now = 1000;
+  const auto finish = [&](uint64_t shard, double seconds) {
+    v1::ShardEntry entry;
+    entry.set_path(absl::StrCat(shard));
+    entry.set_bytes(10);
+    now += seconds;
+    ASSERT_TRUE(indexing.SetEntry(shard, entry, now).ok());
+  };
+  // Sidecars that were there pass quickly; then shards are read.
+  for (uint64_t i = 0; i < 64; ++i) finish(i, 0.01);
+  EXPECT_NEAR(indexing.remaining_seconds(), 136 * 0.01, 1e-9);
+  for (uint64_t i = 64; i < 128; ++i) finish(i, 5);
+  EXPECT_NEAR(indexing.remaining_seconds(), 72 * 5, 1e-9);
+  EXPECT_EQ(indexing.indexed_bytes(), 1280u);
+  finish(127, 0);  // A result that comes twice.
+  EXPECT_EQ(indexing.indexed_bytes(), 1280u);
+  EXPECT_NEAR(indexing.remaining_seconds(), 72 * 5, 1e-9);
+  for (uint64_t i = 128; i < 200; ++i) finish(i, 1);
+  EXPECT_EQ(indexing.remaining_seconds(), 0);
+  EXPECT_EQ(indexing.shards_indexed(), 200u);
 }
 
 }  // namespace

@@ -8,6 +8,12 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace navit {
+namespace {
+
+// The pace is that of so many shards: sidecars that are there already pass at another one.
+constexpr size_t kNewest = 64;
+
+}  // namespace
 
 std::string ManifestHash(const v1::DataManifest& manifest) {
   std::string bytes;
@@ -21,7 +27,7 @@ std::string ManifestHash(const v1::DataManifest& manifest) {
   return absl::StrFormat("%016x%016x", hash.high64, hash.low64);
 }
 
-absl::Status Indexing::SetShards(const v1::ShardList& shards, int train_datasets) {
+absl::Status Indexing::SetShards(const v1::ShardList& shards, int train_datasets, double now) {
   uint64_t train = 0;
   for (int i = 0; i < shards.train_datasets_size(); ++i) {
     if (shards.train_datasets(i) == 0) {
@@ -38,18 +44,29 @@ absl::Status Indexing::SetShards(const v1::ShardList& shards, int train_datasets
   expanded_ = true;
   train_datasets_.assign(shards.train_datasets().begin(), shards.train_datasets().end());
   shards_.assign(shards.train().begin(), shards.train().end());
+  newest_ = {now};
   shards_.insert(shards_.end(), shards.validation().begin(), shards.validation().end());
   return absl::OkStatus();
 }
 
-absl::Status Indexing::SetEntry(uint64_t number, const v1::ShardEntry& entry) {
+absl::Status Indexing::SetEntry(uint64_t number, const v1::ShardEntry& entry, double now) {
   if (number >= shards_.size() || entry.path() != shards_[number]) {
     return absl::InvalidArgumentError(
         absl::StrCat("entry of shard ", entry.path(), " for shard number ", number));
   }
-  entries_[number] = entry;
+  const auto [old, is_new] = entries_.try_emplace(number);
+  indexed_bytes_ += entry.bytes() - old->second.bytes();
+  old->second = entry;
+  if (is_new) newest_.push_back(now);
+  if (newest_.size() > kNewest + 1) newest_.pop_front();
   while (entries_.count(first_missing_)) ++first_missing_;
   return absl::OkStatus();
+}
+
+double Indexing::remaining_seconds() const {
+  if (newest_.size() < 2) return 0;
+  const double pace = (newest_.back() - newest_.front()) / static_cast<double>(newest_.size() - 1);
+  return pace * static_cast<double>(shards_.size() - entries_.size());
 }
 
 absl::Status Indexing::Manifest(v1::DataManifest* manifest) const {

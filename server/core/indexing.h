@@ -4,6 +4,7 @@
 #define NAVIT_SERVER_CORE_INDEXING_H_
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,13 +22,16 @@ std::string ManifestHash(const v1::DataManifest& manifest);
 class Indexing {
  public:
   bool expanded() const { return expanded_; }
-  // The result of ExpandShards. INVALID_ARGUMENT: an entry of data.train has no shard, or
-  // there are not `train_datasets` of them.
-  absl::Status SetShards(const v1::ShardList& shards, int train_datasets);
+  // The result of ExpandShards, at steady time `now`. INVALID_ARGUMENT: an entry of data.train has
+  // no shard, or there are not `train_datasets` of them.
+  absl::Status SetShards(const v1::ShardList& shards, int train_datasets, double now);
 
   // Shards are numbered train first, then validation.
   uint64_t shards_total() const { return shards_.size(); }
   uint64_t shards_indexed() const { return entries_.size(); }
+  uint64_t indexed_bytes() const { return indexed_bytes_; }
+  // Until the last shard is indexed, at the pace of the newest ones; 0: not known yet, or done.
+  double remaining_seconds() const;
   const std::string& shard(uint64_t number) const { return shards_[number]; }
   // The entry of data.train that the shard is of; nullopt: it is held out.
   std::optional<int> TrainDataset(uint64_t number) const {
@@ -46,7 +50,7 @@ class Indexing {
     return std::nullopt;
   }
   // INVALID_ARGUMENT: the entry is of another shard.
-  absl::Status SetEntry(uint64_t number, const v1::ShardEntry& entry);
+  absl::Status SetEntry(uint64_t number, const v1::ShardEntry& entry, double now);
 
   bool done() const { return expanded_ && entries_.size() == shards_.size(); }
   // Requires done(). INVALID_ARGUMENT: the shards of an entry of data.train hold
@@ -60,6 +64,10 @@ class Indexing {
   std::vector<std::string> shards_;
   std::map<uint64_t, v1::ShardEntry> entries_;
   uint64_t first_missing_ = 0;
+  uint64_t indexed_bytes_ = 0;
+  // When the newest shards were indexed, the first of them only to count from: indexing began, or
+  // an older shard.
+  std::deque<double> newest_;
 };
 
 }  // namespace navit

@@ -51,6 +51,9 @@ absl::Status JobState::Apply(const v1::Event& event) {
         return absl::InternalError("the shard list does not have the samples of data.train");
       }
       manifest_hash_ = event.manifest_frozen().hash();
+      for (const auto* shards : {&manifest_->train(), &manifest_->validation()}) {
+        for (const v1::ShardEntry& shard : *shards) data_bytes_ += shard.bytes();
+      }
       layout_ = StreamLayout::ForJob(spec_, *manifest_);
       state_ = v1::STARTING;
       reason_.clear();

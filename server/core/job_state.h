@@ -69,6 +69,8 @@ class JobState {
   // nullptr and "" until the shard list is frozen.
   const std::shared_ptr<const v1::DataManifest>& manifest() const { return manifest_; }
   const std::string& manifest_hash() const { return manifest_hash_; }
+  // Of all its shards.
+  uint64_t data_bytes() const { return data_bytes_; }
   // Requires manifest().
   const StreamLayout& layout() const { return *layout_; }
 
@@ -134,6 +136,7 @@ class JobState {
   std::set<std::string> requests_;
 
   std::string manifest_hash_;
+  uint64_t data_bytes_ = 0;
   std::shared_ptr<const v1::DataManifest> manifest_;
   std::optional<StreamLayout> layout_;
   PackOrder order_;

@@ -14,14 +14,15 @@
 
 namespace navit {
 
-enum class WorkKind { kExpandShards, kIndexShard, kWindow, kAudit };
+enum class WorkKind { kExpandShards, kIndexShard, kWindow, kAudit, kProbe };
 
 // What a lease is on.
 struct WorkItem {
+  // Empty: a probe is of no job.
   std::string job;
   WorkKind kind = WorkKind::kExpandShards;
   v1::Split split = v1::SPLIT_TRAIN;
-  // Window; shard number; audit chunk.
+  // Window; shard number; audit chunk; probe.
   uint64_t id = 0;
   // Audits: which one.
   uint64_t audit = 0;

@@ -41,6 +41,16 @@ absl::Status ResolveAndValidate(v1::JobSpec* spec) {
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
 
+void DescribeSpec(const v1::JobSpec& spec, v1::ValidateReply* reply) {
+  const auto line = [reply](const auto&... parts) { reply->add_lines(absl::StrCat(parts...)); };
+  line("job: ", spec.name());
+  line("sequences per step: ", spec.packing().sequences_per_step(), " of ",
+       spec.packing().sequence_length(), " image tokens");
+  line("trainers: ", spec.workers().trainers().min(), " to ", spec.workers().trainers().max());
+  line("packers: ", spec.workers().packers().min(), " to ", spec.workers().packers().max());
+  *reply->mutable_resolved() = spec;
+}
+
 // The job now, then after every change that Get shows.
 class WatchStream : public ServerStream<grpc::ServerWriteReactor<v1::Job>> {
  public:
@@ -91,19 +101,30 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Validate(grpc::CallbackServerContext* call,
                                      const v1::ValidateRequest* request,
                                      v1::ValidateReply* reply) override {
-    return Answer(context_, call, "Jobs.Validate", [&]() -> absl::Status {
-      v1::JobSpec spec = request->spec();
-      const absl::Status valid = ResolveAndValidate(&spec);
-      if (!valid.ok()) return valid;
-      const auto line = [reply](const auto&... parts) { reply->add_lines(absl::StrCat(parts...)); };
-      line("job: ", spec.name());
-      line("sequences per step: ", spec.packing().sequences_per_step(), " of ",
-           spec.packing().sequence_length(), " image tokens");
-      line("trainers: ", spec.workers().trainers().min(), " to ", spec.workers().trainers().max());
-      line("packers: ", spec.workers().packers().min(), " to ", spec.workers().packers().max());
-      *reply->mutable_resolved() = std::move(spec);
-      return absl::OkStatus();
-    });
+    v1::JobSpec spec = request->spec();
+    const absl::Status valid = ResolveAndValidate(&spec);
+    if (valid.ok()) DescribeSpec(spec, reply);
+    if (!valid.ok() || !request->look_at_data()) {
+      return Answer(context_, call, "Jobs.Validate", [&] { return valid; });
+    }
+    // Number of no probe: there is no packer, which leaves the spec valid.
+    constexpr uint64_t kNone = 0;
+    return ByPackers(
+        call, "Jobs.Validate", "no packer has looked at the data yet",
+        [spec, reply](Coordinator& core, Instant) -> absl::StatusOr<uint64_t> {
+          absl::StatusOr<uint64_t> probe = core.StartForecast(spec);
+          if (!absl::IsUnavailable(probe.status())) return probe;
+          reply->add_lines(absl::StrCat("data: not looked at: ", probe.status().message()));
+          return kNone;
+        },
+        [reply](Coordinator& core, uint64_t probe) -> std::optional<absl::Status> {
+          if (probe == kNone) return absl::OkStatus();
+          auto result = core.ProbeResult(probe);
+          if (!result.has_value()) return std::nullopt;
+          if (result->ok()) *reply->mutable_forecast() = std::move(*(*result)->mutable_forecast());
+          return result->status();
+        },
+        &Coordinator::DropProbe);
   }
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::JobRequest* request,
@@ -186,34 +207,35 @@ class JobsService : public v1::Jobs::CallbackService {
 
   grpc::ServerUnaryReactor* Audit(grpc::CallbackServerContext* call,
                                   const v1::AuditRequest* request, v1::AuditReply* reply) override {
-    // Number of the audit once it runs.
-    auto audit = std::make_shared<std::optional<uint64_t>>();
-    WaitingCallback callback;
-    callback.attempt = [=, host = context_.host]() -> std::optional<absl::Status> {
-      return host->Call(
-          [&](Coordinator& core, PackBytes&, Instant now) -> std::optional<absl::Status> {
-            if (!audit->has_value()) {
-              const absl::StatusOr<uint64_t> started = core.StartAudit(*request, now);
-              if (!started.ok()) return started.status();
-              *audit = *started;
-            }
-            auto result = core.AuditResult(**audit);
-            if (!result.has_value()) return std::nullopt;
-            audit->reset();
-            return Put(*std::move(result), reply);
-          });
-    };
-    callback.abandoned = [=, host = context_.host] {
-      if (!audit->has_value()) return;
-      host->Call([&](Coordinator& core, PackBytes&, Instant) {
-        core.DropAudit(**audit);
-        return 0;
-      });
-    };
-    callback.timed_out = [] {
-      return absl::DeadlineExceededError("the packers have not planned all windows again yet");
-    };
-    return AnswerLater(context_, call, "Jobs.Audit", std::move(callback));
+    return ByPackers(
+        call, "Jobs.Audit", "the packers have not planned all windows again yet",
+        [=](Coordinator& core, Instant now) { return core.StartAudit(*request, now); },
+        [=](Coordinator& core, uint64_t audit) -> std::optional<absl::Status> {
+          auto result = core.AuditResult(audit);
+          if (!result.has_value()) return std::nullopt;
+          return Put(*std::move(result), reply);
+        },
+        &Coordinator::DropAudit);
+  }
+
+  grpc::ServerUnaryReactor* Preview(grpc::CallbackServerContext* call,
+                                    const v1::PreviewRequest* request,
+                                    v1::PreviewReply* reply) override {
+    v1::PreviewRequest resolved = *request;
+    if (request->has_spec()) {
+      const absl::Status valid = ResolveAndValidate(resolved.mutable_spec());
+      if (!valid.ok()) return Answer(context_, call, "Jobs.Preview", [&] { return valid; });
+    }
+    return ByPackers(
+        call, "Jobs.Preview", "no packer has made the picture yet",
+        [resolved](Coordinator& core, Instant) { return core.StartPreview(resolved); },
+        [=](Coordinator& core, uint64_t probe) -> std::optional<absl::Status> {
+          auto result = core.ProbeResult(probe);
+          if (!result.has_value()) return std::nullopt;
+          if (result->ok()) *reply = std::move(*(*result)->mutable_preview());
+          return result->status();
+        },
+        &Coordinator::DropProbe);
   }
 
  private:
@@ -225,6 +247,38 @@ class JobsService : public v1::Jobs::CallbackService {
   template <typename F>
   grpc::ServerUnaryReactor* Now(grpc::CallbackServerContext* call, const char* method, F f) {
     return Answer(context_, call, method, [&] { return Core(f); });
+  }
+  // A call that packers do the work of: `start` gives its number, `result` fills the reply once
+  // there is one.
+  grpc::ServerUnaryReactor* ByPackers(
+      grpc::CallbackServerContext* call, const char* method, const char* late,
+      std::function<absl::StatusOr<uint64_t>(Coordinator&, Instant)> start,
+      std::function<std::optional<absl::Status>(Coordinator&, uint64_t)> result,
+      void (Coordinator::*drop)(uint64_t)) {
+    auto number = std::make_shared<std::optional<uint64_t>>();
+    WaitingCallback callback;
+    callback.attempt = [=, host = context_.host]() -> std::optional<absl::Status> {
+      return host->Call(
+          [&](Coordinator& core, PackBytes&, Instant now) -> std::optional<absl::Status> {
+            if (!number->has_value()) {
+              const absl::StatusOr<uint64_t> started = start(core, now);
+              if (!started.ok()) return started.status();
+              *number = *started;
+            }
+            const std::optional<absl::Status> status = result(core, **number);
+            if (status.has_value()) number->reset();
+            return status;
+          });
+    };
+    callback.abandoned = [=, host = context_.host] {
+      if (!number->has_value()) return;
+      host->Call([&](Coordinator& core, PackBytes&, Instant) {
+        (core.*drop)(**number);
+        return 0;
+      });
+    };
+    callback.timed_out = [late] { return absl::DeadlineExceededError(late); };
+    return AnswerLater(context_, call, method, std::move(callback));
   }
   using Mutation = absl::StatusOr<v1::Job> (Coordinator::*)(const v1::JobMutation&, Instant);
   grpc::ServerUnaryReactor* Mutate(grpc::CallbackServerContext* call, const char* method,
