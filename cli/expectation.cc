@@ -29,7 +29,7 @@ double StepFlops(const v1::JobSpec& spec, const ModelConfig& config, int64_t ima
 
 }  // namespace
 
-absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec) {
+absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec, bool with_bounds) {
   NAVIT_ASSIGN_OR_RETURN(const ModelConfig config,
                          ResolveModelConfig(spec.model(), spec.preprocess()));
   const ParameterTable table(config);
@@ -52,12 +52,14 @@ absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec) {
       &text, "image tokens per step: at most %d (%d sequences of %d)\n",
       uint64_t{spec.packing().sequences_per_step()} * spec.packing().sequence_length(),
       spec.packing().sequences_per_step(), spec.packing().sequence_length());
-  absl::StrAppendFormat(&text, "examples per step: at most %d\n",
-                        static_cast<int64_t>(spec.packing().sequences_per_step()) * most);
-  absl::StrAppendFormat(&text,
-                        "useful FLOPs per step: %.4g with one image in each full sequence, %.4g "
-                        "with %d and the longest captions; the loss is not in it\n",
-                        one, many, most);
+  if (with_bounds) {
+    absl::StrAppendFormat(&text, "examples per step: at most %d\n",
+                          static_cast<int64_t>(spec.packing().sequences_per_step()) * most);
+    absl::StrAppendFormat(&text,
+                          "useful FLOPs per step: %.4g with one image in each full sequence, %.4g "
+                          "with %d and the longest captions; the loss is not in it\n",
+                          one, many, most);
+  }
   absl::StrAppendFormat(&text,
                         "relay: about %.1f MiB per step; its budget of %.1f MiB holds %.1f "
                         "steps\n",

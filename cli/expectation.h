@@ -14,7 +14,8 @@ namespace navit {
 // full sequences of one image each with the shortest caption, and of max_examples_per_sequence
 // images each with captions of max_tokens; fewer images mean more attention, more images more text,
 // so that either can be the larger. InvalidArgument names a field of `model`.
-absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec);
+// `with_bounds`: say the bounds; false where the data has told more (forecast_text.h).
+absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec, bool with_bounds);
 
 }  // namespace navit
 

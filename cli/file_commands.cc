@@ -41,9 +41,9 @@ int Submit(const CommandContext& context) {
 int Validate(const CommandContext& context) {
   const auto spec = ReadJob(context, context.arguments.words()[0]);
   if (!spec.ok()) return FailJobFile(spec.status());
-  const auto expectation = Expectation(*spec);
-  if (!expectation.ok()) return Fail(expectation.status());
   if (context.arguments.Has("offline")) {
+    const auto expectation = Expectation(*spec, true);
+    if (!expectation.ok()) return Fail(expectation.status());
     return Print(context, *spec, [&] {
       return absl::StrCat("the file is a valid job\n", *expectation,
                           "not known offline: whether shards, tokenizer and folders are there; "
@@ -55,6 +55,8 @@ int Validate(const CommandContext& context) {
   if (!client.ok()) return Fail(client.status());
   const auto reply = (*client)->Validate(*spec);
   if (!reply.ok()) return Fail(reply.status());
+  const auto expectation = Expectation(*spec, !reply->has_forecast());
+  if (!expectation.ok()) return Fail(expectation.status());
   absl::StatusOr<std::string> forecast = "";
   if (reply->has_forecast()) forecast = ForecastText(*spec, reply->forecast());
   if (!forecast.ok()) return Fail(forecast.status());

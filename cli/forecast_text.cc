@@ -18,6 +18,8 @@ constexpr double kMega = 1e6;
 // Share of images of one size from which on there is nothing to pack at native aspect ratio.
 constexpr double kOneSize = 0.9;
 constexpr int kBarColumns = 40;
+// Useful TFLOP/s that a trainer is taken to do with each of its threads.
+constexpr double kTeraPerThread = 0.06;
 
 double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
@@ -134,15 +136,16 @@ absl::StatusOr<std::string> ForecastText(const v1::JobSpec& spec, const v1::Fore
   const double core_seconds =
       Ratio(f.made_core_seconds(), f.made_sequences()) + Ratio(f.planned_core_seconds(), sequences);
   const double bytes = Ratio(f.made_bytes(), f.made_sequences());
-  // What a trainer needs grows with its speed; the speed is not known before it runs.
+  // What a trainer needs grows with its speed, which is not known before it runs.
+  const double tera = kTeraPerThread * spec.workers().trainers().threads();
+  absl::StrAppendFormat(&text, "a trainer is taken to do %.2g useful TFLOP/s; in proportion:\n",
+                        tera);
   absl::StrAppendFormat(&text,
                         "packer cores per trainer: %.3g for each useful TFLOP/s that it does (a "
                         "sequence takes %.1f ms of a core, measured on %d)\n",
                         Ratio(core_seconds * kTera, flops), 1e3 * core_seconds, f.made_sequences());
-  absl::StrAppendFormat(&text,
-                        "relay bandwidth per trainer: %.3g MB/s for each useful TFLOP/s that it "
-                        "does; %.2f MB per step in all\n",
-                        Ratio(bytes * kTera, flops) / kMega, bytes * g / kMega);
+  absl::StrAppendFormat(&text, "relay bandwidth per trainer: %.3g MB/s; %.2f MB per step in all\n",
+                        tera * Ratio(bytes * kTera, flops) / kMega, bytes * g / kMega);
 
   text +=
       Plot("images as they are, side in pixels (square root of the area):", f.source_sides(), 0);
