@@ -7,7 +7,8 @@
 //   struct Kernel {
 //     struct Args { … };                       // plain data; raw pointers to device memory
 //     static constexpr int kThreads = 128;     // threads of a block, a multiple of 32
-//     NAVIT_DEVICE static void Run(const Args& args);
+//     static constexpr int kMinBlocks = 2;     // may be left out: blocks on an SM to leave room
+//     for NAVIT_DEVICE static void Run(const Args& args);
 //   };
 //   LaunchError error = Launch<Kernel>({blocks, Kernel::kThreads, shared_bytes}, stream, args);
 //

@@ -158,7 +158,13 @@ NAVIT_DEVICE float Fma(float a, float b, float c) { return fmaf(a, b, c); }
 // --- host
 
 template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads)
+constexpr int MinBlocks() {
+  if constexpr (requires { Kernel::kMinBlocks; }) return Kernel::kMinBlocks;
+  return 1;
+}
+
+template <typename Kernel>
+__global__ void __launch_bounds__(Kernel::kThreads, MinBlocks<Kernel>())
     KernelEntry(const __grid_constant__ typename Kernel::Args args) {
   Kernel::Run(args);
 }

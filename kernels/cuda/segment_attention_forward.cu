@@ -1,0 +1,199 @@
+#include <cmath>
+
+#include "kernels/cuda/attention_tiles.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/segment_attention.h"
+
+namespace navit::kernels::cuda {
+namespace {
+
+// Keys whose scores a warp holds at a time, in groups of 16. A segment of up to 128 tokens needs no
+// second pass and no rescaling.
+constexpr int kGroups = 8;
+constexpr float kMinusInfinity = -INFINITY;
+
+template <int kDim>
+struct ForwardKernel {
+  struct Args {
+    const AttentionBlock* block;
+    const AttentionSegment* segment;
+    const AttentionTile* tile;
+    int32_t chunk_rows;
+    int32_t heads;
+    bool causal;
+    float scale;  // 1/√d
+    const Bf16* qkv;
+    Bf16* out;
+    float* lse;
+  };
+  static constexpr int kThreads = kAttentionThreads;
+  // Fewer registers for more blocks would spill the scores.
+  static constexpr int kMinBlocks = kDim == 64 ? 2 : 3;
+
+  // The softmax of one tile's rows so far, of two rows per lane: lane / 4 and lane / 4 + 8.
+  struct State {
+    float max[2];  // of the scores before scaling
+    float sum[2];  // of exp, over this lane's columns
+    Accumulator<kDim> out;
+  };
+
+  // Adds keys [row, row + 16·groups), whose first is the segment's key number `key`.
+  NAVIT_DEVICE static void AddKeys(const Args& args, State& state, const Fragment<kDim>& q,
+                                   const SharedRows<kDim>& keys, const SharedRows<kDim>& values,
+                                   const AttentionTile& tile, int row, int groups, int key) {
+    const float scale = args.scale * kLog2E;
+    const bool first = key == 0;
+    float s[kGroups][2][4];
+    float max[2] = {state.max[0], state.max[1]};
+    NAVIT_UNROLL
+    for (int g = 0; g < kGroups; ++g) {
+      if (g >= groups) continue;
+      Products(s[g], q, keys, row + 16 * g);
+      const int group_key = key + 16 * g;
+      const bool edge =
+          group_key + 16 > tile.length || (args.causal && group_key + 15 > tile.first);
+      NAVIT_UNROLL
+      for (int n = 0; n < 2; ++n) {
+        NAVIT_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const int column = group_key + ElementColumn(n, i);
+          if (edge &&
+              (column >= tile.length || (args.causal && column > tile.first + ElementRow(i)))) {
+            s[g][n][i] = kMinusInfinity;
+          }
+          max[i / 2] = Max(max[i / 2], s[g][n][i]);
+        }
+      }
+    }
+    NAVIT_UNROLL
+    for (int r = 0; r < 2; ++r) max[r] = LaneMax<4>(max[r]);
+    if (!first) {
+      NAVIT_UNROLL
+      for (int r = 0; r < 2; ++r) {
+        const float factor = Exp2((state.max[r] - max[r]) * scale);
+        state.sum[r] *= factor;
+        NAVIT_UNROLL
+        for (int n = 0; n < kDim / 8; ++n) {
+          state.out.c[n][2 * r] *= factor;
+          state.out.c[n][2 * r + 1] *= factor;
+        }
+      }
+    }
+    NAVIT_UNROLL
+    for (int r = 0; r < 2; ++r) state.max[r] = max[r];
+    NAVIT_UNROLL
+    for (int g = 0; g < kGroups; ++g) {
+      if (g >= groups) continue;
+      NAVIT_UNROLL
+      for (int n = 0; n < 2; ++n) {
+        NAVIT_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const float p = Exp2(Fma(s[g][n][i], scale, -max[i / 2] * scale));
+          state.sum[i / 2] += p;
+          s[g][n][i] = p;
+        }
+      }
+      uint32_t p[4];
+      ToOperand(p, s[g]);
+      state.out.Add(p, values, row + 16 * g);
+    }
+  }
+
+  NAVIT_DEVICE static void Finish(const Args& args, const State& state, const AttentionTile& tile,
+                                  int head) {
+    const int valid = tile.length - tile.first;
+    const int64_t token = tile.begin + tile.first;
+    float sum[2], inverse[2];
+    NAVIT_UNROLL
+    for (int r = 0; r < 2; ++r) {
+      sum[r] = LaneSum<4>(state.sum[r]);
+      inverse[r] = Reciprocal(sum[r]);
+      const int row = LaneIndex() / 4 + 8 * r;
+      if (LaneIndex() % 4 == 0 && row < valid) {
+        Global<float>(args.lse).Store((token + row) * args.heads + head,
+                                      Fma(state.max[r], args.scale, Log2(sum[r]) * kLn2));
+      }
+    }
+    const int64_t width = static_cast<int64_t>(args.heads) * kDim;
+    state.out.Store(Global<Bf16>(args.out) + (token * width + head * kDim), width, valid,
+                    inverse[0], inverse[1]);
+  }
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    const int head = static_cast<int>(BlockIndex() % args.heads);
+    const AttentionBlock block =
+        Global<const AttentionBlock>(args.block).Load(BlockIndex() / args.heads);
+    const Global<const AttentionSegment> segments =
+        Global<const AttentionSegment>(args.segment) + block.first_segment;
+    const Global<const AttentionTile> tiles =
+        Global<const AttentionTile>(args.tile) + block.first_tile;
+    const int chunk_rows = args.chunk_rows;
+    const SharedRows<kDim> keys{SharedMemory<Bf16>(0, chunk_rows * kDim)};
+    const SharedRows<kDim> values{
+        SharedMemory<Bf16>(chunk_rows * kDim * sizeof(Bf16), chunk_rows * kDim)};
+    const int64_t width = static_cast<int64_t>(args.heads) * kDim;
+    const Global<const Bf16> q_from = Global<const Bf16>(args.qkv) + head * kDim;
+    const int rows = BlockRows(segments, block.segments);
+    State state;
+    for (int chunk = 0; chunk < rows; chunk += chunk_rows) {
+      if (chunk > 0) BlockBarrier();  // all have done with the rows of the last chunk
+      keys.CopyFrom(q_from + width, 3 * width, segments, block.segments, chunk, chunk_rows);
+      values.CopyFrom(q_from + 2 * width, 3 * width, segments, block.segments, chunk, chunk_rows);
+      CopyAsyncCommit();
+      CopyAsyncWait<0>();
+      BlockBarrier();
+      // One tile at most where there are several chunks, so that `state` is that of the last chunk.
+      for (int t = WarpIndex(); t < block.tiles; t += kAttentionWarps) {
+        const AttentionTile tile = tiles.Load(t);
+        Fragment<kDim> q;
+        q.Load(q_from + (tile.begin + tile.first) * 3 * width, 3 * width, tile.length - tile.first);
+        if (chunk == 0) {
+          NAVIT_UNROLL
+          for (int r = 0; r < 2; ++r) {
+            state.max[r] = kMinusInfinity;
+            state.sum[r] = 0;
+          }
+          state.out.Clear();
+        }
+        // Keys of the segment that the tile sees, as rows of the chunk.
+        const int seen = args.causal ? tile.first + 16 : (tile.length + 15) / 16 * 16;
+        const int begin = tile.row > chunk ? tile.row - chunk : 0;
+        const int limit = tile.row + seen - chunk;
+        const int end = limit < chunk_rows ? limit : chunk_rows;
+        for (int row = begin; row < end; row += 16 * kGroups) {
+          const int groups = (end - row) / 16 < kGroups ? (end - row) / 16 : kGroups;
+          AddKeys(args, state, q, keys, values, tile, row, groups, chunk + row - tile.row);
+        }
+        if (chunk + chunk_rows >= rows) Finish(args, state, tile, head);
+      }
+    }
+  }
+};
+
+template <int kDim>
+LaunchError Forward(const SegmentAttentionForwardArgs& args, Stream stream) {
+  using Kernel = ForwardKernel<kDim>;
+  return Launch<Kernel>({args.work.blocks * args.heads, Kernel::kThreads,
+                         static_cast<int64_t>(2 * sizeof(Bf16)) * args.work.chunk_rows * kDim},
+                        stream,
+                        {args.work.block, args.work.segment, args.work.tile, args.work.chunk_rows,
+                         static_cast<int32_t>(args.heads), args.causal,
+                         1 / std::sqrt(static_cast<float>(kDim)), args.qkv, args.out, args.lse});
+}
+
+}  // namespace
+
+LaunchError SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Stream stream) {
+  const int64_t used = args.work.used_tokens, padding = args.tokens - used;
+  const int64_t width = args.heads * args.head_dim;
+  for (const LaunchError error :
+       {FillZero(args.out + used * width, padding * width * static_cast<int64_t>(sizeof(Bf16)),
+                 stream),
+        FillZero(args.lse + used * args.heads,
+                 padding * args.heads * static_cast<int64_t>(sizeof(float)), stream)}) {
+    if (!error.ok()) return error;
+  }
+  return args.head_dim == 16 ? Forward<16>(args, stream) : Forward<64>(args, stream);
+}
+
+}  // namespace navit::kernels::cuda
