@@ -106,14 +106,23 @@ cuda_library = rule(
     fragments = ["cpp"],
 )
 
-def cuda_kernels(name, srcs, hdrs = [], deps = [], **kwargs):
-    """Kernel sources, twice: `name` by nvcc, `name`_twin for the host twin (tests only)."""
+def cuda_kernels(name, srcs, hdrs = [], deps = [], kernels = [], **kwargs):
+    """Kernel sources, twice: `name` by nvcc, `name`_twin for the host twin (tests only).
+
+    Args:
+      name: of the library.
+      srcs: .cu files that include //kernels/cuda:device and no CUDA header.
+      hdrs: .h files.
+      deps: cc_library targets of both.
+      kernels: cuda_kernels of this package that they call.
+      **kwargs: passed on to both.
+    """
     cuda_library(
         name = name,
         srcs = srcs,
         hdrs = hdrs,
         target_compatible_with = CUDA_ONLY,
-        deps = deps + ["//kernels/cuda:device"],
+        deps = deps + kernels + ["//kernels/cuda:device"],
         **kwargs
     )
     native.filegroup(
@@ -136,7 +145,7 @@ def cuda_kernels(name, srcs, hdrs = [], deps = [], **kwargs):
         srcs = twin_srcs,
         hdrs = hdrs,
         textual_hdrs = srcs,
-        deps = deps + [
+        deps = deps + [kernel + "_twin" for kernel in kernels] + [
             "//kernels/cuda:device",
             "//kernels/cuda/host_twin",
         ],
