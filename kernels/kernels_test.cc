@@ -13,11 +13,14 @@
 #include "kernels/contrastive.h"
 #include "kernels/embedding.h"
 #include "kernels/l2_normalize.h"
+#include "kernels/layer_norm.h"
+#include "kernels/layer_scale.h"
 #include "kernels/linear.h"
 #include "kernels/map_pool_attention.h"
 #include "kernels/patch_normalize.h"
 #include "kernels/position_table.h"
 #include "kernels/position_waves.h"
+#include "kernels/prefix_tokens.h"
 #include "kernels/qk_norm.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
@@ -272,6 +275,68 @@ TEST_P(KernelsTest, Norms) {
   }
 }
 
+TEST_P(KernelsTest, LayerNormAndScale) {
+  for (const auto& [rows, dim] :
+       std::vector<std::pair<int, int>>{{0, 4}, {1, 3}, {5, 33}, {300, 64}}) {
+    Floats x = Random(rows * dim);
+    for (float& value : x) value += 3;
+    const Floats gain = Random(dim), bias = Random(dim), dy = Random(rows * dim);
+    Floats y(rows * dim), y2 = y, inv(rows), inv2 = inv, shift(rows), shift2 = shift;
+    ref::LayerNormForward({rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(),
+                           inv.data(), shift.data()});
+    LayerNormForward({rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y2.data(), inv2.data(),
+                      shift2.data()},
+                     pool_);
+    ExpectNear(y, y2, 1e-5, "y");
+    ExpectNear(inv, inv2, 1e-5, "inv_std");
+    ExpectNear(shift, shift2, 1e-5, "shift");
+    for (bool accumulate : {false, true}) {
+      Floats dx = Random(rows * dim), dx2 = dx, dg = Random(dim), dg2 = dg, db = dg, db2 = dg;
+      ref::LayerNormBackward({rows, dim, x.data(), gain.data(), inv.data(), shift.data(), dy.data(),
+                              dx.data(), dg.data(), db.data(), accumulate});
+      LayerNormBackward({rows, dim, x.data(), gain.data(), inv.data(), shift.data(), dy.data(),
+                         dx2.data(), dg2.data(), db2.data(), accumulate},
+                        pool_);
+      ExpectNear(dx, dx2, 1e-4, "dx");
+      ExpectNear(dg, dg2, 1e-4, "dgain");
+      ExpectNear(db, db2, 1e-4, "dbias");
+    }
+    Floats sum = Random(rows * dim), sum2 = sum;
+    ref::LayerScaleForward({rows, dim, x.data(), gain.data(), sum.data()});
+    LayerScaleForward({rows, dim, x.data(), gain.data(), sum2.data()}, pool_);
+    ExpectNear(sum, sum2, 2e-6, "scaled sum");
+    Floats dx(rows * dim, 7), dx2 = dx, dg = Random(dim), dg2 = dg;
+    ref::LayerScaleBackward({rows, dim, x.data(), gain.data(), dy.data(), dx.data(), dg.data()});
+    LayerScaleBackward({rows, dim, x.data(), gain.data(), dy.data(), dx2.data(), dg2.data()},
+                       pool_);
+    ExpectNear(dx, dx2, 1e-6, "dx of scale");
+    ExpectNear(dg, dg2, 1e-4, "dgain of scale");
+  }
+}
+
+// Empty segments have their prefix too.
+TEST_P(KernelsTest, PrefixTokens) {
+  const std::vector<int32_t> cu = {0, 2, 2, 3, 6};
+  for (int tokens : {1, 3}) {
+    constexpr int kDim = 21;
+    const int all = 6 + 4 * tokens;
+    const Floats x = Random(6 * kDim), prefix = Random(tokens * kDim);
+    Floats y(all * kDim, 7), y2 = y;
+    ref::InsertPrefix({4, tokens, kDim, cu.data(), x.data(), prefix.data(), y.data()});
+    InsertPrefix({4, tokens, kDim, cu.data(), x.data(), prefix.data(), y2.data()}, pool_);
+    EXPECT_EQ(y, y2);
+    EXPECT_EQ(Floats(prefix.begin(), prefix.begin() + kDim), Floats(y2.begin(), y2.begin() + kDim));
+    Floats back(x.size(), 7), d = Random(tokens * kDim), back2 = back, d2 = d;
+    ref::RemovePrefix({4, tokens, kDim, cu.data(), y.data(), back.data(), d.data()});
+    RemovePrefix({4, tokens, kDim, cu.data(), y.data(), back2.data(), d2.data()}, pool_);
+    EXPECT_EQ(x, back);
+    EXPECT_EQ(x, back2);
+    ExpectNear(d, d2, 2e-6, "dprefix");
+    InsertPrefix({4, tokens, kDim, cu.data(), x.data(), nullptr, y2.data()}, pool_);
+    EXPECT_EQ(Floats(tokens * kDim), Floats(y2.begin(), y2.begin() + tokens * kDim));
+  }
+}
+
 TEST_P(KernelsTest, QkNorm) {
   for (const auto& [heads, dim] : std::vector<std::pair<int, int>>{{1, 5}, {3, 16}, {2, 64}}) {
     constexpr int kTokens = 140;
@@ -460,6 +525,29 @@ TEST(ReferenceGradients, Differences) {
   unit();
   ref::L2NormalizeBackward({kRows, kDim, 1e-6f, y.data(), inv.data(), w.data(), dx.data()});
   CheckGradient(x, dx, unit, "l2_normalize");
+
+  Floats bias = Random(kDim), shift(kRows), dbias(kDim);
+  const auto layer = [&] {
+    ref::LayerNormForward({kRows, kDim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(),
+                           inv.data(), shift.data()});
+    return Inner(w, y);
+  };
+  layer();
+  std::fill(dgain.begin(), dgain.end(), 0.0f);
+  ref::LayerNormBackward({kRows, kDim, x.data(), gain.data(), inv.data(), shift.data(), w.data(),
+                          dx.data(), dgain.data(), dbias.data()});
+  CheckGradient(x, dx, layer, "layer_norm x");
+  CheckGradient(gain, dgain, layer, "layer_norm gain");
+  CheckGradient(bias, dbias, layer, "layer_norm bias");
+  const auto scale = [&] {
+    std::fill(y.begin(), y.end(), 0.0f);
+    ref::LayerScaleForward({kRows, kDim, x.data(), gain.data(), y.data()});
+    return Inner(w, y);
+  };
+  std::fill(dgain.begin(), dgain.end(), 0.0f);
+  ref::LayerScaleBackward({kRows, kDim, x.data(), gain.data(), w.data(), dx.data(), dgain.data()});
+  CheckGradient(x, dx, scale, "layer_scale x");
+  CheckGradient(gain, dgain, scale, "layer_scale gain");
 
   const std::vector<int32_t> cu = {0, 2, 2, 6};
   for (bool causal : {false, true}) {
