@@ -19,7 +19,7 @@ constexpr int64_t kShortestCaption = 2;
 // Useful FLOPs of one training step of full sequences with `images` equal images each.
 double StepFlops(const v1::JobSpec& spec, const ModelConfig& config, int64_t images,
                  int64_t caption_tokens) {
-  const int64_t length = spec.packing().sequence_length();
+  const int64_t length = spec.packing().sequence_length() - images * config.image.prefix_tokens;
   std::vector<int64_t> image_tokens(images, length / images);
   for (int64_t i = 0; i < length % images; ++i) ++image_tokens[i];
   const std::vector<int64_t> text_tokens(images, caption_tokens);
@@ -34,7 +34,8 @@ absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec, bool with_bound
                          ResolveModelConfig(spec.model(), spec.preprocess()));
   const ParameterTable table(config);
   const int64_t most =
-      std::min(spec.packing().max_examples_per_sequence(), spec.packing().sequence_length());
+      std::min<int64_t>(spec.packing().max_examples_per_sequence(),
+                        spec.packing().sequence_length() / (config.image.prefix_tokens + 1));
   const double one = StepFlops(spec, config, 1, kShortestCaption);
   const double many = StepFlops(spec, config, most, config.max_text_tokens);
   constexpr double kMiB = 1 << 20;

@@ -218,7 +218,8 @@ TEST_P(KernelsTest, PositionWavesAndRope) {
 
 TEST_P(KernelsTest, SegmentPool) {
   const std::vector<int32_t> cu = {0, 2, 2, 3, 9};
-  for (const SegmentPoolKind kind : {SegmentPoolKind::kMean, SegmentPoolKind::kMax}) {
+  for (const SegmentPoolKind kind : {SegmentPoolKind::kMean, SegmentPoolKind::kMax,
+                                     SegmentPoolKind::kFirst, SegmentPoolKind::kLast}) {
     for (int dim : {1, 33}) {
       Floats x = Random(10 * dim), pooled(4 * dim, 7), pooled2 = pooled;
       x[3 * dim] = x[5 * dim] = 50;  // two tokens with the same maximum
@@ -282,8 +283,8 @@ TEST_P(KernelsTest, LayerNormAndScale) {
     for (float& value : x) value += 3;
     const Floats gain = Random(dim), bias = Random(dim), dy = Random(rows * dim);
     Floats y(rows * dim), y2 = y, inv(rows), inv2 = inv, shift(rows), shift2 = shift;
-    ref::LayerNormForward({rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(),
-                           inv.data(), shift.data()});
+    ref::LayerNormForward(
+        {rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(), inv.data(), shift.data()});
     LayerNormForward({rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y2.data(), inv2.data(),
                       shift2.data()},
                      pool_);

@@ -18,9 +18,9 @@ void ForwardRange(const LayerScaleForwardArgs& args, int64_t begin, int64_t end)
     for (int64_t j = 0; j < dim; j += Lanes()) {
       const int64_t n = dim - j;
       float* y = args.y + r * dim + j;
-      StoreUpTo(hn::MulAdd(LoadUpTo(args.gain + j, n), LoadUpTo(args.x + r * dim + j, n),
-                           LoadUpTo(y, n)),
-                y, n);
+      StoreUpTo(
+          hn::MulAdd(LoadUpTo(args.gain + j, n), LoadUpTo(args.x + r * dim + j, n), LoadUpTo(y, n)),
+          y, n);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Mean and max over the tokens of each segment.
+// One vector per segment: the mean or maximum of its tokens, or its first or last token.
 #ifndef NAVIT_KERNELS_SEGMENT_POOL_H_
 #define NAVIT_KERNELS_SEGMENT_POOL_H_
 
@@ -8,7 +8,7 @@
 
 namespace navit::kernels {
 
-enum class SegmentPoolKind { kMean, kMax };
+enum class SegmentPoolKind { kMean, kMax, kFirst, kLast };
 
 //   x           [tokens, dim]
 //   cu_seqlens  [segments + 1]   ascending from 0; back() <= tokens

@@ -65,6 +65,16 @@ namespace navit::kernels {
 namespace {
 HWY_EXPORT(ForwardSegment);
 HWY_EXPORT(BackwardSegment);
+
+bool TakesOne(SegmentPoolKind kind) {
+  return kind == SegmentPoolKind::kFirst || kind == SegmentPoolKind::kLast;
+}
+
+// The token that the pooled vector is.
+int64_t Taken(SegmentPoolKind kind, int64_t begin, int64_t end) {
+  return kind == SegmentPoolKind::kFirst ? begin : end - 1;
+}
+
 }  // namespace
 
 void SegmentPoolForward(const SegmentPoolForwardArgs& args, ThreadPool& pool) {
@@ -73,6 +83,8 @@ void SegmentPoolForward(const SegmentPoolForwardArgs& args, ThreadPool& pool) {
     float* pooled = args.pooled + s * args.dim;
     if (begin == end) {
       std::fill(pooled, pooled + args.dim, 0.0f);
+    } else if (TakesOne(args.kind)) {
+      std::copy_n(args.x + Taken(args.kind, begin, end) * args.dim, args.dim, pooled);
     } else {
       HWY_DYNAMIC_DISPATCH(ForwardSegment)(args, begin, end, pooled);
     }
@@ -83,7 +95,13 @@ void SegmentPoolBackward(const SegmentPoolBackwardArgs& args, ThreadPool& pool) 
   pool.ParallelTasks(args.segments, [&](int64_t s) {
     const int64_t begin = args.cu_seqlens[s], end = args.cu_seqlens[s + 1];
     if (begin == end) return;
-    HWY_DYNAMIC_DISPATCH(BackwardSegment)(args, begin, end, args.dpooled + s * args.dim);
+    const float* dpooled = args.dpooled + s * args.dim;
+    if (TakesOne(args.kind)) {
+      std::fill(args.dx + begin * args.dim, args.dx + end * args.dim, 0.0f);
+      std::copy_n(dpooled, args.dim, args.dx + Taken(args.kind, begin, end) * args.dim);
+      return;
+    }
+    HWY_DYNAMIC_DISPATCH(BackwardSegment)(args, begin, end, dpooled);
   });
   const int64_t used = args.segments == 0 ? 0 : args.cu_seqlens[args.segments];
   std::fill(args.dx + used * args.dim, args.dx + args.tokens * args.dim, 0.0f);

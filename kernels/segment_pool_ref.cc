@@ -5,8 +5,11 @@
 namespace navit::kernels::ref {
 namespace {
 
-// The first of tokens [begin, end) with the largest element d.
-int64_t Largest(const float* x, int64_t begin, int64_t end, int64_t dim, int64_t d) {
+// Which of tokens [begin, end) gives element d: for the maximum the first that has it.
+int64_t Chosen(SegmentPoolKind kind, const float* x, int64_t begin, int64_t end, int64_t dim,
+               int64_t d) {
+  if (kind == SegmentPoolKind::kFirst) return begin;
+  if (kind == SegmentPoolKind::kLast) return end - 1;
   int64_t best = begin;
   for (int64_t t = begin + 1; t < end; ++t) {
     if (x[t * dim + d] > x[best * dim + d]) best = t;
@@ -23,11 +26,13 @@ void SegmentPoolForward(const SegmentPoolForwardArgs& args) {
     const int64_t begin = args.cu_seqlens[s], end = args.cu_seqlens[s + 1];
     if (begin == end) continue;
     for (int64_t d = 0; d < dim; ++d) {
+      if (args.kind != SegmentPoolKind::kMean) {
+        args.pooled[s * dim + d] = args.x[Chosen(args.kind, args.x, begin, end, dim, d) * dim + d];
+        continue;
+      }
       double sum = 0;
       for (int64_t t = begin; t < end; ++t) sum += args.x[t * dim + d];
-      args.pooled[s * dim + d] = args.kind == SegmentPoolKind::kMean
-                                     ? static_cast<float>(sum / (end - begin))
-                                     : args.x[Largest(args.x, begin, end, dim, d) * dim + d];
+      args.pooled[s * dim + d] = static_cast<float>(sum / (end - begin));
     }
   }
 }
@@ -40,8 +45,8 @@ void SegmentPoolBackward(const SegmentPoolBackwardArgs& args) {
     if (begin == end) continue;
     for (int64_t d = 0; d < dim; ++d) {
       const float dpooled = args.dpooled[s * dim + d];
-      if (args.kind == SegmentPoolKind::kMax) {
-        args.dx[Largest(args.x, begin, end, dim, d) * dim + d] = dpooled;
+      if (args.kind != SegmentPoolKind::kMean) {
+        args.dx[Chosen(args.kind, args.x, begin, end, dim, d) * dim + d] = dpooled;
         continue;
       }
       for (int64_t t = begin; t < end; ++t) {

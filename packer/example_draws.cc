@@ -73,6 +73,11 @@ absl::Status CheckDrop(const v1::TokenDropSpec& drop, uint64_t stream_samples) {
   return absl::OkStatus();
 }
 
+// Patches of an image that has a sequence to itself.
+uint32_t MostPatches(const v1::JobSpec& spec) {
+  return spec.packing().sequence_length() - spec.model().image().prefix_tokens();
+}
+
 }  // namespace
 
 absl::StatusOr<ExampleDraws> ExampleDraws::Create(const v1::JobSpec& spec,
@@ -121,7 +126,7 @@ ExampleDraws::ExampleDraws(const v1::JobSpec& spec, uint64_t stream_samples) : s
     drop_ = QuantileTable::TruncatedNormal(0, kDropBound);
     drop_mean_ = (drop.min() + drop.max()) / 2;
     const uint64_t patch = spec_.model().image().patch_size();
-    const uint64_t budget = spec_.packing().sequence_length();
+    const uint64_t budget = MostPatches(spec_);
     smallest_patches_ = std::clamp<uint64_t>(smallest * smallest / (patch * patch), 1, budget);
     largest_patches_ = std::clamp<uint64_t>(largest * largest / (patch * patch), 1, budget);
   }
@@ -202,7 +207,7 @@ DrawnTokens ExampleDraws::Training(uint32_t width, uint32_t height, uint32_t dat
   const Grid grid = ChooseGrid(
       width, height,
       AreaInPatches(width, height, pixels, max_upscale_, spec_.model().image().patch_size()),
-      spec_.packing().sequence_length(), spec_.model().image().max_grid());
+      MostPatches(spec_), spec_.model().image().max_grid());
   const uint64_t patches = uint64_t{grid.rows} * grid.columns;
   const uint32_t drop = ScheduledDrop(
       DrawDrop(patches, Draws(seed, dataset, epoch, sample, Purpose::kDropRate).Next()), seen);

@@ -374,13 +374,15 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
           reason,
           impl.AddExample(plan, example, impl.Shards(plan)[static_cast<int>(example.shard)],
                           *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
-      if (reason != v1::HOLE_REASON_NONE) made.stats.hole_tokens += example.tokens;
+      if (reason != v1::HOLE_REASON_NONE)
+        made.stats.hole_tokens += example.tokens + plan.prefix_tokens;
     }
     pack.add_samples(example.id);
     if (reason == v1::HOLE_REASON_NONE) {
-      header.set_image_tokens(header.image_tokens() + example.tokens);
+      const uint64_t tokens = example.tokens + plan.prefix_tokens;
+      header.set_image_tokens(header.image_tokens() + static_cast<uint32_t>(tokens));
       header.set_valid_examples(header.valid_examples() + 1);
-      header.set_sum_squares(header.sum_squares() + uint64_t{example.tokens} * example.tokens);
+      header.set_sum_squares(header.sum_squares() + tokens * tokens);
     } else {
       pack.add_image_tokens(0);
       pack.add_grid_rows(0);

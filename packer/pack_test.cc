@@ -193,6 +193,48 @@ TEST_F(PackTest, PacksKeepTheirPromises) {
   }
 }
 
+// Prefix tokens take room in a sequence, and an image leaves room for them.
+TEST_F(PackTest, PrefixTokensCountInTheSequence) {
+  v1::JobSpec spec = MakeSpec();
+  spec.mutable_model()->mutable_image()->set_prefix_tokens(5);
+  spec.mutable_packing()->set_sequence_length(64);
+  spec.mutable_packing()->set_exact_fit(0.3);
+  spec.mutable_resolution()->set_max_upscale(8);
+  spec.mutable_evaluation()->set_token_budget(64);
+  DataPlane plane(spec, Golden());
+  for (const v1::Split split : {v1::SPLIT_TRAIN, v1::SPLIT_VALIDATION}) {
+    const auto plan = plane.planner->Plan(split, 0);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const uint32_t capacity = split == v1::SPLIT_TRAIN ? 64 : 69;
+    EXPECT_EQ(plan->sequence_length, capacity);
+    uint32_t largest = 0;
+    for (uint32_t p = 0; p < plan->packs(); ++p) {
+      uint32_t tokens = 0;
+      for (uint32_t i = plan->pack_begin[p]; i < plan->pack_begin[p + 1]; ++i) {
+        const PlannedExample& example = plan->examples[i];
+        if (example.tokens == 0) continue;
+        largest = std::max(largest, example.tokens);
+        tokens += example.tokens + 5;
+      }
+      EXPECT_LE(tokens, capacity);
+      const auto made = plane.maker->Make(*plan, p);
+      ASSERT_TRUE(made.ok()) << made.status();
+      EXPECT_LE(made->header.image_tokens(), tokens);
+      v1::Pack pack;
+      ASSERT_TRUE(pack.ParseFromString(made->payload));
+      uint32_t used = 0;
+      for (const uint32_t n : pack.image_tokens()) used += n == 0 ? 0 : n + 5;
+      EXPECT_EQ(made->header.image_tokens(), used);
+    }
+    EXPECT_LE(largest, capacity - 5);
+    EXPECT_GE(largest, capacity / 2);
+  }
+  spec.mutable_model()->mutable_image()->set_prefix_tokens(64);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      WindowPlanner::Create(spec, Golden(), std::make_shared<IndexCache>(testing::LocalStore()))
+          .status()));
+}
+
 // Evaluation: shard order, every image at the token budget, no patch dropped.
 TEST_F(PackTest, EvaluationSplits) {
   v1::JobSpec spec = MakeSpec();
@@ -652,7 +694,8 @@ TEST_F(PackTest, CreateNamesWhatItCannotPlan) {
   const auto error = [&](auto change) {
     v1::JobSpec spec = MakeSpec();
     change(spec);
-    const auto planner = WindowPlanner::Create(spec, manifest, std::make_shared<IndexCache>(testing::LocalStore()));
+    const auto planner =
+        WindowPlanner::Create(spec, manifest, std::make_shared<IndexCache>(testing::LocalStore()));
     EXPECT_TRUE(absl::IsInvalidArgument(planner.status()));
     return std::string(planner.status().message());
   };
@@ -671,7 +714,8 @@ TEST_F(PackTest, CreateNamesWhatItCannotPlan) {
   auto wrong = std::make_shared<v1::DataManifest>(*manifest);
   wrong->set_train_samples(6);
   EXPECT_TRUE(absl::IsInvalidArgument(
-      WindowPlanner::Create(MakeSpec(), wrong, std::make_shared<IndexCache>(testing::LocalStore())).status()));
+      WindowPlanner::Create(MakeSpec(), wrong, std::make_shared<IndexCache>(testing::LocalStore()))
+          .status()));
 }
 
 }  // namespace

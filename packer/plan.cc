@@ -160,6 +160,9 @@ absl::Status CheckSpec(const v1::JobSpec& spec) {
   if (packing.sequence_length() == 0 || packing.sequence_length() > 65536) {
     return Invalid("packing.sequence_length", "must be in [1, 65536]");
   }
+  if (spec.model().image().prefix_tokens() >= packing.sequence_length()) {
+    return Invalid("packing.sequence_length", "must be above model.image.prefix_tokens");
+  }
   if (packing.max_examples_per_sequence() == 0) {
     return Invalid("packing.max_examples_per_sequence", "must be at least 1");
   }
@@ -314,8 +317,10 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
   plan.window = window;
   plan.epoch = extent.epoch;
   plan.sequence_length = impl.spec.packing().sequence_length();
+  plan.prefix_tokens = impl.spec.model().image().prefix_tokens();
   if (!training) {
-    plan.sequence_length = std::max(plan.sequence_length, impl.spec.evaluation().token_budget());
+    plan.sequence_length =
+        std::max(plan.sequence_length, impl.spec.evaluation().token_budget() + plan.prefix_tokens);
   }
   std::vector<uint32_t> with_tokens;
   std::vector<uint32_t> tokens;
@@ -325,14 +330,17 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
       holes.push_back(i);
     } else {
       with_tokens.push_back(i);
-      tokens.push_back(planned[i].tokens);
+      tokens.push_back(planned[i].tokens + plan.prefix_tokens);
     }
   }
   const uint32_t most = impl.spec.packing().max_examples_per_sequence();
   const uint32_t tolerance = static_cast<uint32_t>(impl.spec.packing().exact_fit() * 65536);
-  Rows rows = training ? PackWindow(absl::MakeSpan(tokens), plan.sequence_length, most, tolerance)
+  Rows rows = training ? PackWindow(absl::MakeSpan(tokens), plan.sequence_length, most, tolerance,
+                                    plan.prefix_tokens)
                        : PackNextFit(tokens, plan.sequence_length, most);
-  for (size_t i = 0; i < tokens.size(); ++i) planned[with_tokens[i]].tokens = tokens[i];
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    planned[with_tokens[i]].tokens = tokens[i] - plan.prefix_tokens;
+  }
   // Packing puts like rows together; steps should not differ by that.
   if (training) {
     Shuffle(rows,

@@ -46,6 +46,8 @@ struct WindowPlan {
   std::vector<uint32_t> pack_begin = {0};
   // xxh3 of the canonical serialisation of all of the above; equal on every machine.
   uint64_t digest = 0;
+  // Tokens of a pack that each of its images takes besides its own (model.image.prefix_tokens).
+  uint32_t prefix_tokens = 0;
 
   uint32_t packs() const { return static_cast<uint32_t>(pack_begin.size()) - 1; }
 };

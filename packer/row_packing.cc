@@ -296,7 +296,7 @@ Rows PackBalanced(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t
 }
 
 Rows PackBestFit(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
-                 uint32_t tolerance) {
+                 uint32_t tolerance, uint32_t fixed) {
   std::vector<uint32_t> order(tokens.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
@@ -305,7 +305,7 @@ Rows PackBestFit(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_it
   Rows rows;
   for (const uint32_t item : order) {
     const uint32_t least =
-        tokens[item] - static_cast<uint32_t>(uint64_t{tokens[item]} * tolerance >> 16);
+        tokens[item] - static_cast<uint32_t>(uint64_t{tokens[item] - fixed} * tolerance >> 16);
     // The largest room that a cut to it fills, unless the item fits some room exactly.
     uint32_t room = open.AtMost(tokens[item]);
     if (room == 0 || room < least) room = open.AtLeast(tokens[item]);
@@ -366,7 +366,7 @@ Rows PackFirstFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t
 }
 
 Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
-                uint32_t tolerance) {
+                uint32_t tolerance, uint32_t fixed) {
   if (tokens.empty()) return {};
   const uint64_t total = Sum(tokens);
   const uint64_t filled = tokens.size() * uint64_t{capacity};  // total x items of a full row
@@ -382,7 +382,7 @@ Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_ite
   if (keep_if_fewer(PackSubsetSum(tokens, capacity, max_items))) return best;
   if (!slots_bind && keep_if_fewer(PackBalanced(tokens, capacity, max_items))) return best;
   std::vector<uint32_t> fitted(tokens.begin(), tokens.end());
-  Rows best_fit = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, tolerance);
+  Rows best_fit = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, tolerance, fixed);
   if (best_fit.size() < best.size()) {
     std::copy(fitted.begin(), fitted.end(), tokens.begin());
     best = std::move(best_fit);

@@ -31,9 +31,9 @@ Rows PackBalanced(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t
 // Best fit, largest items first: an item goes where it leaves the least room. For rows of few
 // items. With a `tolerance` above 0 (2^-16) an item that is larger than a room by at most that
 // share of its own tokens is lowered to it in `tokens`: a little more token drop for a full row, at
-// most once a row.
+// most once a row. `fixed` of each item's tokens (below all of them) cannot be dropped.
 Rows PackBestFit(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
-                 uint32_t tolerance);
+                 uint32_t tolerance, uint32_t fixed = 0);
 
 // Evaluation: in order, a new row where the item does not fit.
 Rows PackNextFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t max_items);
@@ -43,10 +43,10 @@ Rows PackFirstFit(absl::Span<const uint32_t> tokens, uint32_t capacity, uint32_t
                   uint32_t open_rows);
 
 // What a training window uses: the first of these that needs the fewest rows: subset-sum, balanced,
-// best fit; balanced comes first where max_items is near. Only best fit has a use for `tolerance`,
-// and lowers `tokens` when its rows are taken.
+// best fit; balanced comes first where max_items is near. Only best fit has a use for `tolerance`
+// and `fixed`, and lowers `tokens` when its rows are taken.
 Rows PackWindow(absl::Span<uint32_t> tokens, uint32_t capacity, uint32_t max_items,
-                uint32_t tolerance);
+                uint32_t tolerance, uint32_t fixed = 0);
 
 }  // namespace navit
 

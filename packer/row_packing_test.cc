@@ -77,6 +77,14 @@ TEST(RowPacking, HoldsItsLimitsOnRandomInputs) {
     std::vector<uint32_t> fitted = tokens;
     const Rows rows = PackBestFit(absl::MakeSpan(fitted), capacity, max_items, random() % 20000);
     Check(rows, fitted, capacity, max_items);
+    // Prefix tokens are not dropped, however many they are.
+    const uint32_t fixed = random() % 5;
+    std::vector<uint32_t> longer = tokens;
+    for (uint32_t& t : longer) t += fixed;
+    const Rows longer_rows =
+        PackBestFit(absl::MakeSpan(longer), capacity + fixed, max_items, 65536 / 2, fixed);
+    Check(longer_rows, longer, capacity + fixed, max_items);
+    for (size_t i = 0; i < tokens.size(); ++i) EXPECT_GE(2 * (longer[i] - fixed), tokens[i]);
     Check(PackFirstFit(tokens, capacity, max_items, 16), tokens, capacity, max_items);
     EXPECT_EQ(PackWindow(tokens, capacity, max_items), PackWindow(tokens, capacity, max_items));
   }

@@ -221,6 +221,9 @@ void CheckPosition(const v1::ImageTowerSpec& image, Violations& out) {
   if (size.heads() > 0) {
     needs(kind == Image::ROPE, size.width() / size.heads(), 4, "a head (width / heads)");
   }
+  if (image.pooling() == Image::TOKEN && image.prefix_tokens() == 0) {
+    Add(out, "model.image.pooling", "token needs model.image.prefix_tokens of at least 1");
+  }
   // A joint table has a row for every pair.
   if (kind == Image::JOINT && image.position_rows() > 256) {
     Add(out, "model.image.position_rows",
@@ -301,6 +304,12 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckDropSchedule(spec, out);
   CheckOrder(spec.packing().max_examples_per_sequence(), spec.packing().sequence_length(),
              "packing.max_examples_per_sequence", "packing.sequence_length", out);
+  if (spec.model().image().prefix_tokens() >= spec.packing().sequence_length()) {
+    Add(out, "packing.sequence_length",
+        absl::StrCat("must be above model.image.prefix_tokens (",
+                     spec.model().image().prefix_tokens(), "), is ",
+                     spec.packing().sequence_length()));
+  }
   CheckModel(spec.model(), out);
   CheckLength(spec.optimizer().betas_size(), 2, "optimizer.betas", out);
   CheckTrainFor(spec.train_for(), out);

@@ -202,9 +202,11 @@ s.mutable_data()->add_validation()->set_shards("/c/");
 }
 , {"index_over_http", CHANGE{s.mutable_data()->set_index("https://data.example/indexes/");
 }
-, "data.index: must be a local folder or an s3:// URL: http is only read, is `https://data.example/indexes/`"
+, "data.index: must be a local folder or an s3:// URL: http is only read, is "
+  "`https://data.example/indexes/`"
 }
-, {"resolution_list", CHANGE{s.mutable_resolution()->set_distribution(v1::ResolutionSpec::DISTRIBUTION_LIST);
+, {"resolution_list",
+   CHANGE{s.mutable_resolution()->set_distribution(v1::ResolutionSpec::DISTRIBUTION_LIST);
 }
 , "resolution.list: must have an entry of weight above 0 for distribution list"
 }
@@ -221,7 +223,8 @@ s.mutable_token_drop()->mutable_schedule()->set_to(0.2);
 s.mutable_train_for()->Clear();
 s.mutable_train_for()->set_steps(10);
 }
-, "token_drop.schedule.over_examples: is required for a job given in steps: how many images it sees is not known before"
+, "token_drop.schedule.over_examples: is required for a job given in steps: how many images it "
+  "sees is not known before"
 }
 , {"beta_mean", CHANGE{s.mutable_token_drop()->set_mean(0.9);
 }
@@ -235,6 +238,18 @@ s.mutable_train_for()->set_steps(10);
 }
 , "packing.max_examples_per_sequence: must be at most packing.sequence_length (576), is 577"
 }
+, {"token_pooling",
+   CHANGE{s.mutable_model()->mutable_image()->set_pooling(v1::ImageTowerSpec::TOKEN);
+}
+, "model.image.pooling: token needs model.image.prefix_tokens of at least 1"
+}
+, {"prefix_tokens", CHANGE{s.mutable_model()->mutable_image()->set_prefix_tokens(16);
+s.mutable_packing()->set_sequence_length(16);
+s.mutable_packing()->set_max_examples_per_sequence(1);
+s.mutable_evaluation()->set_token_budget(16);
+}
+, "packing.sequence_length: must be above model.image.prefix_tokens (16), is 16"
+}
 , {"preset", CHANGE{s.mutable_model()->mutable_text()->set_preset("XXL");
 }
 , "model.text.preset: must be one of mu, Ti, S, M, B, L; is `XXL`"
@@ -245,7 +260,8 @@ s.mutable_train_for()->set_steps(10);
 }
 , {"tokenizer", CHANGE{s.mutable_model()->mutable_text()->set_tokenizer("bpe");
 }
-, "model.text.tokenizer: must be an absolute path (each process has its own working folder), is `bpe`"
+, "model.text.tokenizer: must be an absolute path (each process has its own working folder), is "
+  "`bpe`"
 }
 , {"no_end", CHANGE{s.clear_train_for();
 }

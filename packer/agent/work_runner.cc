@@ -149,7 +149,9 @@ absl::Status WorkRunner::RunWindow(const v1::WindowLease& work, Outcome* outcome
   plan->set_digest(window->plan.digest);
   plan->set_plan_version(kPlanVersion);
   uint64_t tokens = 0;
-  for (const PlannedExample& example : window->plan.examples) tokens += example.tokens;
+  for (const PlannedExample& example : window->plan.examples) {
+    if (example.tokens > 0) tokens += example.tokens + window->plan.prefix_tokens;
+  }
   plan->set_image_tokens(tokens);
   plan->set_capacity_tokens(uint64_t{window->plan.packs()} * window->plan.sequence_length);
   outcome->window = std::move(window);

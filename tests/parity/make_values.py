@@ -24,9 +24,11 @@ EMBEDDING = 20
 GRID = 8  # max_grid
 TOWER = {"width": 24, "depth": 2, "mlp": 40, "heads": 2, "norm": "rms", "eps": 1e-6,
          "gelu": "tanh", "qk_norm": True, "attention_bias": False, "causal": False,
-         "pooling": "map"}
+         "pooling": "map", "prefix": 0, "norm_pre": False, "norm_after": False,
+         "layer_scale": False, "map_bias": False}
 BASE = {"image": TOWER, "text": dict(TOWER, width=16, depth=1, mlp=28), "position": "sum",
-        "coordinates": "absolute", "table_rows": GRID, "loss": "softmax", "equal": "ignore"}
+        "coordinates": "absolute", "table_rows": GRID, "loss": "softmax", "equal": "ignore",
+        "patch_bias": True}
 # Grids and caption lengths. Every fifth token is dropped.
 GRIDS = [(3, 4), (1, 1), (7, 2), (2, 8), (5, 5)]
 LENGTHS = [5, 1, 12, 3, 7]
@@ -82,13 +84,22 @@ def shapes(config):
             add_norm(name + ".pool.norm")
             out.update({name + ".pool.proj.weight": (d, d), name + ".pool.kv.weight": (2 * d, d),
                         name + ".pool.q.weight": (d, d), name + ".pool.probe": (d,)})
+            if tower["map_bias"]:
+                out.update({name + ".pool.proj.bias": (d,), name + ".pool.kv.bias": (2 * d,),
+                            name + ".pool.q.bias": (d,)})
         add_norm(name + ".norm")
+        if tower["norm_pre"]:
+            add_norm(name + ".norm_pre")
+        if tower["prefix"]:
+            out[name + ".prefix"] = (tower["prefix"], d)
         for layer in range(tower["depth"]):
             block = f"{name}.blocks.{layer}"
             add_mlp(block + ".mlp")
             add_norm(block + ".norm1")
             add_norm(block + ".norm2")
             out.update({block + ".attn.qkv.weight": (3 * d, d), block + ".attn.proj.weight": (d, d)})
+            if tower["layer_scale"]:
+                out.update({block + ".scale1.gain": (d,), block + ".scale2.gain": (d,)})
             if tower["attention_bias"]:
                 out.update({block + ".attn.qkv.bias": (3 * d,), block + ".attn.proj.bias": (d,)})
             if tower["qk_norm"]:
@@ -98,7 +109,9 @@ def shapes(config):
     rows = config["table_rows"]
     out.update({"text.position": (TEXT_POSITIONS, config["text"]["width"]),
                 "text.token_embed": (VOCABULARY, config["text"]["width"]),
-                "image.patch_embed.weight": (d, PATCH * PATCH * 3), "image.patch_embed.bias": (d,)})
+                "image.patch_embed.weight": (d, PATCH * PATCH * 3)})
+    if config["patch_bias"]:
+        out["image.patch_embed.bias"] = (d,)
     if config["position"] in ("sum", "product", "stack"):
         side = d // 2 if config["position"] == "stack" else d
         out.update({"image.position.row": (rows, side), "image.position.column": (rows, side)})
@@ -185,6 +198,16 @@ CASES = {
     "parts": (run_model, with_(image={"qk_norm": False, "attention_bias": True, "gelu": "erf",
                                       "eps": 1e-5},
                                text={"causal": True, "gelu": "erf"}, equal="negatives")),
+    "registers": (run_model, with_(
+        image={"norm": "layer", "map_bias": True, "layer_scale": True, "prefix": 3},
+        text={"norm": "layer", "map_bias": True, "layer_scale": True})),
+    "gap": (run_model, with_(
+        position="rope", image={"pooling": "mean", "norm_after": True, "prefix": 4},
+        text={"pooling": "mean", "norm_after": True})),
+    "clip": (run_model, with_(
+        patch_bias=False,
+        image={"norm": "layer", "norm_pre": True, "pooling": "token", "prefix": 1, "eps": 1e-5},
+        text={"norm_pre": True, "pooling": "token", "causal": True})),
     "training": (run_training, with_()),
 }
 

@@ -53,25 +53,43 @@ def attention(p, name, x, tower, angles):
 
 
 def pool(p, name, x, tower):
+    if tower["pooling"] == "token":
+        return x[0 if tower["prefix"] else -1]
+    x = x[tower["prefix"]:]
     if tower["pooling"] == "mean":
         return x.mean(0)
     if tower["pooling"] == "max":
         return x.max(0).values
     heads, width = tower["heads"], x.shape[1]
-    query = F.linear(p[name + ".probe"], p[name + ".q.weight"]).view(heads, 1, -1)
-    k, v = F.linear(x, p[name + ".kv.weight"]).view(len(x), 2, heads, -1).permute(1, 2, 0, 3)
+    query = F.linear(p[name + ".probe"], p[name + ".q.weight"], p.get(name + ".q.bias"))
+    query = query.view(heads, 1, -1)
+    k, v = F.linear(x, p[name + ".kv.weight"], p.get(name + ".kv.bias")).view(len(x), 2, heads, -1).permute(1, 2, 0, 3)
     scores = query @ k.transpose(-1, -2) / math.sqrt(width // heads)
-    y = F.linear((scores.softmax(-1) @ v).reshape(width), p[name + ".proj.weight"])
+    y = F.linear((scores.softmax(-1) @ v).reshape(width), p[name + ".proj.weight"],
+                 p.get(name + ".proj.bias"))
     return y + mlp(p, name + ".mlp", norm(p, name + ".norm", y, tower), tower)
 
 
 def encode(p, name, x, tower, angles=None):
     """Tokens of one segment [T, D] to its embedding of unit length."""
+    prefix = tower["prefix"]
+    if prefix:
+        x = torch.cat([p[name + ".prefix"], x])
+        if angles is not None:
+            angles = F.pad(angles, (0, 0, prefix, 0))
+    if tower["norm_pre"]:
+        x = norm(p, name + ".norm_pre", x, tower)
     for layer in range(tower["depth"]):
         block = f"{name}.blocks.{layer}"
-        x = x + attention(p, block + ".attn", norm(p, block + ".norm1", x, tower), tower, angles)
-        x = x + mlp(p, block + ".mlp", norm(p, block + ".norm2", x, tower), tower)
-    pooled = pool(p, name + ".pool", norm(p, name + ".norm", x, tower), tower)
+        branch = attention(p, block + ".attn", norm(p, block + ".norm1", x, tower), tower, angles)
+        x = x + branch * p.get(block + ".scale1.gain", 1)
+        branch = mlp(p, block + ".mlp", norm(p, block + ".norm2", x, tower), tower)
+        x = x + branch * p.get(block + ".scale2.gain", 1)
+    if not tower["norm_after"]:
+        x = norm(p, name + ".norm", x, tower)
+    pooled = pool(p, name + ".pool", x, tower)
+    if tower["norm_after"]:
+        pooled = norm(p, name + ".norm", pooled, tower)
     out = F.linear(pooled, p[name + ".projection.weight"])
     return out / out.norm().clamp(min=1e-6)
 
@@ -136,7 +154,7 @@ def image_embeddings(p, batch, config):
     for example in batch:
         pixels = torch.as_tensor(example["patches"]).to(p["image.projection.weight"].dtype)
         x = (pixels / 255 - mean) / std
-        x = F.linear(x, p["image.patch_embed.weight"], p["image.patch_embed.bias"])
+        x = F.linear(x, p["image.patch_embed.weight"], p.get("image.patch_embed.bias"))
         u = coordinates(
             torch.as_tensor(example["positions"]), example["grid"], config["table_rows"],
             config["coordinates"], x.dtype)

@@ -164,6 +164,28 @@ std::vector<Case> Cases() {
   parts.config.text.causal = true;
   parts.config.text.gelu_erf = true;
   parts.options.ignore_equal_captions = false;
+  Case& registers = add("registers");
+  for (TowerConfig* tower : {&registers.config.image, &registers.config.text}) {
+    tower->layer_norm = tower->map_bias = true;
+    tower->layer_scale = 1;
+  }
+  registers.config.image.prefix_tokens = 3;
+  Case& gap = add_position("gap", Image::ROPE, Image::ABSOLUTE, 8);
+  for (TowerConfig* tower : {&gap.config.image, &gap.config.text}) {
+    tower->pooling = Image::MEAN;
+    tower->norm_after_pooling = true;
+  }
+  gap.config.image.prefix_tokens = 4;
+  Case& clip = add("clip");
+  clip.config.patch_bias = false;
+  clip.config.image.layer_norm = true;
+  for (TowerConfig* tower : {&clip.config.image, &clip.config.text}) {
+    tower->norm_pre = true;
+    tower->pooling = Image::TOKEN;
+  }
+  clip.config.image.prefix_tokens = 1;
+  clip.config.image.eps = 1e-5f;
+  clip.config.text.causal = true;
   return cases;
 }
 

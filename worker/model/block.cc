@@ -2,10 +2,9 @@
 
 #include <cstring>
 
-#include "kernels/bias_gelu.h"
+#include "kernels/layer_scale.h"
 #include "kernels/linear.h"
 #include "kernels/qk_norm.h"
-#include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/segment_attention.h"
 
@@ -21,36 +20,35 @@ size_t OffsetIf(bool present, const ParameterTable& table, const std::string& na
 
 Block::Block(const ParameterTable& table, const std::string& prefix, const TowerConfig& size)
     : size_(size),
-      norm1_(table.Find(prefix + ".norm1.gain").offset),
+      norm1_(table, prefix + ".norm1", size),
+      norm2_(table, prefix + ".norm2", size),
+      mlp_(table, prefix + ".mlp", size),
       qkv_(table.Find(prefix + ".attn.qkv.weight").offset),
       qkv_bias_(OffsetIf(size.attention_bias, table, prefix + ".attn.qkv.bias")),
       q_norm_(OffsetIf(size.qk_norm, table, prefix + ".attn.q_norm.gain")),
       k_norm_(OffsetIf(size.qk_norm, table, prefix + ".attn.k_norm.gain")),
       proj_(table.Find(prefix + ".attn.proj.weight").offset),
       proj_bias_(OffsetIf(size.attention_bias, table, prefix + ".attn.proj.bias")),
-      norm2_(table.Find(prefix + ".norm2.gain").offset),
-      fc1_(table.Find(prefix + ".mlp.fc1.weight").offset),
-      fc1_bias_(table.Find(prefix + ".mlp.fc1.bias").offset),
-      fc2_(table.Find(prefix + ".mlp.fc2.weight").offset),
-      fc2_bias_(table.Find(prefix + ".mlp.fc2.bias").offset),
-      end_(norm1_ + AlignedFloats(size.width)) {}
+      scale1_(OffsetIf(size.has_layer_scale(), table, prefix + ".scale1.gain")),
+      scale2_(OffsetIf(size.has_layer_scale(), table, prefix + ".scale2.gain")) {}
 
 BlockActivations Block::LayOut(int64_t tokens, Arena* arena) const {
   const int64_t floats = tokens * size_.width;
   BlockActivations a;
   a.x = arena->Take(floats);
-  a.norm1 = arena->Take(floats);
-  a.norm1_inv_rms = arena->Take(tokens);
+  a.norm1 = norm1_.LayOut(tokens, arena);
   a.qkv = arena->Take(3 * floats);
   a.qkv_normed = size_.qk_norm ? arena->Take(3 * floats) : a.qkv;
   if (size_.qk_norm) a.qk_inv_rms = arena->Take(2 * tokens * size_.heads);
   a.attention = arena->Take(floats);
   a.lse = arena->Take(tokens * size_.heads);
   a.middle = arena->Take(floats);
-  a.norm2 = arena->Take(floats);
-  a.norm2_inv_rms = arena->Take(tokens);
-  a.hidden = arena->Take(tokens * size_.mlp_dim);
-  a.active = arena->Take(tokens * size_.mlp_dim);
+  a.norm2 = norm2_.LayOut(tokens, arena);
+  a.mlp = mlp_.LayOut(tokens, arena);
+  if (size_.has_layer_scale()) {
+    a.attention_branch = arena->Take(floats);
+    a.mlp_branch = arena->Take(floats);
+  }
   return a;
 }
 
@@ -59,6 +57,7 @@ BlockScratch Block::LayOutScratch(int64_t tokens, Arena* arena) const {
   scratch.dtokens = arena->Take(tokens * size_.width);
   scratch.dqkv = arena->Take(3 * tokens * size_.width);
   scratch.dhidden = arena->Take(tokens * size_.mlp_dim);
+  if (size_.has_layer_scale()) scratch.dbranch = arena->Take(tokens * size_.width);
   return scratch;
 }
 
@@ -67,18 +66,11 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
   const int64_t tokens = cu_seqlens.back();
   const int64_t width = size_.width;
   const size_t stream_bytes = tokens * width * sizeof(float);
-  kernels::RmsNormForward({.rows = tokens,
-                           .dim = width,
-                           .eps = size_.eps,
-                           .x = a.x,
-                           .gain = parameters + norm1_,
-                           .y = a.norm1,
-                           .inv_rms = a.norm1_inv_rms},
-                          pool);
+  norm1_.Forward(parameters, tokens, a.x, a.norm1, pool);
   kernels::LinearForward({.rows = tokens,
                           .in = width,
                           .out = 3 * width,
-                          .x = a.norm1,
+                          .x = a.norm1.y,
                           .weight = parameters + qkv_,
                           .bias = size_.attention_bias ? parameters + qkv_bias_ : nullptr,
                           .y = a.qkv},
@@ -112,6 +104,7 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                                     .out = a.attention,
                                     .lse = a.lse},
                                    pool);
+  const bool scaled = size_.has_layer_scale();
   std::memcpy(a.middle, a.x, stream_bytes);
   kernels::LinearForward({.rows = tokens,
                           .in = width,
@@ -119,41 +112,35 @@ void Block::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                           .x = a.attention,
                           .weight = parameters + proj_,
                           .bias = size_.attention_bias ? parameters + proj_bias_ : nullptr,
-                          .y = a.middle,
-                          .accumulate = true},
+                          .y = scaled ? a.attention_branch : a.middle,
+                          .accumulate = !scaled},
                          pool);
-  kernels::RmsNormForward({.rows = tokens,
-                           .dim = width,
-                           .eps = size_.eps,
-                           .x = a.middle,
-                           .gain = parameters + norm2_,
-                           .y = a.norm2,
-                           .inv_rms = a.norm2_inv_rms},
-                          pool);
-  kernels::LinearForward({.rows = tokens,
-                          .in = width,
-                          .out = size_.mlp_dim,
-                          .x = a.norm2,
-                          .weight = parameters + fc1_,
-                          .y = a.hidden},
-                         pool);
-  kernels::BiasGeluForward({.rows = tokens,
-                            .dim = size_.mlp_dim,
-                            .x = a.hidden,
-                            .bias = parameters + fc1_bias_,
-                            .y = a.active,
-                            .erf = size_.gelu_erf},
-                           pool);
+  if (scaled) AddScaled(parameters + scale1_, tokens, a.attention_branch, a.middle, pool);
+  norm2_.Forward(parameters, tokens, a.middle, a.norm2, pool);
   std::memcpy(out, a.middle, stream_bytes);
-  kernels::LinearForward({.rows = tokens,
-                          .in = size_.mlp_dim,
-                          .out = width,
-                          .x = a.active,
-                          .weight = parameters + fc2_,
-                          .bias = parameters + fc2_bias_,
-                          .y = out,
-                          .accumulate = true},
-                         pool);
+  mlp_.Forward(parameters, tokens, a.norm2.y, a.mlp, scaled ? a.mlp_branch : out, !scaled, pool);
+  if (scaled) AddScaled(parameters + scale2_, tokens, a.mlp_branch, out, pool);
+}
+
+void Block::AddScaled(const float* gain, int64_t tokens, const float* branch, float* stream,
+                      kernels::ThreadPool& pool) const {
+  kernels::LayerScaleForward(
+      {.rows = tokens, .dim = size_.width, .x = branch, .gain = gain, .y = stream}, pool);
+}
+
+const float* Block::BranchGradient(const float* parameters, float* gradients, size_t scale,
+                                   int64_t tokens, const float* branch, const float* dx,
+                                   const BlockScratch& scratch, kernels::ThreadPool& pool) const {
+  if (!size_.has_layer_scale()) return dx;
+  kernels::LayerScaleBackward({.rows = tokens,
+                               .dim = size_.width,
+                               .x = branch,
+                               .gain = parameters + scale,
+                               .dy = dx,
+                               .dx = scratch.dbranch,
+                               .dgain = gradients + scale},
+                              pool);
+  return scratch.dbranch;
 }
 
 void Block::Backward(const float* parameters, float* gradients,
@@ -161,71 +148,30 @@ void Block::Backward(const float* parameters, float* gradients,
                      const BlockScratch& scratch, float* dx, kernels::ThreadPool& pool) const {
   const int64_t tokens = cu_seqlens.back();
   const int64_t width = size_.width;
-  const int64_t mlp_dim = size_.mlp_dim;
 
   // MLP branch. dx passes unchanged along the residual, and the norm adds the branch's part.
-  kernels::LinearBackwardWeight({.rows = tokens,
-                                 .in = mlp_dim,
-                                 .out = width,
-                                 .x = a.active,
-                                 .dy = dx,
-                                 .dweight = gradients + fc2_,
-                                 .dbias = gradients + fc2_bias_},
-                                pool);
-  kernels::LinearBackwardInput({.rows = tokens,
-                                .in = mlp_dim,
-                                .out = width,
-                                .dy = dx,
-                                .weight = parameters + fc2_,
-                                .dx = scratch.dhidden},
-                               pool);
-  kernels::BiasGeluBackward({.rows = tokens,
-                             .dim = mlp_dim,
-                             .x = a.hidden,
-                             .bias = parameters + fc1_bias_,
-                             .dy = scratch.dhidden,
-                             .dx = scratch.dhidden,
-                             .dbias = gradients + fc1_bias_,
-                             .erf = size_.gelu_erf},
-                            pool);
-  kernels::LinearBackwardWeight({.rows = tokens,
-                                 .in = width,
-                                 .out = mlp_dim,
-                                 .x = a.norm2,
-                                 .dy = scratch.dhidden,
-                                 .dweight = gradients + fc1_},
-                                pool);
-  kernels::LinearBackwardInput({.rows = tokens,
-                                .in = width,
-                                .out = mlp_dim,
-                                .dy = scratch.dhidden,
-                                .weight = parameters + fc1_,
-                                .dx = scratch.dtokens},
-                               pool);
-  kernels::RmsNormBackward({.rows = tokens,
-                            .dim = width,
-                            .x = a.middle,
-                            .gain = parameters + norm2_,
-                            .inv_rms = a.norm2_inv_rms,
-                            .dy = scratch.dtokens,
-                            .dx = dx,
-                            .dgain = gradients + norm2_,
-                            .accumulate = true},
-                           pool);
+  const float* dbranch =
+      BranchGradient(parameters, gradients, scale2_, tokens, a.mlp_branch, dx, scratch, pool);
+  mlp_.Backward(parameters, gradients, tokens, a.norm2.y, a.mlp, dbranch, scratch.dhidden,
+                scratch.dtokens, pool);
+  norm2_.Backward(parameters, gradients, tokens, a.middle, a.norm2, scratch.dtokens, dx,
+                  /*accumulate=*/true, pool);
 
   // Attention branch.
+  dbranch =
+      BranchGradient(parameters, gradients, scale1_, tokens, a.attention_branch, dx, scratch, pool);
   kernels::LinearBackwardWeight({.rows = tokens,
                                  .in = width,
                                  .out = width,
                                  .x = a.attention,
-                                 .dy = dx,
+                                 .dy = dbranch,
                                  .dweight = gradients + proj_,
                                  .dbias = size_.attention_bias ? gradients + proj_bias_ : nullptr},
                                 pool);
   kernels::LinearBackwardInput({.rows = tokens,
                                 .in = width,
                                 .out = width,
-                                .dy = dx,
+                                .dy = dbranch,
                                 .weight = parameters + proj_,
                                 .dx = scratch.dtokens},
                                pool);
@@ -266,7 +212,7 @@ void Block::Backward(const float* parameters, float* gradients,
   kernels::LinearBackwardWeight({.rows = tokens,
                                  .in = width,
                                  .out = 3 * width,
-                                 .x = a.norm1,
+                                 .x = a.norm1.y,
                                  .dy = scratch.dqkv,
                                  .dweight = gradients + qkv_,
                                  .dbias = size_.attention_bias ? gradients + qkv_bias_ : nullptr},
@@ -278,16 +224,8 @@ void Block::Backward(const float* parameters, float* gradients,
                                 .weight = parameters + qkv_,
                                 .dx = scratch.dtokens},
                                pool);
-  kernels::RmsNormBackward({.rows = tokens,
-                            .dim = width,
-                            .x = a.x,
-                            .gain = parameters + norm1_,
-                            .inv_rms = a.norm1_inv_rms,
-                            .dy = scratch.dtokens,
-                            .dx = dx,
-                            .dgain = gradients + norm1_,
-                            .accumulate = true},
-                           pool);
+  norm1_.Backward(parameters, gradients, tokens, a.x, a.norm1, scratch.dtokens, dx,
+                  /*accumulate=*/true, pool);
 }
 
 }  // namespace navit

@@ -53,6 +53,11 @@ void ApplyEncoder(const v1::EncoderSpec& encoder, v1::ImageTowerSpec::Pooling po
   if (encoder.has_qk_norm()) tower->qk_norm = encoder.qk_norm();
   tower->attention_bias = encoder.attention_bias();
   tower->gelu_erf = encoder.gelu() == v1::EncoderSpec::ERF;
+  tower->layer_norm = encoder.norm() == v1::EncoderSpec::LAYER;
+  tower->layer_scale = static_cast<float>(encoder.layer_scale());
+  tower->norm_pre = encoder.norm_before_blocks();
+  tower->norm_after_pooling = encoder.norm_after_pooling();
+  tower->map_bias = encoder.map_bias();
   if (pooling != v1::ImageTowerSpec::POOLING_UNSPECIFIED) tower->pooling = pooling;
 }
 
@@ -94,16 +99,17 @@ double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
   // projection and the MLP.
   const bool map = tower.pooling == v1::ImageTowerSpec::MAP;
   const double keys_and_values = map ? 4.0 * width * width : 0.0;
-  const double per_token =
-      input_flops_per_token + static_cast<double>(tower.depth) * block + keys_and_values;
+  const double per_token = input_flops_per_token + keys_and_values;
+  const double depth = static_cast<double>(tower.depth);
   const double per_segment =
       (map ? 2.0 * width * width + mlp : 0.0) + 2.0 * width * static_cast<double>(embedding_dim);
   double flops = 0;
   for (const int64_t length : lengths) {
     if (length == 0) continue;
     const double tokens = static_cast<double>(length);
-    flops += tokens * per_token + per_segment +
-             4.0 * width * tokens * (static_cast<double>(tower.depth) * tokens + (map ? 1.0 : 0.0));
+    const double all = tokens + static_cast<double>(tower.prefix_tokens);
+    flops += tokens * per_token + all * depth * block + per_segment +
+             4.0 * width * (depth * all * all + (map ? tokens : 0.0));
   }
   return flops;
 }
@@ -126,6 +132,12 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   ApplyEncoder(model.image().encoder(), model.image().pooling(), &config.image);
   ApplyEncoder(model.text().encoder(), model.text().pooling(), &config.text);
   config.text.causal = model.text().causal();
+  config.image.prefix_tokens = model.image().prefix_tokens();
+  if (model.image().has_patch_bias()) config.patch_bias = model.image().patch_bias();
+  if (config.image.pooling == v1::ImageTowerSpec::TOKEN && config.image.prefix_tokens == 0) {
+    return absl::InvalidArgumentError(
+        "model.image.pooling: token needs model.image.prefix_tokens of at least 1");
+  }
   config.patch_size = model.image().patch_size();
   config.max_grid = model.image().max_grid();
   if (model.image().position_embedding() != v1::ImageTowerSpec::POSITION_EMBEDDING_UNSPECIFIED) {

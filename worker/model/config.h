@@ -23,7 +23,20 @@ struct TowerConfig {
   bool attention_bias = false;
   bool gelu_erf = false;
   bool causal = false;
+  // LayerNorm instead of RMSNorm.
+  bool layer_norm = false;
+  // First value of LayerScale's gains; 0: the blocks have none.
+  float layer_scale = 0;
+  // A norm before the blocks.
+  bool norm_pre = false;
+  // The final norm comes after the pooling.
+  bool norm_after_pooling = false;
+  // Biases of attention pooling.
+  bool map_bias = false;
+  // Learned tokens in front of each segment.
+  int64_t prefix_tokens = 0;
 
+  bool has_layer_scale() const { return layer_scale != 0; }
   int64_t head_dim() const { return width / heads; }
 };
 
@@ -31,6 +44,8 @@ struct ModelConfig {
   TowerConfig image;
   TowerConfig text;
   int64_t patch_size = 0;
+  // Bias of the patch embedding.
+  bool patch_bias = true;
   // Largest side of an image's grid.
   int64_t max_grid = 0;
   v1::ImageTowerSpec::PositionEmbedding position = v1::ImageTowerSpec::FACTORIZED_SUM;
@@ -58,10 +73,11 @@ struct ModelConfig {
 absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
                                                const v1::PreprocessSpec& preprocess);
 
-// Useful floating-point operations of one forward pass over segments of these lengths: patch
-// embedding, linear layers, attention (4 l^2 D for a segment of l tokens and width D), pooling and
-// projections of both towers; real tokens only. A multiplication and an addition count as two.
-// Training takes three times as many. The loss is not in it.
+// Useful floating-point operations of one forward pass over segments of these lengths (patches and
+// caption tokens; the work of prefix tokens comes on top): patch embedding, linear layers,
+// attention (4 l^2 D for a segment of l tokens and width D), pooling and projections of both
+// towers; real tokens only. A multiplication and an addition count as two. Training takes three
+// times as many. The loss is not in it.
 double UsefulForwardFlops(const ModelConfig& config, absl::Span<const int64_t> image_tokens,
                           absl::Span<const int64_t> text_tokens);
 

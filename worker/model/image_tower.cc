@@ -8,14 +8,14 @@ namespace navit {
 ImageTower::ImageTower(const ParameterTable& table)
     : config_(table.config()),
       patch_embed_(table.Find("image.patch_embed.weight").offset),
-      patch_embed_bias_(table.Find("image.patch_embed.bias").offset),
+      patch_embed_bias_(config_.patch_bias ? table.Find("image.patch_embed.bias").offset : 0),
       position_(table),
       tower_(table, "image", table.config().image) {}
 
 ImageTowerActivations ImageTower::LayOut(const Batch& batch, Arena* arena) const {
   ImageTowerActivations a;
   a.patches = arena->Take(batch.image_tokens() * config_.patch_dim());
-  a.position = position_.LayOut(batch.image_tokens(), arena);
+  a.position = position_.LayOut(batch.image_tokens(), batch.examples(), arena);
   a.tower = tower_.LayOut(batch.image_tokens(), batch.examples(), arena);
   for (BlockActivations& block : a.tower.blocks) block.rope = a.position.rope;
   return a;
@@ -43,10 +43,10 @@ void ImageTower::Forward(const float* parameters, const Batch& batch,
                           .out = config_.image.width,
                           .x = a.patches,
                           .weight = parameters + patch_embed_,
-                          .bias = parameters + patch_embed_bias_,
-                          .y = a.tower.tokens()},
+                          .bias = config_.patch_bias ? parameters + patch_embed_bias_ : nullptr,
+                          .y = a.tower.tokens},
                          pool);
-  position_.Forward(parameters, batch, a.position, a.tower.tokens(), pool);
+  position_.Forward(parameters, batch, a.position, a.tower.tokens, pool);
   tower_.Forward(parameters, batch.image_cu_seqlens, a.tower, pool);
 }
 
@@ -57,15 +57,16 @@ void ImageTower::Backward(const float* parameters, float* gradients, const Batch
   const int64_t tokens = batch.image_tokens();
   tower_.Backward(parameters, gradients, batch.image_cu_seqlens, a.tower, dembeddings, scratch,
                   pool, progress);
-  position_.Backward(parameters, gradients, batch, a.position, scratch.dx, pool);
-  kernels::LinearBackwardWeight({.rows = tokens,
-                                 .in = config_.patch_dim(),
-                                 .out = config_.image.width,
-                                 .x = a.patches,
-                                 .dy = scratch.dx,
-                                 .dweight = gradients + patch_embed_,
-                                 .dbias = gradients + patch_embed_bias_},
-                                pool);
+  position_.Backward(parameters, gradients, batch, a.position, scratch.dinput, pool);
+  kernels::LinearBackwardWeight(
+      {.rows = tokens,
+       .in = config_.patch_dim(),
+       .out = config_.image.width,
+       .x = a.patches,
+       .dy = scratch.dinput,
+       .dweight = gradients + patch_embed_,
+       .dbias = config_.patch_bias ? gradients + patch_embed_bias_ : nullptr},
+      pool);
 }
 
 }  // namespace navit

@@ -102,6 +102,9 @@ void Initialize(const ParameterInfo& info, uint64_t seed, float* values) {
     case Init::kLogitScale:
       std::fill_n(values, info.size, kInitialLogitScale);
       return;
+    case Init::kLayerScale:
+      std::fill_n(values, info.size, info.init_value);
+      return;
   }
 }
 
@@ -122,6 +125,11 @@ void ParameterTable::Add(std::string name, std::vector<int64_t> shape, Init init
   entries_.push_back(std::move(info));
 }
 
+void ParameterTable::AddNorm(const std::string& name, const TowerConfig& size) {
+  Add(name + ".gain", {size.width}, Init::kOne, false);
+  if (size.layer_norm) Add(name + ".bias", {size.width}, Init::kZero, false);
+}
+
 void ParameterTable::AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim) {
   Add(prefix + ".fc2.weight", {width, mlp_dim}, Init::kXavier, true);
   Add(prefix + ".fc2.bias", {width}, Init::kZero, false);
@@ -133,19 +141,31 @@ void ParameterTable::AddMlp(const std::string& prefix, int64_t width, int64_t ml
 void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size) {
   const int64_t width = size.width;
   Add(tower + ".projection.weight", {config_.embedding_dim, width}, Init::kXavier, true);
+  if (size.norm_after_pooling) AddNorm(tower + ".norm", size);
   if (size.pooling == v1::ImageTowerSpec::MAP) {
     AddMlp(tower + ".pool.mlp", width, size.mlp_dim);
-    Add(tower + ".pool.norm.gain", {width}, Init::kOne, false);
+    AddNorm(tower + ".pool.norm", size);
     Add(tower + ".pool.proj.weight", {width, width}, Init::kXavier, true);
+    if (size.map_bias) {
+      Add(tower + ".pool.proj.bias", {width}, Init::kZero, false);
+      Add(tower + ".pool.kv.bias", {2 * width}, Init::kZero, false);
+      Add(tower + ".pool.q.bias", {width}, Init::kZero, false);
+    }
     Add(tower + ".pool.kv.weight", {2 * width, width}, Init::kXavierSquares, true);
     Add(tower + ".pool.q.weight", {width, width}, Init::kXavier, true);
     Add(tower + ".pool.probe", {width}, Init::kNormal, false);
   }
-  Add(tower + ".norm.gain", {width}, Init::kOne, false);
+  if (!size.norm_after_pooling) AddNorm(tower + ".norm", size);
   for (int64_t layer = size.depth - 1; layer >= 0; --layer) {
     const std::string block = absl::StrCat(tower, ".blocks.", layer);
+    if (size.has_layer_scale()) {
+      for (const char* scale : {".scale2.gain", ".scale1.gain"}) {
+        Add(block + scale, {width}, Init::kLayerScale, false);
+        entries_.back().init_value = size.layer_scale;
+      }
+    }
     AddMlp(block + ".mlp", width, size.mlp_dim);
-    Add(block + ".norm2.gain", {width}, Init::kOne, false);
+    AddNorm(block + ".norm2", size);
     Add(block + ".attn.proj.weight", {width, width}, Init::kXavier, true);
     if (size.attention_bias) Add(block + ".attn.proj.bias", {width}, Init::kZero, false);
     if (size.qk_norm) {
@@ -154,7 +174,11 @@ void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size)
     }
     Add(block + ".attn.qkv.weight", {3 * width, width}, Init::kXavierSquares, true);
     if (size.attention_bias) Add(block + ".attn.qkv.bias", {3 * width}, Init::kZero, false);
-    Add(block + ".norm1.gain", {width}, Init::kOne, false);
+    AddNorm(block + ".norm1", size);
+  }
+  if (size.norm_pre) AddNorm(tower + ".norm_pre", size);
+  if (size.prefix_tokens > 0) {
+    Add(tower + ".prefix", {size.prefix_tokens, width}, Init::kNormal, false);
   }
 }
 
@@ -190,7 +214,7 @@ ParameterTable::ParameterTable(const ModelConfig& config) : config_(config) {
   AddTower("image", config.image);
   AddPosition();
   Add("image.patch_embed.weight", {config.image.width, config.patch_dim()}, Init::kXavier, true);
-  Add("image.patch_embed.bias", {config.image.width}, Init::kZero, false);
+  if (config.patch_bias) Add("image.patch_embed.bias", {config.image.width}, Init::kZero, false);
 }
 
 const ParameterInfo* ParameterTable::FindOrNull(absl::string_view name) const {

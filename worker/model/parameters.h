@@ -11,13 +11,17 @@
 //   TOWER.pool.{q,proj}.weight           [D, D]
 //   TOWER.pool.kv.weight                 [2D, D]   rows: all of k, all of v
 //   TOWER.pool.norm.gain                 [D]
+//   TOWER.pool.{q,kv,proj}.bias          [D], [2D], [D]   with map_bias
 //   TOWER.pool.mlp.{fc1,fc2}.{weight,bias}
 //   TOWER.norm.gain                      [D]
+//   TOWER.norm_pre.gain                  [D]      with norm_before_blocks
+//   TOWER.prefix                         [prefix_tokens, D]
 //   TOWER.blocks.N.norm1.gain            [D]
 //   TOWER.blocks.N.attn.qkv.weight       [3D, D]   rows: all of q, all of k, all of v
 //   TOWER.blocks.N.attn.{q,k}_norm.gain  [D / heads]   with QK-norm
 //   TOWER.blocks.N.attn.{qkv,proj}.bias  [3D], [D]     with attention_bias
 //   TOWER.blocks.N.attn.proj.weight      [D, D]
+//   TOWER.blocks.N.scale{1,2}.gain       [D]      with layer_scale, of the attention and the MLP
 //   TOWER.blocks.N.norm2.gain            [D]
 //   TOWER.blocks.N.mlp.fc1.{weight,bias} [M, D], [M]
 //   TOWER.blocks.N.mlp.fc2.{weight,bias} [D, M], [D]
@@ -27,7 +31,8 @@
 //   image.position.frequencies           [D / 2, 2]    Fourier
 //   text.token_embed                     [vocabulary, D]
 //   text.position                        [max_text_tokens, D]
-// with TOWER in {image, text}; TOWER.pool.* with MAP pooling.
+// with TOWER in {image, text}; TOWER.pool.* with MAP pooling. With norm layer each norm (but those
+// of q and k) has a bias [D] beside its gain.
 #ifndef NAVIT_WORKER_MODEL_PARAMETERS_H_
 #define NAVIT_WORKER_MODEL_PARAMETERS_H_
 
@@ -63,6 +68,8 @@ struct ParameterInfo {
     kXavierSquares,
     // ln(1 / 0.07).
     kLogitScale,
+    // LayerScale's first value, TowerConfig.layer_scale.
+    kLayerScale,
   };
 
   std::string name;
@@ -74,6 +81,8 @@ struct ParameterInfo {
   // Weight decay applies: matrices only, neither tables nor probes.
   bool decay = false;
   Init init = Init::kZero;
+  // With kLayerScale.
+  float init_value = 0;
 };
 
 // Which tensor lies where. The order is that in which the backward pass completes gradients: the
@@ -96,6 +105,7 @@ class ParameterTable {
 
  private:
   void Add(std::string name, std::vector<int64_t> shape, ParameterInfo::Init init, bool decay);
+  void AddNorm(const std::string& name, const TowerConfig& size);
   void AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim);
   void AddPosition();
   void AddTower(const std::string& tower, const TowerConfig& size);

@@ -6,6 +6,7 @@
 
 #include "kernels/position_table.h"
 #include "kernels/position_waves.h"
+#include "kernels/prefix_tokens.h"
 #include "kernels/rope.h"
 
 namespace navit {
@@ -75,6 +76,9 @@ PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(tabl
       first_ = table.Find("image.position.table").offset;
       return;
     case Image::ROPE:
+      for (int64_t i = 0; i < config_.image.prefix_tokens * 2; ++i) {
+        no_turn_.insert(no_turn_.end(), config_.image.head_dim() / 2, i % 2 == 0 ? 1.0f : 0.0f);
+      }
       return;
     default:
       first_ = table.Find("image.position.row").offset;
@@ -82,10 +86,15 @@ PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(tabl
   }
 }
 
-PositionActivations PositionEmbedding::LayOut(int64_t tokens, Arena* arena) const {
+PositionActivations PositionEmbedding::LayOut(int64_t tokens, int64_t segments,
+                                              Arena* arena) const {
   PositionActivations a;
   a.coordinates = arena->Take(2 * tokens);
-  if (config_.position == Image::ROPE) a.rope = arena->Take(tokens * config_.image.head_dim());
+  if (config_.position != Image::ROPE) return a;
+  const int64_t prefix_tokens = config_.image.prefix_tokens;
+  const int64_t head_dim = config_.image.head_dim();
+  a.rope = arena->Take((tokens + segments * prefix_tokens) * head_dim);
+  a.rope_patches = prefix_tokens > 0 ? arena->Take(tokens * head_dim) : a.rope;
   return a;
 }
 
@@ -96,7 +105,17 @@ void PositionEmbedding::Forward(const float* parameters, const Batch& batch,
   const int64_t width = config_.image.width;
   PositionCoordinates(config_, batch, a.coordinates);
   if (config_.position == Image::ROPE) {
-    kernels::RopeTable(tokens, config_.image.head_dim(), a.coordinates, a.rope);
+    const int64_t head_dim = config_.image.head_dim();
+    kernels::RopeTable(tokens, head_dim, a.coordinates, a.rope_patches);
+    if (config_.image.prefix_tokens == 0) return;
+    kernels::InsertPrefix({.segments = batch.examples(),
+                           .prefix_tokens = config_.image.prefix_tokens,
+                           .dim = head_dim,
+                           .cu_seqlens = batch.image_cu_seqlens.data(),
+                           .x = a.rope_patches,
+                           .prefix = no_turn_.data(),
+                           .y = a.rope},
+                          pool);
   } else if (IsTable(config_.position)) {
     kernels::PositionTableForward({.tokens = tokens,
                                    .dim = width,

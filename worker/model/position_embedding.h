@@ -21,14 +21,17 @@ void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* c
 
 struct PositionActivations {
   float* coordinates = nullptr;  // [T, 2]
-  float* rope = nullptr;         // [T, 2, head_dim / 2] for RoPE, else null; see kernels/rope.h
+  // [U, 2, head_dim / 2] for RoPE, else null; see kernels/rope.h. U counts prefix tokens, which do
+  // not turn; rope_patches [T, 2, head_dim / 2] are those without.
+  float* rope = nullptr;
+  float* rope_patches = nullptr;
 };
 
 class PositionEmbedding {
  public:
   explicit PositionEmbedding(const ParameterTable& table);
 
-  PositionActivations LayOut(int64_t tokens, Arena* arena) const;
+  PositionActivations LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
 
   // Fills the activations and adds to x [T, D].
   void Forward(const float* parameters, const Batch& batch, const PositionActivations& activations,
@@ -45,6 +48,8 @@ class PositionEmbedding {
   size_t first_ = 0, second_ = 0;
   // [D / 2, 2] of the sinusoidal kind.
   std::vector<float> fixed_frequencies_;
+  // [prefix_tokens, 2, head_dim / 2] of RoPE: cosines 1 and sines 0.
+  std::vector<float> no_turn_;
 };
 
 }  // namespace navit

@@ -29,7 +29,7 @@ void TextTower::Forward(const float* parameters, const Batch& batch, const Tower
                              .cu_seqlens = batch.text_cu_seqlens.data(),
                              .token_table = parameters + token_table_,
                              .position_table = parameters + position_table_,
-                             .y = a.tokens()},
+                             .y = a.tokens},
                             pool);
   tower_.Forward(parameters, batch.text_cu_seqlens, a, pool);
 }
@@ -47,7 +47,7 @@ void TextTower::Backward(const float* parameters, float* gradients, const Batch&
                               .max_positions = config_.max_text_tokens,
                               .ids = batch.text.data(),
                               .cu_seqlens = batch.text_cu_seqlens.data(),
-                              .dy = scratch.dx,
+                              .dy = scratch.dinput,
                               .dtoken_table = gradients + token_table_,
                               .dposition_table = gradients + position_table_},
                              pool);

@@ -1,9 +1,13 @@
-// The transformer encoder that both towers share: blocks, final norm, MAP head.
+// The transformer encoder that both towers share:
+//   prefix tokens before each segment -> norm_pre -> blocks -> norm -> head
+// of which prefix tokens and norm_pre may be absent, and the norm may come after the pooling, in
+// the head.
 #ifndef NAVIT_WORKER_MODEL_TOWER_H_
 #define NAVIT_WORKER_MODEL_TOWER_H_
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,29 +15,34 @@
 #include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
 #include "worker/model/block.h"
-#include "worker/model/map_head.h"
+#include "worker/model/head.h"
+#include "worker/model/norm.h"
 #include "worker/model/parameters.h"
 
 namespace navit {
 
-// T tokens in S segments, none of them empty. The forward pass starts from `tokens()`, which the
-// image or text part of the tower has filled, and ends in `embeddings()`.
+// T tokens in S segments, none of them empty; U = T + S prefix_tokens. The forward pass starts from
+// `tokens`, which the image or text part of the tower has filled, and ends in `embeddings()`.
 struct TowerActivations {
+  float* tokens = nullptr;  // [T, D]
+  float* joined = nullptr;  // [U, D] with the prefix; `tokens` itself without one
+  NormActivations norm_pre;
   std::vector<BlockActivations> blocks;
-  float* last = nullptr;          // [T, D] output of the last block
-  float* norm = nullptr;          // [T, D]
-  float* norm_inv_rms = nullptr;  // [T]
-  MapHeadActivations head;
+  float* last = nullptr;  // [U, D] output of the last block
+  NormActivations norm;   // of U rows
+  HeadActivations head;
 
-  float* tokens() const { return blocks.front().x; }
+  // [S, D] and [S, E], see head.h.
+  const float* features() const { return head.features; }
   const float* embeddings() const { return head.embedding; }
 };
 
 struct TowerScratch {
-  float* dx = nullptr;       // [T, D]
-  float* dtokens = nullptr;  // [T, D]
+  float* dx = nullptr;       // [U, D]
+  float* dtokens = nullptr;  // [U, D]
+  float* dinput = nullptr;   // [T, D]; dx itself without a prefix
   BlockScratch block;
-  MapHeadScratch head;
+  HeadScratch head;
 };
 
 // Called with N when the first N floats of the gradient array are complete.
@@ -52,7 +61,7 @@ class Tower {
   void Forward(const float* parameters, absl::Span<const int32_t> cu_seqlens,
                const TowerActivations& activations, kernels::ThreadPool& pool) const;
 
-  // From `dembeddings` [S, E] to scratch.dx, the gradient with respect to tokens(); adds to
+  // From `dembeddings` [S, E] to scratch.dinput, the gradient with respect to `tokens`; adds to
   // `gradients`. Calls `progress` after the head and after each block, if it is not empty.
   void Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
                 const TowerActivations& activations, const float* dembeddings,
@@ -62,8 +71,12 @@ class Tower {
  private:
   TowerConfig size_;
   std::vector<Block> blocks_;
-  size_t norm_;
-  MapHead head_;
+  // Offset in the flat array.
+  size_t prefix_ = 0;
+  std::optional<Norm> norm_pre_;
+  // Before the head.
+  std::optional<Norm> norm_;
+  Head head_;
 };
 
 }  // namespace navit

@@ -47,6 +47,20 @@ std::vector<Variant> Variants() {
   parts.image.qk_norm = false;
   parts.image.attention_bias = parts.image.gelu_erf = true;
   parts.text.causal = true;
+  ModelConfig& timm = add("layer_norm_scale_and_registers");
+  timm.image.layer_norm = timm.text.layer_norm = timm.image.map_bias = timm.text.map_bias = true;
+  timm.image.layer_scale = timm.text.layer_scale = 0.5f;
+  timm.image.prefix_tokens = 3;
+  ModelConfig& gap = add("registers_and_norm_after_mean");
+  gap.image.pooling = gap.text.pooling = Image::MEAN;
+  gap.image.norm_after_pooling = gap.text.norm_after_pooling = true;
+  gap.image.prefix_tokens = 4;
+  gap.position = Image::ROPE;
+  ModelConfig& clip = add("class_token_and_norm_before_blocks");
+  clip.image.pooling = clip.text.pooling = Image::TOKEN;
+  clip.image.layer_norm = clip.image.norm_pre = clip.text.norm_pre = true;
+  clip.image.prefix_tokens = 1;
+  clip.patch_bias = false;
   return variants;
 }
 
