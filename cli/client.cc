@@ -145,7 +145,26 @@ absl::StatusOr<v1::AuditReply> Client::Audit(const v1::AuditRequest& request) {
   return impl_->Call(&v1::Jobs::Stub::Audit, request, kAuditTimeout);
 }
 absl::StatusOr<v1::HistoryReply> Client::History(const std::string& name) {
-  return impl_->Call(&v1::Jobs::Stub::History, Named(name));
+  // In pieces: the curve of a long job is larger than one message may be.
+  constexpr uint64_t kStepsAtOnce = 10000;
+  v1::HistoryRequest request;
+  request.set_name(name);
+  request.set_max_steps(kStepsAtOnce);
+  v1::HistoryReply whole;
+  while (true) {
+    request.set_first_step(static_cast<uint64_t>(whole.steps_size()) + 1);
+    NAVIT_ASSIGN_OR_RETURN(v1::HistoryReply piece, impl_->Call(&v1::Jobs::Stub::History, request));
+    // A coordinator of the version before gives all at once, whatever was asked for.
+    const bool first = whole.steps_size() == 0;
+    if (!first && piece.steps_size() > 0 && piece.steps(0).step() == 1) return piece;
+    for (v1::StepReport& step : *piece.mutable_steps()) *whole.add_steps() = std::move(step);
+    whole.mutable_scores()->Swap(piece.mutable_scores());
+    whole.set_committed_step(piece.committed_step());
+    if (static_cast<uint64_t>(piece.steps_size()) < kStepsAtOnce) return whole;
+  }
+}
+absl::StatusOr<v1::TelemetryReply> Client::Telemetry(const std::string& name) {
+  return impl_->Call(&v1::Jobs::Stub::Telemetry, Named(name));
 }
 absl::StatusOr<v1::ListWorkersReply> Client::ListWorkers() {
   return impl_->Call(&v1::Jobs::Stub::ListWorkers, google::protobuf::Empty());

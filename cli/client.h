@@ -37,7 +37,9 @@ class Client {
   absl::StatusOr<v1::PreviewReply> Preview(const v1::PreviewRequest& request);
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(const std::string& name);
   absl::StatusOr<v1::AuditReply> Audit(const v1::AuditRequest& request);
+  // All steps.
   absl::StatusOr<v1::HistoryReply> History(const std::string& name);
+  absl::StatusOr<v1::TelemetryReply> Telemetry(const std::string& name);
   absl::StatusOr<v1::ListWorkersReply> ListWorkers();
 
   // Hands the job as it is, then after every change, to `see` until that returns false (OK), the

@@ -44,7 +44,11 @@ int Describe(const CommandContext& context) {
   if (!job.ok()) return Fail(job.status());
   const auto history = (*client)->History(context.arguments.words()[0]);
   if (!history.ok()) return Fail(history.status());
-  return Print(context, *job, [&] { return Description(*job, *history); });
+  // A coordinator of the version before has no telemetry.
+  const auto telemetry = (*client)->Telemetry(context.arguments.words()[0]);
+  return Print(context, *job, [&] {
+    return Description(*job, *history) + (telemetry.ok() ? VerdictText(*telemetry) : "");
+  });
 }
 
 int History(const CommandContext& context) {

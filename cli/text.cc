@@ -154,6 +154,22 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
   return Table(rows);
 }
 
+std::string VerdictText(const v1::TelemetryReply& reply) {
+  const v1::Verdict& verdict = reply.verdict();
+  if (verdict.kind() == v1::Verdict::VERDICT_UNKNOWN) return "";
+  const std::string kind = Lower(v1::Verdict::Kind_Name(verdict.kind()));
+  std::string text = absl::StrCat("\nheld up by  ", kind.substr(kind.find('_') + 1), ": ",
+                                  verdict.summary(), "\n");
+  if (!verdict.next_action().empty()) {
+    absl::StrAppend(&text, "next        ", verdict.next_action(), "\n");
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const v1::Verdict::Number& number : verdict.numbers()) {
+    rows.push_back({"  " + number.name(), number.value()});
+  }
+  return text + Table(rows);
+}
+
 std::string AuditText(const v1::AuditReply& reply) {
   std::string text = absl::StrFormat(
       "steps %d to %d, %d packs, %d samples\n"

@@ -20,6 +20,8 @@ std::string JobsTable(const v1::ListReply& reply);
 std::string WorkersTable(const v1::ListWorkersReply& reply);
 std::string CheckpointsTable(const v1::ListCheckpointsReply& reply);
 std::string Description(const v1::Job& job, const v1::HistoryReply& history);
+// What holds the job up, the next action and the numbers; empty: nothing is known.
+std::string VerdictText(const v1::TelemetryReply& reply);
 std::string AuditText(const v1::AuditReply& reply);
 // The loss as a plot of characters over a few rows of numbers.
 std::string Curve(const v1::HistoryReply& history);

@@ -36,11 +36,15 @@ const char* ReasonPhrase(int status) {
 }
 
 void Send(mg_connection* connection, const HttpResponse& response, bool with_body) {
+  std::string more;
+  for (const auto& [name, value] : response.headers) {
+    absl::StrAppend(&more, "\r\n", name, ": ", value);
+  }
   const std::string head = absl::StrCat(
       "HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status),
       "\r\nContent-Type: ", response.content_type, "\r\nContent-Length: ", response.body.size(),
       "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff",
-      response.status == 405 ? "\r\nAllow: GET, HEAD" : "", "\r\nConnection: close\r\n\r\n");
+      response.status == 405 ? "\r\nAllow: GET, HEAD" : "", more, "\r\nConnection: close\r\n\r\n");
   mg_write(connection, head.data(), head.size());
   if (with_body && !response.body.empty()) {
     mg_write(connection, response.body.data(), response.body.size());

@@ -22,6 +22,8 @@ struct HttpResponse {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  // Besides those of every response.
+  std::map<std::string, std::string> headers = {};
 };
 
 // Called on the server's threads, several at a time.

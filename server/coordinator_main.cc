@@ -1,11 +1,12 @@
 // navit-coordinator: jobs, leases, the relay; see server/core/coordinator.h.
 #include <atomic>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/grpc_server.h"
 #include "common/http_server.h"
@@ -17,8 +18,10 @@
 #include "server/core/coordinator.h"
 #include "server/host.h"
 #include "server/metrics.h"
+#include "server/page/page_routes.h"
 #include "server/services/services.h"
 #include "server/store/sqlite_store.h"
+#include "server/telemetry/telemetry_book.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:7440", "address of the gRPC services; port 0: any");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7441",
@@ -32,27 +35,6 @@ ABSL_FLAG(bool, insecure_listen, false, "serve other hosts without TLS");
 
 namespace navit {
 namespace {
-
-// Jobs and workers in plain text.
-HttpResponse Overview(CoordinatorHost* host) {
-  HttpResponse response;
-  host->Call([&](Coordinator& core, PackBytes&, Instant now) {
-    response.body = "navit-coordinator\n\njobs\n";
-    const v1::ListReply jobs = core.List();
-    const v1::ListWorkersReply workers = core.ListWorkers(now);
-    for (const v1::Job& job : jobs.jobs()) {
-      absl::StrAppend(&response.body, "  ", job.name(), "  ", v1::JobState_Name(job.state()),
-                      "  step ", job.committed_step(), "  ", job.reason(), "\n");
-    }
-    response.body += "\nworkers\n";
-    for (const v1::ListWorkersReply::Worker& worker : workers.workers()) {
-      absl::StrAppend(&response.body, "  ", worker.name(), "  ", v1::Role_Name(worker.role()), "  ",
-                      worker.state(), "\n");
-    }
-    return 0;
-  });
-  return response;
-}
 
 absl::Status Serve(ShutdownSignals* signals) {
   const std::string state = absl::GetFlag(FLAGS_state);
@@ -82,8 +64,9 @@ absl::Status Serve(ShutdownSignals* signals) {
     signals->Trigger();
   };
   CoordinatorHost host(&core, host_options);
-  const auto jobs = MakeJobsService(&host, &metrics);
-  const auto fleet = MakeFleetService(&host, &metrics);
+  TelemetryBook telemetry;
+  const auto jobs = MakeJobsService(&host, &metrics, &telemetry);
+  const auto fleet = MakeFleetService(&host, &metrics, &telemetry);
   const auto batches = MakeBatchesService(&host, &metrics);
 
   GrpcServerOptions grpc_options;
@@ -93,13 +76,12 @@ absl::Status Serve(ShutdownSignals* signals) {
   grpc_options.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
   NAVIT_ASSIGN_OR_RETURN(const auto grpc_server,
                          GrpcServer::Start(grpc_options, {jobs.get(), fleet.get(), batches.get()}));
+  std::map<std::string, HttpHandler> routes = PageRoutes(&host, &telemetry);
+  routes["/metrics"] =
+      MetricsRoute("coordinator", std::make_shared<CoordinatorMetrics>(&host, &metrics));
   NAVIT_ASSIGN_OR_RETURN(
       const auto http_server,
-      HttpServer::Start(
-          absl::GetFlag(FLAGS_listen_http),
-          {{"/", [&](const HttpRequest&) { return Overview(&host); }},
-           {"/metrics",
-            MetricsRoute("coordinator", std::make_shared<CoordinatorMetrics>(&host, &metrics))}}));
+      HttpServer::Start(absl::GetFlag(FLAGS_listen_http), std::move(routes)));
   metrics.SetRecovery(clock->SteadyNow() - began);
   NAVIT_LOG(INFO) << "incarnation " << core.incarnation() << " serves gRPC on "
                   << grpc_server->address() << ", HTTP on " << http_server->address()

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "worker/telemetry.h"
 
 namespace navit {
 namespace {
@@ -248,6 +249,17 @@ void TrainerMetrics::CheckpointWritten(uint64_t bytes, absl::Time now) {
 void TrainerMetrics::CheckpointFailed(const std::string& reason) {
   std::lock_guard<std::mutex> lock(mutex_);
   checkpoint_failures_.Add(Labels("reason", reason)).Increment();
+}
+
+v1::TrainerTelemetry TrainerMetrics::Telemetry() const {
+  std::string job, rank;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    job = job_;
+    rank = rank_;
+  }
+  if (job.empty()) return {};
+  return TrainerTelemetryOf(registry_->Collect(), job, rank);
 }
 
 PhaseClock::PhaseClock(TrainerMetrics* metrics)

@@ -47,6 +47,9 @@ class TrainerMetrics {
   void CheckpointWritten(uint64_t bytes, absl::Time now);
   void CheckpointFailed(const std::string& reason);
 
+  // What the series of the current job and rank say now; see worker/telemetry.h.
+  v1::TrainerTelemetry Telemetry() const;
+
  private:
   std::map<std::string, std::string> Labels() const;
   std::map<std::string, std::string> Labels(const std::string& key, const std::string& value) const;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/clock.h"
 #include "common/grpc_channel.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -15,6 +16,7 @@ namespace {
 
 // How long a trainer that is told to end tries to say so.
 constexpr std::chrono::milliseconds kFarewell(3000);
+constexpr absl::Duration kTelemetryEvery = absl::Seconds(1);
 
 }  // namespace
 
@@ -98,6 +100,12 @@ v1::WorkerReport Trainer::BuildReport() {
     state->set_bad_checkpoint(bad_checkpoint_);
   }
   report.set_draining(draining_);
+  // Reports also go out at every change; these numbers need not.
+  const absl::Duration now = Clock::Real()->SteadyNow();
+  if (state->kind() == v1::TrainerState::RUNNING && now - telemetry_sent_ >= kTelemetryEvery) {
+    *report.mutable_trainer_telemetry() = metrics_.Telemetry();
+    telemetry_sent_ = now;
+  }
   return report;
 }
 

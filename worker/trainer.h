@@ -80,6 +80,9 @@ class Trainer : private WorkerSessionDelegate {
   std::mutex bad_checkpoint_mutex_;
   std::string bad_checkpoint_;
 
+  // Steady time of the last telemetry; used by BuildReport alone.
+  absl::Duration telemetry_sent_ = -absl::InfiniteDuration();
+
   std::mutex end_mutex_;
   std::condition_variable end_signal_;
   bool ended_ = false;

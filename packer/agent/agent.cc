@@ -22,11 +22,13 @@
 #include "packer/agent/lease_book.h"
 #include "packer/agent/pack_queue.h"
 #include "packer/agent/push_stream.h"
+#include "packer/telemetry.h"
 #include "proto/fleet.grpc.pb.h"
 
 namespace navit {
 namespace {
 
+constexpr absl::Duration kTelemetryEvery = absl::Seconds(1);
 // A manifest of a million shards takes a while; it is fetched once per job.
 constexpr absl::Duration kManifestTimeout = absl::Seconds(60);
 // Packs that are read ahead of the one that is made.
@@ -114,7 +116,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     return clean;
   }
 
-  // --- WorkerSessionDelegate
+  // --- WorkerSessionDelegate: never two calls at a time.
 
   void OnRegistered(const v1::RegisterReply& reply) override {
     if (coordinator_incarnation_.exchange(reply.coordinator_incarnation()) ==
@@ -148,6 +150,11 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
       queue_.DropLease(epoch);
     }
     report.set_draining(draining_);
+    // Reports also go out at every change; these numbers need not.
+    if (Now() - telemetry_sent_ >= kTelemetryEvery) {
+      telemetry_sent_ = Now();
+      *report.mutable_packer_telemetry() = PackerTelemetryOf(metrics_->registry()->Collect());
+    }
     return report;
   }
 
@@ -380,6 +387,9 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
   std::atomic<int> works_running_{0};
   // 0: not registered yet.
   std::atomic<uint64_t> coordinator_incarnation_{0};
+
+  // Steady time of the last telemetry; used by BuildReport alone.
+  absl::Duration telemetry_sent_ = -absl::InfiniteDuration();
 
   LeaseBook leases_;
   JobTable jobs_;

@@ -295,8 +295,11 @@ absl::StatusOr<v1::ListCheckpointsReply> Coordinator::ListCheckpoints(
     absl::string_view name) const {
   return impl_->ListCheckpoints(name);
 }
-absl::StatusOr<v1::HistoryReply> Coordinator::History(absl::string_view name) const {
-  return impl_->History(name);
+absl::StatusOr<v1::HistoryReply> Coordinator::History(const v1::HistoryRequest& request) const {
+  return impl_->History(request);
+}
+absl::StatusOr<v1::Curve> Coordinator::JobCurve(absl::string_view name, size_t points) const {
+  return impl_->JobCurve(name, points);
 }
 v1::ListWorkersReply Coordinator::ListWorkers(Instant now) const { return impl_->ListWorkers(now); }
 absl::StatusOr<uint64_t> Coordinator::StartAudit(const v1::AuditRequest& request, Instant) {

@@ -208,7 +208,9 @@ class Coordinator {
   absl::Status Delete(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::ExplainReply> Explain(absl::string_view name, Instant now) const;
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(absl::string_view name) const;
-  absl::StatusOr<v1::HistoryReply> History(absl::string_view name) const;
+  absl::StatusOr<v1::HistoryReply> History(const v1::HistoryRequest& request) const;
+  // The committed steps in at most `points` points.
+  absl::StatusOr<v1::Curve> JobCurve(absl::string_view name, size_t points) const;
   v1::ListWorkersReply ListWorkers(Instant now) const;
   // Audit in two calls: StartAudit leases the windows to packers; AuditResult is nullopt until they
   // are back. DropAudit when the caller has gone; a result is dropped by being returned.

@@ -154,7 +154,8 @@ class Coordinator::Impl {
   v1::ListReply List() const;
   absl::StatusOr<v1::ExplainReply> Explain(absl::string_view name, Instant now) const;
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(absl::string_view name) const;
-  absl::StatusOr<v1::HistoryReply> History(absl::string_view name) const;
+  absl::StatusOr<v1::HistoryReply> History(const v1::HistoryRequest& request) const;
+  absl::StatusOr<v1::Curve> JobCurve(absl::string_view name, size_t points) const;
   v1::ListWorkersReply ListWorkers(Instant now) const;
   CoordinatorGauges Gauges() const;
 

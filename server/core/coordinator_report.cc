@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/step_curve.h"
 #include "server/core/coordinator_impl.h"
 
 namespace navit {
@@ -146,12 +147,26 @@ absl::StatusOr<v1::ListCheckpointsReply> Coordinator::Impl::ListCheckpoints(
   return reply;
 }
 
-absl::StatusOr<v1::HistoryReply> Coordinator::Impl::History(absl::string_view name) const {
+absl::StatusOr<v1::HistoryReply> Coordinator::Impl::History(
+    const v1::HistoryRequest& request) const {
+  const JobState* job = state_.Find(request.name());
+  if (job == nullptr) return absl::NotFoundError(absl::StrCat("no job ", request.name()));
+  v1::HistoryReply reply;
+  const std::vector<v1::StepReport>& records = job->records();
+  const size_t first =
+      std::min<uint64_t>(std::max<uint64_t>(request.first_step(), 1) - 1, records.size());
+  size_t count = records.size() - first;
+  if (request.max_steps() > 0) count = std::min<uint64_t>(count, request.max_steps());
+  for (size_t i = first; i < first + count; ++i) *reply.add_steps() = records[i];
+  for (const v1::StepScores& scores : job->score_history()) *reply.add_scores() = scores;
+  reply.set_committed_step(job->committed_step());
+  return reply;
+}
+
+absl::StatusOr<v1::Curve> Coordinator::Impl::JobCurve(absl::string_view name, size_t points) const {
   const JobState* job = state_.Find(name);
   if (job == nullptr) return absl::NotFoundError(absl::StrCat("no job ", name));
-  v1::HistoryReply reply;
-  for (const v1::StepReport& record : job->records()) *reply.add_steps() = record;
-  return reply;
+  return StepCurve(job->records(), points);
 }
 
 namespace {

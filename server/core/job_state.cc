@@ -71,7 +71,7 @@ absl::Status JobState::Apply(const v1::Event& event) {
       ++checkpoint_failures_;
       return absl::OkStatus();
     case v1::Event::kScoresRecorded:
-      scores_ = event.scores_recorded().scores();
+      ApplyScores(event);
       return absl::OkStatus();
     default:
       return absl::InternalError(absl::StrCat("event ", event.kind_case(), " is not of a job"));
@@ -192,6 +192,7 @@ absl::Status JobState::ApplyGeneration(const v1::Event& event) {
     sums_.capacity_tokens -= gone.capacity_tokens();
     records_.pop_back();
   }
+  while (!score_history_.empty() && score_history_.back().step() > kept) score_history_.pop_back();
   if (recovers) {
     ++recoveries_;
     // A step that is adopted is progress of the generation that broke.
@@ -242,6 +243,19 @@ absl::Status JobState::ApplyCheckpoint(const v1::Event& event) {
     checkpoints_.erase(checkpoints_.begin());
   }
   return absl::OkStatus();
+}
+
+void JobState::ApplyScores(const v1::Event& event) {
+  const v1::ScoresRecorded& recorded = event.scores_recorded();
+  scores_ = recorded.scores();
+  while (!score_history_.empty() && score_history_.back().step() >= recorded.step()) {
+    score_history_.pop_back();
+  }
+  v1::StepScores scores;
+  scores.set_step(recorded.step());
+  scores.set_seconds(event.seconds());
+  *scores.mutable_scores() = recorded.scores();
+  score_history_.push_back(std::move(scores));
 }
 
 void JobState::AddRecord(const v1::StepReport& report) {

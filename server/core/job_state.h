@@ -118,12 +118,15 @@ class JobState {
   const std::vector<std::string>& checkpoints_to_remove() const { return to_remove_; }
   uint64_t checkpoint_failures() const { return checkpoint_failures_; }
   const v1::Scores& scores() const { return scores_; }
+  // Every evaluation of the current lineage, oldest first; a repeated one of a step replaces it.
+  const std::vector<v1::StepScores>& score_history() const { return score_history_; }
 
  private:
   absl::Status ApplyGroup(const v1::GroupPlanned& group);
   absl::Status ApplyGeneration(const v1::Event& event);
   absl::Status ApplySteps(const v1::StepsCommitted& steps);
   absl::Status ApplyCheckpoint(const v1::Event& event);
+  void ApplyScores(const v1::Event& event);
   void AddRecord(const v1::StepReport& report);
 
   v1::JobSpec spec_;
@@ -156,6 +159,7 @@ class JobState {
   std::vector<std::string> to_remove_;
   uint64_t checkpoint_failures_ = 0;
   v1::Scores scores_;
+  std::vector<v1::StepScores> score_history_;
 };
 
 }  // namespace navit

@@ -11,8 +11,11 @@ constexpr absl::Duration kFirstMessageWithin = absl::Seconds(10);
 class HeartbeatStream
     : public ServerStream<grpc::ServerBidiReactor<v1::WorkerReport, v1::Directive>> {
  public:
-  HeartbeatStream(const ServiceContext& context, grpc::CallbackServerContext* call)
-      : ServerStream(context, call, "Fleet.Heartbeat"), opened_at_(context.host->SteadyNow()) {
+  HeartbeatStream(const ServiceContext& context, grpc::CallbackServerContext* call,
+                  TelemetryBook* telemetry)
+      : ServerStream(context, call, "Fleet.Heartbeat"),
+        telemetry_(telemetry),
+        opened_at_(context.host->SteadyNow()) {
     StartRead(&report_);
   }
 
@@ -21,8 +24,15 @@ class HeartbeatStream
       absl::MutexLock lock(&mutex_);
       return End(absl::OkStatus());
     }
-    const absl::Status status = host()->Call(
-        [&](Coordinator& core, PackBytes&, Instant now) { return core.OnReport(report_, now); });
+    // Telemetry is not core's business: it goes into its book, and only from workers that count.
+    v1::WorkerReport telemetry = TakeTelemetry();
+    double unix_now = 0;
+    const absl::Status status = host()->Call([&](Coordinator& core, PackBytes&, Instant now) {
+      unix_now = now.unix_time;
+      DropUnknownJobs(core, &telemetry);
+      return core.OnReport(report_, now);
+    });
+    if (status.ok()) telemetry_->OnReport(telemetry, unix_now);
     absl::MutexLock lock(&mutex_);
     if (ending()) return;
     if (known_ && report_.worker().name() != worker_.name()) {
@@ -37,6 +47,31 @@ class HeartbeatStream
   }
 
  private:
+  // Moves the telemetry of the report at hand out of it.
+  v1::WorkerReport TakeTelemetry() {
+    v1::WorkerReport telemetry;
+    *telemetry.mutable_worker() = report_.worker();
+    if (report_.has_packer_telemetry()) {
+      telemetry.mutable_packer_telemetry()->Swap(report_.mutable_packer_telemetry());
+    }
+    if (report_.has_trainer_telemetry()) {
+      telemetry.mutable_trainer_telemetry()->Swap(report_.mutable_trainer_telemetry());
+    }
+    report_.clear_packer_telemetry();
+    report_.clear_trainer_telemetry();
+    return telemetry;
+  }
+
+  static void DropUnknownJobs(const Coordinator& core, v1::WorkerReport* telemetry) {
+    if (core.JobRevision(telemetry->trainer_telemetry().job()) == 0) {
+      telemetry->clear_trainer_telemetry();
+    }
+    auto* jobs = telemetry->mutable_packer_telemetry()->mutable_jobs();
+    for (int i = jobs->size() - 1; i >= 0; --i) {
+      if (core.JobRevision(jobs->Get(i).job()) == 0) jobs->DeleteSubrange(i, 1);
+    }
+  }
+
   void Continue() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing()) return;
     const absl::Duration now = host()->SteadyNow();
@@ -65,6 +100,7 @@ class HeartbeatStream
     }
   }
 
+  TelemetryBook* const telemetry_;
   const absl::Duration opened_at_;
   // Owned by the read in flight.
   v1::WorkerReport report_;
@@ -78,7 +114,8 @@ class HeartbeatStream
 
 class FleetService : public v1::Fleet::CallbackService {
  public:
-  explicit FleetService(ServiceContext context) : context_(context) {}
+  FleetService(ServiceContext context, TelemetryBook* telemetry)
+      : context_(context), telemetry_(telemetry) {}
 
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* call,
                                      const v1::RegisterRequest* request,
@@ -90,7 +127,7 @@ class FleetService : public v1::Fleet::CallbackService {
 
   grpc::ServerBidiReactor<v1::WorkerReport, v1::Directive>* Heartbeat(
       grpc::CallbackServerContext* call) override {
-    auto stream = std::make_shared<HeartbeatStream>(context_, call);
+    auto stream = std::make_shared<HeartbeatStream>(context_, call, telemetry_);
     stream->Begin(stream);
     return stream.get();
   }
@@ -185,12 +222,14 @@ class FleetService : public v1::Fleet::CallbackService {
   }
 
   const ServiceContext context_;
+  TelemetryBook* const telemetry_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics) {
-  return std::make_unique<FleetService>(ServiceContext{host, metrics});
+std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics,
+                                                TelemetryBook* telemetry) {
+  return std::make_unique<FleetService>(ServiceContext{host, metrics}, telemetry);
 }
 
 }  // namespace navit

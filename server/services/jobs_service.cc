@@ -14,6 +14,7 @@
 #include "proto/jobs.grpc.pb.h"
 #include "server/services/calls.h"
 #include "server/services/services.h"
+#include "server/views.h"
 
 namespace navit {
 namespace {
@@ -81,7 +82,8 @@ class WatchStream : public ServerStream<grpc::ServerWriteReactor<v1::Job>> {
 
 class JobsService : public v1::Jobs::CallbackService {
  public:
-  explicit JobsService(ServiceContext context) : context_(context) {}
+  JobsService(ServiceContext context, TelemetryBook* telemetry)
+      : context_(context), telemetry_(telemetry) {}
 
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* call,
                                    const v1::SubmitRequest* request, v1::Job* reply) override {
@@ -168,8 +170,11 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* call,
                                    const v1::JobMutation* request,
                                    google::protobuf::Empty*) override {
-    return Now(call, "Jobs.Delete",
-               [=](Coordinator& core, Instant now) { return core.Delete(*request, now); });
+    return Now(call, "Jobs.Delete", [=, this](Coordinator& core, Instant now) {
+      const absl::Status deleted = core.Delete(*request, now);
+      if (deleted.ok()) telemetry_->Forget(request->name(), now.unix_time);
+      return deleted;
+    });
   }
 
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* call,
@@ -189,10 +194,17 @@ class JobsService : public v1::Jobs::CallbackService {
   }
 
   grpc::ServerUnaryReactor* History(grpc::CallbackServerContext* call,
-                                    const v1::JobRequest* request,
+                                    const v1::HistoryRequest* request,
                                     v1::HistoryReply* reply) override {
-    return Now(call, "Jobs.History", [=](Coordinator& core, Instant) {
-      return Put(core.History(request->name()), reply);
+    return Now(call, "Jobs.History",
+               [=](Coordinator& core, Instant) { return Put(core.History(*request), reply); });
+  }
+
+  grpc::ServerUnaryReactor* Telemetry(grpc::CallbackServerContext* call,
+                                      const v1::JobRequest* request,
+                                      v1::TelemetryReply* reply) override {
+    return Answer(context_, call, "Jobs.Telemetry", [&] {
+      return Put(TelemetryOf(request->name(), context_.host, *telemetry_), reply);
     });
   }
 
@@ -290,12 +302,14 @@ class JobsService : public v1::Jobs::CallbackService {
   }
 
   const ServiceContext context_;
+  TelemetryBook* const telemetry_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics) {
-  return std::make_unique<JobsService>(ServiceContext{host, metrics});
+std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
+                                               TelemetryBook* telemetry) {
+  return std::make_unique<JobsService>(ServiceContext{host, metrics}, telemetry);
 }
 
 }  // namespace navit

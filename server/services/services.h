@@ -6,6 +6,7 @@
 
 #include "server/host.h"
 #include "server/metrics.h"
+#include "server/telemetry/telemetry_book.h"
 
 namespace grpc {
 class Service;
@@ -13,9 +14,11 @@ class Service;
 
 namespace navit {
 
-// `host` and `metrics` must outlive the services.
-std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics);
-std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics);
+// All arguments must outlive the services.
+std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
+                                               TelemetryBook* telemetry);
+std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics,
+                                                TelemetryBook* telemetry);
 std::unique_ptr<grpc::Service> MakeBatchesService(CoordinatorHost* host, ServerMetrics* metrics);
 
 }  // namespace navit

@@ -192,7 +192,9 @@ class Sim {
 
   void CheckResult(const v1::Job& job) {
     Oracle* oracle = world_.FindOracle(job.spec().seed());
-    const auto history = world_.coordinator->History(kJob);
+    v1::HistoryRequest whole;
+    whole.set_name(kJob);
+    const auto history = world_.coordinator->History(whole);
     const auto& steps = oracle->Steps();
     if (static_cast<size_t>(history->steps_size()) != steps.size()) {
       world_.Violate(
