@@ -33,6 +33,11 @@ double Named(const google::protobuf::RepeatedPtrField<v1::NamedSeconds>& entries
 
 std::string Percent(double share) { return absl::StrFormat("%.0f %%", 100 * share); }
 
+// Three digits, and never an exponent.
+std::string Rate(double per_second) {
+  return absl::StrFormat("%.*f", per_second < 10 ? 2 : per_second < 100 ? 1 : 0, per_second);
+}
+
 // All that is decided from.
 struct Facts {
   explicit Facts(const VerdictInput& in) : input(in) {
@@ -98,8 +103,8 @@ void AddNumbers(const Facts& facts, v1::Verdict* verdict) {
   AddNumber("step", absl::StrFormat("%.3g s", facts.step), verdict);
   AddNumber("data wait", Percent(facts.data_wait), verdict);
   AddNumber("exposed communication", Percent(facts.communication), verdict);
-  AddNumber("packs made", absl::StrFormat("%.3g/s", rates.packs_per_second()), verdict);
-  AddNumber("packs wanted", absl::StrFormat("%.3g/s", facts.wanted_packs), verdict);
+  AddNumber("packs made", Rate(rates.packs_per_second()) + "/s", verdict);
+  AddNumber("packs wanted", Rate(facts.wanted_packs) + "/s", verdict);
   AddNumber("packers", absl::StrCat(rates.packers(), " with ", rates.packer_threads(), " threads"),
             verdict);
   AddNumber("packers at work", Percent(facts.work_share), verdict);
@@ -167,8 +172,8 @@ void DecidePackers(const Facts& facts, v1::Verdict* verdict) {
                verdict);
   }
   Say(v1::Verdict::VERDICT_PACKERS,
-      absl::StrFormat("the packers make %.3g packs/s, the trainers would take %.3g",
-                      rates.packs_per_second(), facts.wanted_packs),
+      absl::StrFormat("the packers make %s packs/s, the trainers would take %s",
+                      Rate(rates.packs_per_second()), Rate(facts.wanted_packs)),
       at_limit ? absl::StrCat(counts, " (raise workers.packers.max)") : counts, verdict);
 }
 
