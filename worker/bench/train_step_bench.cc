@@ -1,14 +1,19 @@
-// Useful GFLOP/s of whole training steps, one machine-readable line per setting:
-//   train_step_benchmark [threads] [sequences] [steps] [width] [depth]
-// Packs of 576 image tokens, image lengths 20 to 200, captions of 10 to 40 tokens.
+// Useful GFLOP/s of whole training steps, and the packed work that they did, for a peer:
+//   train_step_bench [threads] [sequences] [steps] [width] [depth]
+//   segments image=N,N,... text=N,N,...      tokens of every example, sequence after sequence
+//   train_step width=... gflops_median=... seconds_median=... of_peak=...
+// Sequences of 576 image tokens, image lengths 20 to 200, captions of 10 to 40 tokens.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "kernels/peak_flops.h"
 #include "worker/collective_threads.h"
 #include "worker/model/testing.h"
 #include "worker/model/train_step.h"
@@ -35,15 +40,20 @@ int Run(int threads, int sequences, int steps, int64_t width, int64_t depth) {
 
   std::mt19937_64 draw(1);
   std::vector<Batch> packs;
+  std::string image_lengths, text_lengths;
   for (int pack = 0; pack < sequences; ++pack) {
     std::vector<ExampleShape> shapes;
     for (int64_t left = 576; left > 0;) {
       const int64_t tokens = std::min<int64_t>(left, 20 + draw() % 181);
       shapes.push_back({tokens, static_cast<int64_t>(10 + draw() % 31)});
       left -= tokens;
+      absl::StrAppend(&image_lengths, image_lengths.empty() ? "" : ",", tokens);
+      absl::StrAppend(&text_lengths, text_lengths.empty() ? "" : ",", shapes.back().text_tokens);
     }
     packs.push_back(DrawBatch(config, 1, 1000 * pack, shapes));
   }
+
+  std::printf("segments image=%s text=%s\n", image_lengths.c_str(), text_lengths.c_str());
 
   std::map<v1::Phase, double> seconds;
   v1::Phase phase = v1::PHASE_IDLE;
@@ -57,7 +67,7 @@ int Run(int threads, int sequences, int steps, int64_t width, int64_t depth) {
   kernels::ThreadPool pool(threads);
   const auto collectives = MakeThreadCollectives(1);
   TrainStep step(&table, TrainStepOptions(), &state, &pool, enter);
-  std::vector<double> rates;
+  std::vector<double> rates, durations;
   // The first step allocates and is left out.
   for (int i = 0; i <= steps; ++i) {
     if (i == 1) seconds.clear();
@@ -69,12 +79,18 @@ int Run(int threads, int sequences, int steps, int64_t width, int64_t depth) {
     }
     step.Apply(*result, 0.5);
     enter(v1::PHASE_IDLE);
-    if (i > 0) rates.push_back(result->useful_flops / (Seconds() - start) / 1e9);
+    if (i == 0) continue;
+    durations.push_back(Seconds() - start);
+    rates.push_back(result->useful_flops / durations.back() / 1e9);
   }
   std::sort(rates.begin(), rates.end());
-  std::printf("train_step width=%d depth=%d threads=%d sequences=%d gflops_median=%.1f",
-              static_cast<int>(width), static_cast<int>(depth), threads, sequences,
-              rates[rates.size() / 2]);
+  std::sort(durations.begin(), durations.end());
+  const double median = rates[rates.size() / 2];
+  std::printf(
+      "train_step width=%d depth=%d threads=%d sequences=%d gflops_median=%.1f seconds_median=%.4f"
+      " of_peak=%.3f",
+      static_cast<int>(width), static_cast<int>(depth), threads, sequences, median,
+      durations[durations.size() / 2], median * 1e9 / threads / kernels::ProbePeakFlops());
   for (const auto& [name, total] : seconds) {
     std::printf(" %s=%.4f", v1::Phase_Name(name).c_str(), total / steps);
   }
