@@ -59,6 +59,12 @@ struct Client::Impl {
                         absl::StrCat("coordinator at ", address, ": ", status.message()));
   }
 
+  // Runs `stream` until it ends well (`to_the_end`) or has seen enough, again after a connection
+  // that broke; see Watch.
+  absl::Status Follow(
+      absl::Time until, absl::Duration reconnect, bool to_the_end,
+      const std::function<absl::Status(grpc::ClientContext*, bool* heard, bool* enough)>& stream);
+
   template <typename Reply, typename Request>
   absl::StatusOr<Reply> Call(grpc::Status (v1::Jobs::Stub::*method)(grpc::ClientContext*,
                                                                     const Request&, Reply*),
@@ -170,45 +176,77 @@ absl::StatusOr<v1::ListWorkersReply> Client::ListWorkers() {
   return impl_->Call(&v1::Jobs::Stub::ListWorkers, google::protobuf::Empty());
 }
 
-absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
-                           const std::function<bool(const v1::Job&)>& see) {
-  absl::Time heard = absl::Now();
+absl::Status Client::Impl::Follow(
+    absl::Time until, absl::Duration reconnect, bool to_the_end,
+    const std::function<absl::Status(grpc::ClientContext*, bool* heard, bool* enough)>& stream) {
+  absl::Time heard_at = absl::Now();
   // A coordinator that was never there is no restart: that ends with the time limit of a call.
-  absl::Duration patience = std::min(reconnect, impl_->timeout);
+  absl::Duration patience = std::min(reconnect, timeout);
   while (true) {
     grpc::ClientContext context;
     if (until != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(until));
     {
-      absl::MutexLock lock(&impl_->mutex);
-      if (impl_->interrupted) return absl::CancelledError("interrupted");
-      impl_->watching = &context;
+      absl::MutexLock lock(&mutex);
+      if (interrupted) return absl::CancelledError("interrupted");
+      watching = &context;
     }
-    const auto stream = impl_->stub->Watch(&context, Named(name));
-    v1::Job job;
+    bool heard = false;
     bool enough = false;
-    while (!enough && stream->Read(&job)) {
-      heard = absl::Now();
+    absl::Status status = stream(&context, &heard, &enough);
+    if (heard) {
+      heard_at = absl::Now();
       patience = reconnect;
-      enough = !see(job);
     }
-    if (enough) context.TryCancel();
-    absl::Status status = FromGrpcStatus(stream->Finish());
     {
-      absl::MutexLock lock(&impl_->mutex);
-      impl_->watching = nullptr;
-      if (impl_->interrupted && !enough) return absl::CancelledError("interrupted");
+      absl::MutexLock lock(&mutex);
+      watching = nullptr;
+      if (interrupted && !enough) return absl::CancelledError("interrupted");
     }
-    if (enough) return absl::OkStatus();
+    if (enough || (to_the_end && status.ok())) return absl::OkStatus();
     // A stream that ends before the caller has seen enough: the coordinator drains.
     if (status.ok()) status = absl::UnavailableError("the stream of the job's states ended");
     if (absl::Now() >= until) return absl::DeadlineExceededError("timed out");
-    if (!absl::IsUnavailable(status) || absl::Now() - heard > patience) {
-      return impl_->WithAddress(status);
+    if (!absl::IsUnavailable(status) || absl::Now() - heard_at > patience) {
+      return WithAddress(status);
     }
     // Wakes early when interrupted.
-    absl::MutexLock lock(&impl_->mutex);
-    impl_->mutex.AwaitWithTimeout(absl::Condition(&impl_->interrupted), kReconnectPause);
+    absl::MutexLock lock(&mutex);
+    mutex.AwaitWithTimeout(absl::Condition(&interrupted), kReconnectPause);
   }
+}
+
+absl::Status Client::Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
+                           const std::function<bool(const v1::Job&)>& see) {
+  return impl_->Follow(until, reconnect, /*to_the_end=*/false,
+                       [&](grpc::ClientContext* context, bool* heard, bool* enough) {
+                         const auto stream = impl_->stub->Watch(context, Named(name));
+                         v1::Job job;
+                         while (!*enough && stream->Read(&job)) {
+                           *heard = true;
+                           *enough = !see(job);
+                         }
+                         if (*enough) context->TryCancel();
+                         return FromGrpcStatus(stream->Finish());
+                       });
+}
+
+absl::Status Client::Logs(v1::LogsRequest request, absl::Duration reconnect,
+                          const std::function<void(const v1::LogLine&)>& see) {
+  return impl_->Follow(
+      absl::InfiniteFuture(), reconnect, /*to_the_end=*/true,
+      [&](grpc::ClientContext* context, bool* heard, bool*) {
+        const auto stream = impl_->stub->Logs(context, request);
+        v1::LogsReply reply;
+        while (stream->Read(&reply)) {
+          *heard = true;
+          for (const v1::LogLine& line : reply.lines()) see(line);
+          if (reply.lines_size() == 0) continue;
+          // The next stream goes on behind what was seen.
+          request.set_after_sequence(reply.lines(reply.lines_size() - 1).sequence());
+          request.set_tail(0);
+        }
+        return FromGrpcStatus(stream->Finish());
+      });
 }
 
 void Client::Interrupt() {

@@ -47,7 +47,11 @@ class Client {
   // away for up to `reconnect` is waited for.
   absl::Status Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
                      const std::function<bool(const v1::Job&)>& see);
-  // Thread-safe; ends a Watch.
+  // Hands every line that `request` asks for to `see`. Follows through a restart of the coordinator
+  // as Watch does.
+  absl::Status Logs(v1::LogsRequest request, absl::Duration reconnect,
+                    const std::function<void(const v1::LogLine&)>& see);
+  // Thread-safe; ends a Watch or Logs.
   void Interrupt();
 
  private:

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/text.h"
+#include "common/job_spec/print.h"
 #include "common/lifecycle.h"
 
 namespace navit {
@@ -160,6 +161,61 @@ int Wait(const CommandContext& context) {
   return Outcome(last);
 }
 
+// "90", "15m", "2h": ago; nullopt when it is neither.
+std::optional<double> SinceSeconds(const std::string& text) {
+  absl::Duration ago;
+  double seconds = 0;
+  if (absl::SimpleAtod(text, &seconds) && seconds >= 0) {
+    ago = absl::Seconds(seconds);
+  } else if (!absl::ParseDuration(text, &ago) || ago < absl::ZeroDuration()) {
+    return std::nullopt;
+  }
+  return absl::ToDoubleSeconds(absl::Now() - ago - absl::UnixEpoch());
+}
+
+int Logs(const CommandContext& context) {
+  const Arguments& arguments = context.arguments;
+  v1::LogsRequest request;
+  request.set_name(arguments.words()[0]);
+  request.set_follow(arguments.Has("f") || arguments.Has("follow"));
+  uint32_t number = 0;
+  if (arguments.Has("tail")) {
+    if (!absl::SimpleAtoi(arguments.Get("tail", ""), &number) || number == 0) {
+      return Fail(absl::InvalidArgumentError("--tail: must be a number of lines, at least 1"));
+    }
+    request.set_tail(number);
+  }
+  if (arguments.Has("rank")) {
+    if (!absl::SimpleAtoi(arguments.Get("rank", ""), &number)) {
+      return Fail(absl::InvalidArgumentError("--rank: must be the number of a rank"));
+    }
+    request.set_rank(number);
+  }
+  request.set_packer(arguments.Get("packer", ""));
+  if (arguments.Has("since")) {
+    const std::optional<double> since = SinceSeconds(arguments.Get("since", ""));
+    if (!since) {
+      return Fail(absl::InvalidArgumentError("--since: must be a time span as in 90, 15m or 2h"));
+    }
+    request.set_since_seconds(*since);
+  }
+  const std::string format = arguments.Get("o", "");
+  if (!format.empty() && format != "json") {
+    return Fail(absl::InvalidArgumentError("-o: logs are text or json, a line each"));
+  }
+  const auto reconnect = ReconnectTimeout(context);
+  if (!reconnect.ok()) return Fail(reconnect.status());
+  const auto client = MakeClient(context);
+  if (!client.ok()) return Fail(client.status());
+  Detacher detacher(client->get());
+  const absl::Status status =
+      (*client)->Logs(std::move(request), *reconnect, [&](const v1::LogLine& line) {
+        std::cout << (format.empty() ? LogText(line) : ToJsonLine(line)) << std::flush;
+      });
+  if (absl::IsCancelled(status)) return kExitInterrupted;
+  return status.ok() ? kExitOk : Fail(status);
+}
+
 }  // namespace
 
 int Follow(const CommandContext& context, Client* client, const std::string& name) {
@@ -177,6 +233,13 @@ std::vector<Command> FollowCommands() {
        1,
        {"reconnect-timeout"},
        Watch},
+      {"logs",
+       "JOB [-f] [--tail N] [--since SPAN] [--rank R] [--packer NAME] [-o json]",
+       "log lines of a job's workers; -f stays until the job ends",
+       1,
+       1,
+       {"f!", "follow!", "tail", "since", "rank", "packer", "reconnect-timeout"},
+       Logs},
       {"wait",
        "JOB [--for STATE|step=N] [--timeout SECONDS]",
        "wait for a state (default succeeded) or a step",

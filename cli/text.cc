@@ -170,6 +170,26 @@ std::string VerdictText(const v1::TelemetryReply& reply) {
   return text + Table(rows);
 }
 
+std::string LogText(const v1::LogLine& line) {
+  std::string who = line.worker();
+  if (line.has_rank()) absl::StrAppend(&who, " rank ", line.rank());
+  if (line.step() > 0) absl::StrAppend(&who, " step ", line.step());
+  std::string message;
+  for (const char c : line.message()) {
+    if (c == '\n') {
+      message += "\n    ";
+    } else if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+      absl::StrAppendFormat(&message, "\\x%02x", static_cast<unsigned char>(c));
+    } else {
+      message += c;
+    }
+  }
+  return absl::StrCat(
+      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::UnixEpoch() + absl::Seconds(line.seconds()),
+                       absl::UTCTimeZone()),
+      absl::StrFormat(" %-7s %-11s ", line.level(), line.role()), who, ": ", message, "\n");
+}
+
 std::string AuditText(const v1::AuditReply& reply) {
   std::string text = absl::StrFormat(
       "steps %d to %d, %d packs, %d samples\n"

@@ -22,6 +22,8 @@ std::string CheckpointsTable(const v1::ListCheckpointsReply& reply);
 std::string Description(const v1::Job& job, const v1::HistoryReply& history);
 // What holds the job up, the next action and the numbers; empty: nothing is known.
 std::string VerdictText(const v1::TelemetryReply& reply);
+// One line of a job's log; control characters are escaped, so that no log moves a terminal's cursor.
+std::string LogText(const v1::LogLine& line);
 std::string AuditText(const v1::AuditReply& reply);
 // The loss as a plot of characters over a few rows of numbers.
 std::string Curve(const v1::HistoryReply& history);

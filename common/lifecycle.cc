@@ -22,6 +22,7 @@
 ABSL_FLAG(std::string, log_level, "info",
           "debug, info, warning or error: lines below it are not "
           "written");
+ABSL_FLAG(std::string, log_format, "text", "of the lines on stderr: text (logfmt) or json");
 ABSL_FLAG(std::string, port_file, "",
           "write the ports in use to this file once "
           "the program serves");
@@ -50,11 +51,16 @@ std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& i
   } else if (!ParseLogLevel(absl::GetFlag(FLAGS_log_level), &level)) {
     error = absl::StrCat("--log-level: '", absl::GetFlag(FLAGS_log_level), "' is no level");
   }
+  const std::string format = absl::GetFlag(FLAGS_log_format);
+  if (error.empty() && format != "text" && format != "json") {
+    error = absl::StrCat("--log-format: must be text or json, is '", format, "'");
+  }
   if (!error.empty()) {
     std::fprintf(stderr, "%s: %s\n", info.name, error.c_str());
     std::exit(2);
   }
   SetMinLogLevel(level);
+  SetLogFormat(format == "json" ? LogFormat::kJson : LogFormat::kText);
   return *std::move(positional);
 }
 

@@ -34,8 +34,8 @@ struct ProgramInfo {
 };
 
 // Handles --help and --version (print, exit 0), parses flags (a mistake prints a line, exit 2),
-// sets the log level from --log-level and returns what is left of the command line. Flags that
-// every program gets here: --log-level, --port-file, --help, --version.
+// sets the log's level and format and returns what is left of the command line. Flags that
+// every program gets here: --log-level, --log-format, --port-file, --help, --version.
 std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& info);
 
 // Sets the process's absl flags: first from the environment (flag `listen_http` ⇒

@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "common/log.h"
 #include "common/version.h"
 
 namespace navit {
@@ -93,6 +94,9 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
                             field(24) * static_cast<double>(::sysconf(_SC_PAGESIZE))));
   families.push_back(Family("process_open_fds", "Open file descriptors.", MetricType::Gauge,
                             OpenFileDescriptors()));
+  families.push_back(Family("navit_log_lines_dropped_total",
+                            "Log lines that found no room on their way to the coordinator.",
+                            MetricType::Counter, static_cast<double>(DroppedLogLines())));
   families.push_back(Family("process_start_time_seconds", "Start of the process, unix time.",
                             MetricType::Gauge, BootTime() + field(22) / ticks));
   return families;

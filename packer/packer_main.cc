@@ -12,6 +12,7 @@
 #include "common/http_server.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/log_shipper.h"
 #include "common/metrics.h"
 #include "common/object_store/object_store.h"
 #include "packer/agent/agent.h"
@@ -124,6 +125,14 @@ int Serve() {
   options.http_address = (*http)->address();
   options.threads = absl::GetFlag(FLAGS_threads);
   options.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
+
+  navit::LogShipperOptions shipping;
+  shipping.coordinator = options.coordinator;
+  shipping.channel = options.channel;
+  shipping.worker.set_name(options.name);
+  shipping.worker.set_incarnation(options.incarnation);
+  const auto shipper = navit::LogShipper::Start(std::move(shipping));
+  if (!shipper.ok()) return Fail(shipper.status());
 
   navit::DataPlaneOptions data_options;
   const absl::StatusOr<navit::ObjectStoreOptions> store = StoreOptions();

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,11 +13,13 @@
 #include "common/http_server.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/log_line.h"
 #include "common/metrics.h"
 #include "common/status_macros.h"
 #include "grpcpp/impl/codegen/service_type.h"
 #include "server/core/coordinator.h"
 #include "server/host.h"
+#include "server/logs/job_logs.h"
 #include "server/metrics.h"
 #include "server/page/page_routes.h"
 #include "server/services/services.h"
@@ -28,6 +31,9 @@ ABSL_FLAG(std::string, listen_http, "127.0.0.1:7441",
           "address of /, /metrics and /healthz; port 0: any");
 ABSL_FLAG(std::string, state, "",
           "state file (required); made if absent; FILE-wal and FILE-lock lie beside it");
+ABSL_FLAG(std::string, logs, "", "folder of the jobs' log lines; default: STATE-logs");
+ABSL_FLAG(uint64_t, log_bytes_per_job, uint64_t{64} << 20,
+          "log lines of a job that are kept, in bytes; the oldest go");
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of the server's certificate");
 ABSL_FLAG(std::string, tls_key, "", "PEM file of the certificate's key");
 ABSL_FLAG(std::string, tls_ca, "", "PEM file; clients must show a certificate signed by it");
@@ -35,6 +41,10 @@ ABSL_FLAG(bool, insecure_listen, false, "serve other hosts without TLS");
 
 namespace navit {
 namespace {
+
+struct ObserverEnd {
+  ~ObserverEnd() { SetLogObserver(nullptr); }
+};
 
 absl::Status Serve(ShutdownSignals* signals) {
   const std::string state = absl::GetFlag(FLAGS_state);
@@ -47,11 +57,30 @@ absl::Status Serve(ShutdownSignals* signals) {
   store_options.on_commit = [&](absl::Duration took) { metrics.ObserveCommit(took); };
   NAVIT_ASSIGN_OR_RETURN(const auto store, SqliteStore::Open(state, store_options));
 
+  const std::string logs_folder = absl::GetFlag(FLAGS_logs);
+  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<JobLogs> logs,
+                         JobLogs::Open(logs_folder.empty() ? state + "-logs" : logs_folder,
+                                       absl::GetFlag(FLAGS_log_bytes_per_job)));
+  // Lines of this process that are about a job, until the end of this function.
+  SetLogObserver([&logs](const LogRecord& record) {
+    if (record.job.empty()) return;
+    if (!logs->Append(ToLogLine(record)).ok()) CountDroppedLogLine();
+  });
+  const ObserverEnd observer_end;
+
   CoordinatorOptions core_options;
-  core_options.log = [](absl::string_view line) { NAVIT_LOG(INFO) << line; };
+  core_options.log = [](absl::string_view job, absl::string_view line) {
+    LogScope scope(job);
+    NAVIT_LOG(INFO) << line;
+  };
   Coordinator core(core_options, store.get());
   NAVIT_RETURN_IF_ERROR(core.Start({absl::ToDoubleSeconds(clock->SteadyNow()),
                                     absl::ToDoubleSeconds(clock->UnixNow() - absl::UnixEpoch())}));
+
+  std::set<std::string> kept_jobs;
+  const v1::ListReply kept = core.List();
+  for (const v1::Job& job : kept.jobs()) kept_jobs.insert(job.name());
+  NAVIT_RETURN_IF_ERROR(logs->Keep(kept_jobs));
 
   std::atomic<bool> store_failed{false};
   CoordinatorHost::Options host_options;
@@ -65,8 +94,8 @@ absl::Status Serve(ShutdownSignals* signals) {
   };
   CoordinatorHost host(&core, host_options);
   TelemetryBook telemetry;
-  const auto jobs = MakeJobsService(&host, &metrics, &telemetry);
-  const auto fleet = MakeFleetService(&host, &metrics, &telemetry);
+  const auto jobs = MakeJobsService(&host, &metrics, &telemetry, logs.get());
+  const auto fleet = MakeFleetService(&host, &metrics, &telemetry, logs.get());
   const auto batches = MakeBatchesService(&host, &metrics);
 
   GrpcServerOptions grpc_options;
@@ -79,9 +108,8 @@ absl::Status Serve(ShutdownSignals* signals) {
   std::map<std::string, HttpHandler> routes = PageRoutes(&host, &telemetry);
   routes["/metrics"] =
       MetricsRoute("coordinator", std::make_shared<CoordinatorMetrics>(&host, &metrics));
-  NAVIT_ASSIGN_OR_RETURN(
-      const auto http_server,
-      HttpServer::Start(absl::GetFlag(FLAGS_listen_http), std::move(routes)));
+  NAVIT_ASSIGN_OR_RETURN(const auto http_server,
+                         HttpServer::Start(absl::GetFlag(FLAGS_listen_http), std::move(routes)));
   metrics.SetRecovery(clock->SteadyNow() - began);
   NAVIT_LOG(INFO) << "incarnation " << core.incarnation() << " serves gRPC on "
                   << grpc_server->address() << ", HTTP on " << http_server->address()

@@ -223,8 +223,12 @@ void Trainer::StartRun() {
   }
   running_ = true;
   run_done_ = false;
-  run_thread_ = std::thread([this] {
+  run_thread_ = std::thread([this, job = run.job.job(), rank = static_cast<int>(run.rank)] {
+    LogScope scope(job, rank);
     outcome_ = run_->Execute();
+    if (outcome_.end != TrainerProtocol::RunEnd::kStopped) {
+      NAVIT_LOG(WARNING) << "the generation ended here: " << outcome_.failure;
+    }
     run_done_ = true;
     cell_.Wake();
   });
@@ -235,7 +239,6 @@ void Trainer::FinishRun() {
   run_thread_.join();
   running_ = false;
   if (outcome_.end != TrainerProtocol::RunEnd::kStopped) {
-    NAVIT_LOG(WARNING) << "the generation ended here: " << outcome_.failure;
     std::lock_guard<std::mutex> lock(run_mutex_);
     run_.reset();
   }

@@ -11,6 +11,7 @@
 #include "common/http_server.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/log_shipper.h"
 #include "common/metrics.h"
 #include "common/version.h"
 #include "worker/trainer.h"
@@ -81,6 +82,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   registration.set_http_address((*http)->address());
+
+  navit::LogShipperOptions shipping;
+  shipping.coordinator = options.session.coordinator;
+  shipping.channel = options.session.channel;
+  shipping.worker = registration.worker();
+  const auto shipper = navit::LogShipper::Start(std::move(shipping));
+  if (!shipper.ok()) {
+    std::cerr << "navit-trainer: " << shipper.status().message() << "\n";
+    return 2;
+  }
 
   auto trainer = navit::Trainer::Start(std::move(options));
   if (!trainer.ok()) {

@@ -192,6 +192,7 @@ absl::Status TrainingRun::Steps() {
     NAVIT_ASSIGN_OR_RETURN(const bool go_on, AwaitStart(step));
     if (!go_on) return Stop(step - 1);
     current_step_ = step;
+    LogScope::SetStep(step);
     absl::StatusOr<std::optional<StepPacks>> packs = source_->Next(step);
     if (report_failed_) return report_status_;
     NAVIT_RETURN_IF_ERROR(packs.status());

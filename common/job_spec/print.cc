@@ -5,10 +5,12 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
 
@@ -130,6 +132,16 @@ std::string ToJson(const Message& message) {
   AppendJson(message, "", &out);
   out.push_back('\n');
   return out;
+}
+
+std::string ToJsonLine(const Message& message) {
+  // Line ends are those of the layout: in texts they are escaped.
+  std::string line;
+  for (absl::string_view part : absl::StrSplit(ToJson(message), '\n', absl::SkipEmpty())) {
+    part = absl::StripLeadingAsciiWhitespace(part);
+    absl::StrAppend(&line, part, absl::EndsWith(part, ",") ? " " : "");
+  }
+  return line + "\n";
 }
 
 std::string ToYaml(const Message& message) {

@@ -16,6 +16,8 @@ namespace navit {
 
 // Indented by two spaces, with a final newline.
 std::string ToJson(const google::protobuf::Message& message);
+// The same in one line.
+std::string ToJsonLine(const google::protobuf::Message& message);
 std::string ToYaml(const google::protobuf::Message& message);
 
 // A JSON string with its quotes; also a YAML double-quoted one.

@@ -35,6 +35,19 @@ constexpr absl::Duration kManifestTimeout = absl::Seconds(60);
 constexpr size_t kPacksAhead = 8;
 constexpr size_t kMaxJobs = 16;
 
+const std::string& JobOf(const v1::Work& work) {
+  switch (work.kind_case()) {
+    case v1::Work::kIndexShard:
+      return work.index_shard().job();
+    case v1::Work::kExpandShards:
+      return work.expand_shards().job();
+    case v1::Work::kAudit:
+      return work.audit().job();
+    default:
+      return work.window().job();
+  }
+}
+
 v1::WorkerId IdOf(const AgentOptions& options) {
   v1::WorkerId id;
   id.set_name(options.name);
@@ -249,6 +262,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
   }
 
   void DoWork(const v1::Work& work) {
+    LogScope scope(JobOf(work));
     const uint64_t epoch = work.lease_epoch();
     WorkRunner::Outcome outcome = runner_.Run(work);
     // Before the plan is reported: grants may follow at once.
@@ -304,6 +318,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
         queue_.Abandon(task->ticket);
         continue;
       }
+      LogScope scope(window->job);
       // While this pack is decoded, the next ones are on their way.
       for (const PackQueue::Waiting& next : queue_.NextToMake(kPacksAhead)) {
         const auto held = leases_.Window(next.lease_epoch, Now());

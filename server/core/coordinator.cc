@@ -42,8 +42,8 @@ absl::Status Coordinator::Impl::Start(Instant now) {
     }
     if (job->manifest() != nullptr) FollowCommit(*job);
   }
-  Log(absl::StrCat("incarnation ", state_.incarnation(), " starts with ", state_.jobs().size(),
-                   " jobs"));
+  Log("", absl::StrCat("incarnation ", state_.incarnation(), " starts with ", state_.jobs().size(),
+                       " jobs"));
   return absl::OkStatus();
 }
 
@@ -60,7 +60,7 @@ absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
     // Whether it is stored is not known: only a replay can tell.
     healthy_ = false;
     Changed();
-    Log(absl::StrCat("the store failed, nothing is accepted any more: ", status.ToString()));
+    Log("", absl::StrCat("the store failed, nothing is accepted any more: ", status.ToString()));
     return absl::UnavailableError(absl::StrCat("the store failed: ", status.message()));
   }
   const JobState* before = state_.Find(event.job());
@@ -71,7 +71,7 @@ absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
   if (!status.ok()) {
     // Our own mistake: the event was made from this state.
     healthy_ = false;
-    Log(absl::StrCat("a stored event does not apply: ", status.ToString()));
+    Log("", absl::StrCat("a stored event does not apply: ", status.ToString()));
     return status;
   }
   if (event.job().empty() || state_.Find(event.job()) == nullptr) {
@@ -159,8 +159,8 @@ absl::Status Coordinator::Impl::OnReport(const v1::WorkerReport& report, Instant
 
 void Coordinator::Impl::Lose(WorkerEntry& worker, const std::string& reason) {
   ++counters_.workers_lost[{worker.role(), reason}];
-  Log(absl::StrCat(worker.role() == v1::PACKER ? "packer " : "trainer ", worker.name(),
-                   " is lost (", reason, ")"));
+  Log("", absl::StrCat(worker.role() == v1::PACKER ? "packer " : "trainer ", worker.name(),
+                       " is lost (", reason, ")"));
   StopPush(worker);
   for (uint64_t epoch : leases_.HeldBy(worker.name())) ReleaseLease(epoch);
   worker.released.clear();

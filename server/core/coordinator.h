@@ -68,8 +68,9 @@ struct CoordinatorOptions {
   uint32_t max_work_failures = 5;
   // Packs of one evaluation that one rank may have on the way.
   uint32_t max_evaluation_packs_per_rank = 4;
-  // Called with one line for people whenever something of note is decided.
-  std::function<void(absl::string_view line)> log;
+  // Called with one line for people whenever something of note is decided; `job` is the one that it
+  // is about, or empty.
+  std::function<void(absl::string_view job, absl::string_view line)> log;
 
   // Protocol rules taken out, to show that the simulator notices. Tests only.
   struct BrokenRules {

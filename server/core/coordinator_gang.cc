@@ -87,9 +87,10 @@ void Coordinator::Impl::PruneSlots(const JobState& job, Instant now) {
         trainer.kind() == v1::TrainerState::JOINED && trainer.generation() == job.generation() + 1;
     if (!joined && now.steady - slot.asked > options_.join_timeout_seconds) {
       ++counters_.workers_lost[{v1::TRAINER, "join"}];
-      Log(absl::StrCat("job ", job.name(), ": rank ", rank, " (", slot.member.name,
-                       ") did not join generation ", job.generation() + 1, " within ",
-                       options_.join_timeout_seconds, " s; last seen at ", Where(trainer)));
+      Log(job.name(),
+          absl::StrCat("rank ", rank, " (", slot.member.name, ") did not join generation ",
+                       job.generation() + 1, " within ", options_.join_timeout_seconds,
+                       " s; last seen at ", Where(trainer)));
       FreeSlot(runtime, rank, now);
     }
   }
@@ -132,7 +133,7 @@ void Coordinator::Impl::PlaceGangs(Instant now) {
     if (runtime.wait_reason != placement.reason) {
       runtime.wait_reason = placement.reason;
       if (!placement.reason.empty()) {
-        Log(absl::StrCat("job ", placement.job, " waits: ", placement.reason));
+        Log(placement.job, absl::StrCat("waits: ", placement.reason));
       }
       Changed(placement.job);
     }
@@ -250,10 +251,9 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
 
   // The newest checkpoint that nobody found damaged.
   const auto& checkpoints = job.checkpoints();
-  const auto whole =
-      std::find_if(checkpoints.rbegin(), checkpoints.rend(), [&](const CheckpointRecord& c) {
-        return runtime.bad_checkpoints.count(c.path) == 0;
-      });
+  const auto whole = std::find_if(
+      checkpoints.rbegin(), checkpoints.rend(),
+      [&](const CheckpointRecord& c) { return runtime.bad_checkpoints.count(c.path) == 0; });
   if (source == nullptr && !checkpoints.empty() && whole == checkpoints.rend()) {
     Fail(job.name(),
          absl::StrCat("no trainer has the job's weights, and every kept checkpoint is damaged; the "
@@ -294,11 +294,11 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
   ++counters_.generations_opened;
   if (after < before) counters_.steps_rolled_back += before - after;
   if (after > before) counters_.steps_committed += after - before;
-  Log(absl::StrCat("job ", job.name(), ": generation ", job.generation(), " opens with ",
-                   runtime.slots.size(), " ranks at step ", after,
-                   after < before   ? absl::StrCat(" (rolled back from ", before, ")")
-                   : after > before ? absl::StrCat(" (adopted after ", before, ")")
-                                    : ""));
+  Log(job.name(), absl::StrCat("generation ", job.generation(), " opens with ",
+                               runtime.slots.size(), " ranks at step ", after,
+                               after < before   ? absl::StrCat(" (rolled back from ", before, ")")
+                               : after > before ? absl::StrCat(" (adopted after ", before, ")")
+                                                : ""));
   runtime.open = true;
   runtime.opened_at = now.steady;
   runtime.wait_reason.clear();
@@ -315,7 +315,7 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
 
 void Coordinator::Impl::Break(const JobState& job, const std::string& reason, Instant now) {
   JobRuntime& runtime = runtimes_[job.name()];
-  Log(absl::StrCat("job ", job.name(), ": generation ", job.generation(), " broke: ", reason));
+  Log(job.name(), absl::StrCat("generation ", job.generation(), " broke: ", reason));
   if (job.recoveries_without_progress() >= job.spec().budgets().recoveries_without_progress()) {
     const std::string words = absl::StrCat(job.recoveries_without_progress(),
                                            " recoveries without a committed step; last: ", reason);

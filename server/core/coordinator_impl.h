@@ -121,8 +121,9 @@ class Coordinator::Impl {
   absl::Status CheckHealthy() const;
   absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);
   void Lose(WorkerEntry& worker, const std::string& reason);
-  void Log(absl::string_view line) const {
-    if (options_.log) options_.log(line);
+  // `job`: the one that the line is about; empty: none.
+  void Log(absl::string_view job, absl::string_view line) const {
+    if (options_.log) options_.log(job, line);
   }
   // Something that a waiting caller may want to see has changed.
   void Changed() { ++revision_; }

@@ -42,7 +42,7 @@ absl::StatusOr<v1::Job> Coordinator::Impl::Submit(const v1::SubmitRequest& reque
   runtime.waiting_since = now.steady;
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
   ++counters_.jobs_submitted;
-  Log(absl::StrCat("job ", spec.name(), " is queued"));
+  Log(spec.name(), "is queued");
   Advance(spec.name(), now);
   return Get(spec.name());
 }
@@ -58,7 +58,7 @@ absl::Status Coordinator::Impl::SetState(const std::string& job, v1::JobState st
   change->set_request_id(request_id);
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
   if (IsFinal(state)) ++counters_.jobs_finished[state];
-  Log(absl::StrCat("job ", job, " is ", StateName(state), reason.empty() ? "" : ": ", reason));
+  Log(job, absl::StrCat("is ", StateName(state), reason.empty() ? "" : ": ", reason));
   return absl::OkStatus();
 }
 
@@ -192,7 +192,7 @@ absl::Status Coordinator::Impl::Delete(const v1::JobMutation& request, Instant n
   event.mutable_job_deleted()->set_generation(job->generation());
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
   runtimes_.erase(request.name());
-  Log(absl::StrCat("job ", request.name(), " is deleted"));
+  Log(request.name(), "is deleted");
   return absl::OkStatus();
 }
 

@@ -76,8 +76,8 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
       if (!trainer.bad_checkpoint().empty() &&
           trainer.bad_checkpoint() == job.generation_checkpoint() &&
           runtime.bad_checkpoints.insert(trainer.bad_checkpoint()).second) {
-        Log(absl::StrCat("job ", job.name(), ": checkpoint ", trainer.bad_checkpoint(),
-                         " is damaged and not used any more: ", trainer.failure()));
+        Log(job.name(), absl::StrCat("checkpoint ", trainer.bad_checkpoint(),
+                                     " is damaged and not used any more: ", trainer.failure()));
       }
       // The first failure in the order of ranks; others are often its echo.
       if (broken.empty()) broken = absl::StrCat(who, ": ", trainer.failure());
@@ -219,7 +219,8 @@ absl::Status Coordinator::Impl::ReportSteps(const v1::ReportStepsRequest& reques
     }
     if (report.step() < expected && report.step() <= job->committed_step()) {
       const v1::StepReport& record = job->records()[report.step() - 1];
-      // By bits: the loss of a skipped step may be no number, which equals nothing, itself included.
+      // By bits: the loss of a skipped step may be no number, which equals nothing, itself
+      // included.
       if (record.SerializeAsString() != report.SerializeAsString()) {
         return absl::AbortedError(
             absl::StrCat("step ", report.step(), " is recorded with other values"));
@@ -284,8 +285,7 @@ absl::StatusOr<v1::CommitCheckpointReply> Coordinator::Impl::CommitCheckpoint(
   committed->set_path(request.path());
   committed->set_bytes(request.bytes());
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
-  Log(absl::StrCat("job ", request.job(), ": checkpoint of step ", request.step(), " at ",
-                   request.path()));
+  Log(request.job(), absl::StrCat("checkpoint of step ", request.step(), " at ", request.path()));
   Advance(request.job(), now);
   return removed();
 }
@@ -304,8 +304,8 @@ absl::Status Coordinator::Impl::ReportEvent(const v1::ReportEventRequest& reques
     case v1::ReportEventRequest::kCheckpointFailure:
       event.mutable_checkpoint_failed()->set_step(request.step());
       event.mutable_checkpoint_failed()->set_message(request.checkpoint_failure());
-      Log(absl::StrCat("job ", request.job(), ": checkpoint of step ", request.step(),
-                       " failed: ", request.checkpoint_failure()));
+      Log(request.job(), absl::StrCat("checkpoint of step ", request.step(),
+                                      " failed: ", request.checkpoint_failure()));
       break;
     default:
       return absl::InvalidArgumentError("event: must be present");

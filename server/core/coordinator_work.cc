@@ -296,9 +296,9 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
     event.mutable_manifest_frozen()->set_hash(ManifestHash(*manifest));
     NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
     runtime.waiting_since = now.steady;
-    Log(absl::StrCat("job ", job->name(), ": ", job->manifest()->train_samples(), " samples in ",
-                     job->manifest()->train_size(), " shards, ",
-                     job->manifest()->validation_samples(), " held out"));
+    Log(job->name(), absl::StrCat("", job->manifest()->train_samples(), " samples in ",
+                                  job->manifest()->train_size(), " shards, ",
+                                  job->manifest()->validation_samples(), " held out"));
     FollowCommit(*job);
   }
   return absl::OkStatus();
@@ -312,7 +312,7 @@ void Coordinator::Impl::WorkFailed(const Lease& lease, const std::string& worker
   JobRuntime::Failures& failures = runtimes_[lease.item.job].failures[lease.item];
   ++failures.count;
   failures.last_worker = worker;
-  Log(absl::StrCat("job ", lease.item.job, ": work failed on ", words));
+  Log(lease.item.job, absl::StrCat("work failed on ", words));
   Changed(lease.item.job);
   if (!failure.fatal() && failures.count < options_.max_work_failures) return;
   if (lease.item.kind == WorkKind::kAudit) {

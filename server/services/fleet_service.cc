@@ -1,3 +1,8 @@
+#include <iterator>
+#include <set>
+#include <string>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "proto/fleet.grpc.pb.h"
 #include "server/services/calls.h"
@@ -114,8 +119,8 @@ class HeartbeatStream
 
 class FleetService : public v1::Fleet::CallbackService {
  public:
-  FleetService(ServiceContext context, TelemetryBook* telemetry)
-      : context_(context), telemetry_(telemetry) {}
+  FleetService(ServiceContext context, TelemetryBook* telemetry, JobLogs* logs)
+      : context_(context), telemetry_(telemetry), logs_(logs) {}
 
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* call,
                                      const v1::RegisterRequest* request,
@@ -212,6 +217,29 @@ class FleetService : public v1::Fleet::CallbackService {
                [=](Coordinator& core, Instant now) { return core.ReportEvent(*request, now); });
   }
 
+  grpc::ServerUnaryReactor* ShipLogs(grpc::CallbackServerContext* call,
+                                     const v1::ShipLogsRequest* request,
+                                     google::protobuf::Empty*) override {
+    return Answer(context_, call, "Fleet.ShipLogs", [&]() -> absl::Status {
+      std::set<std::string> jobs;
+      for (const v1::LogLine& line : request->lines()) jobs.insert(line.job());
+      context_.host->Call([&](Coordinator& core, PackBytes&, Instant) {
+        for (auto job = jobs.begin(); job != jobs.end();) {
+          job = core.JobRevision(*job) == 0 ? jobs.erase(job) : std::next(job);
+        }
+        return 0;
+      });
+      for (v1::LogLine line : request->lines()) {
+        if (jobs.count(line.job()) == 0) continue;
+        line.set_worker(request->worker());
+        line.set_incarnation(request->incarnation());
+        const absl::Status kept = logs_->Append(std::move(line));
+        if (!kept.ok()) return kept;
+      }
+      return absl::OkStatus();
+    });
+  }
+
  private:
   template <typename F>
   grpc::ServerUnaryReactor* Now(grpc::CallbackServerContext* call, const char* method, F f) {
@@ -223,13 +251,14 @@ class FleetService : public v1::Fleet::CallbackService {
 
   const ServiceContext context_;
   TelemetryBook* const telemetry_;
+  JobLogs* const logs_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics,
-                                                TelemetryBook* telemetry) {
-  return std::make_unique<FleetService>(ServiceContext{host, metrics}, telemetry);
+                                                TelemetryBook* telemetry, JobLogs* logs) {
+  return std::make_unique<FleetService>(ServiceContext{host, metrics}, telemetry, logs);
 }
 
 }  // namespace navit

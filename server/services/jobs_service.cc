@@ -11,8 +11,10 @@
 #include "common/job_spec/pin_tokenizer.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/validate.h"
+#include "common/log.h"
 #include "proto/jobs.grpc.pb.h"
 #include "server/services/calls.h"
+#include "server/services/logs_stream.h"
 #include "server/services/services.h"
 #include "server/views.h"
 
@@ -82,8 +84,8 @@ class WatchStream : public ServerStream<grpc::ServerWriteReactor<v1::Job>> {
 
 class JobsService : public v1::Jobs::CallbackService {
  public:
-  JobsService(ServiceContext context, TelemetryBook* telemetry)
-      : context_(context), telemetry_(telemetry) {}
+  JobsService(ServiceContext context, TelemetryBook* telemetry, JobLogs* logs)
+      : context_(context), telemetry_(telemetry), logs_(logs) {}
 
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* call,
                                    const v1::SubmitRequest* request, v1::Job* reply) override {
@@ -172,7 +174,10 @@ class JobsService : public v1::Jobs::CallbackService {
                                    google::protobuf::Empty*) override {
     return Now(call, "Jobs.Delete", [=, this](Coordinator& core, Instant now) {
       const absl::Status deleted = core.Delete(*request, now);
-      if (deleted.ok()) telemetry_->Forget(request->name(), now.unix_time);
+      if (deleted.ok()) {
+        telemetry_->Forget(request->name(), now.unix_time);
+        if (!logs_->Drop(request->name()).ok()) NAVIT_LOG(WARNING) << "log files of a job stay";
+      }
       return deleted;
     });
   }
@@ -215,6 +220,11 @@ class JobsService : public v1::Jobs::CallbackService {
       *reply = core.ListWorkers(now);
       return absl::OkStatus();
     });
+  }
+
+  grpc::ServerWriteReactor<v1::LogsReply>* Logs(grpc::CallbackServerContext* call,
+                                                const v1::LogsRequest* request) override {
+    return StartLogsStream(context_, call, *request, logs_);
   }
 
   grpc::ServerUnaryReactor* Audit(grpc::CallbackServerContext* call,
@@ -303,13 +313,14 @@ class JobsService : public v1::Jobs::CallbackService {
 
   const ServiceContext context_;
   TelemetryBook* const telemetry_;
+  JobLogs* const logs_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
-                                               TelemetryBook* telemetry) {
-  return std::make_unique<JobsService>(ServiceContext{host, metrics}, telemetry);
+                                               TelemetryBook* telemetry, JobLogs* logs) {
+  return std::make_unique<JobsService>(ServiceContext{host, metrics}, telemetry, logs);
 }
 
 }  // namespace navit

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "server/host.h"
+#include "server/logs/job_logs.h"
 #include "server/metrics.h"
 #include "server/telemetry/telemetry_book.h"
 
@@ -16,9 +17,9 @@ namespace navit {
 
 // All arguments must outlive the services.
 std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
-                                               TelemetryBook* telemetry);
+                                               TelemetryBook* telemetry, JobLogs* logs);
 std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics,
-                                                TelemetryBook* telemetry);
+                                                TelemetryBook* telemetry, JobLogs* logs);
 std::unique_ptr<grpc::Service> MakeBatchesService(CoordinatorHost* host, ServerMetrics* metrics);
 
 }  // namespace navit

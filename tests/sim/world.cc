@@ -54,7 +54,9 @@ void World::StartCoordinator() {
   coordinator_options.lookahead_steps = 4;
   coordinator_options.max_work_failures = 100000;
   coordinator_options.broken_rules = options.broken_rules;
-  coordinator_options.log = [this](absl::string_view line) { Trace(std::string(line)); };
+  coordinator_options.log = [this](absl::string_view, absl::string_view line) {
+    Trace(std::string(line));
+  };
   coordinator = std::make_unique<Coordinator>(coordinator_options, &store);
   relay.clear();
   seen_ = CoordinatorCounters();
