@@ -18,7 +18,7 @@ const std::vector<std::string>& CommonFlags() {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all = JobCommands();
-  for (auto group : {FollowCommands(), FileCommands()}) {
+  for (auto group : {FollowCommands(), HistoryCommands(), FileCommands()}) {
     std::move(group.begin(), group.end(), std::back_inserter(all));
   }
   return all;

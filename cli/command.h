@@ -52,6 +52,7 @@ const std::vector<std::string>& CommonFlags();
 std::vector<Command> AllCommands();
 std::vector<Command> JobCommands();
 std::vector<Command> FollowCommands();
+std::vector<Command> HistoryCommands();
 std::vector<Command> FileCommands();
 Command PreviewCommand();
 

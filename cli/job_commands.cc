@@ -51,14 +51,6 @@ int Describe(const CommandContext& context) {
   });
 }
 
-int History(const CommandContext& context) {
-  const auto client = MakeClient(context);
-  if (!client.ok()) return Fail(client.status());
-  const auto reply = (*client)->History(context.arguments.words()[0]);
-  if (!reply.ok()) return Fail(reply.status());
-  return Print(context, *reply, [&] { return Curve(*reply); });
-}
-
 int Why(const CommandContext& context) {
   const auto client = MakeClient(context);
   if (!client.ok()) return Fail(client.status());
@@ -143,7 +135,6 @@ std::vector<Command> JobCommands() {
        1,
        {},
        Describe},
-      {"history", "JOB", "the loss curve, step by step", 1, 1, {}, History},
       {"why", "JOB", "why a job waits, or what it does", 1, 1, {}, Why},
       {"cancel", "JOB", "end a job", 1, 1, {}, mutation(&Client::Cancel)},
       {"pause",

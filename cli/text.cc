@@ -212,49 +212,6 @@ std::string AuditText(const v1::AuditReply& reply) {
   return text;
 }
 
-std::string Curve(const v1::HistoryReply& history) {
-  constexpr int kColumns = 64;
-  constexpr int kRows = 12;
-  std::string text;
-  const int steps = history.steps_size();
-  if (steps == 0) return "no committed step yet\n";
-  // The mean loss of the steps of each column.
-  const int columns = std::min(kColumns, steps);
-  std::vector<double> means;
-  for (int c = 0; c < columns; ++c) {
-    const int first = static_cast<int>(int64_t{steps} * c / columns);
-    const int last = static_cast<int>(int64_t{steps} * (c + 1) / columns);
-    double sum = 0;
-    for (int s = first; s < last; ++s) sum += history.steps(s).loss();
-    means.push_back(sum / (last - first));
-  }
-  const auto [low, high] = std::minmax_element(means.begin(), means.end());
-  const double range = *high > *low ? *high - *low : 1;
-  for (int r = 0; r < kRows; ++r) {
-    const double level = *high - range * r / (kRows - 1);
-    std::string line = absl::StrFormat("%9.4f |", level);
-    for (const double mean : means) {
-      const int row = static_cast<int>(std::lround((*high - mean) / range * (kRows - 1)));
-      line += row == r ? '*' : ' ';
-    }
-    absl::StrAppend(&text, absl::StripTrailingAsciiWhitespace(line), "\n");
-  }
-  absl::StrAppendFormat(&text, "%9s +%s\n%10s step %d to %d\n\n", "", std::string(columns, '-'), "",
-                        history.steps(0).step(), history.steps(steps - 1).step());
-  std::vector<std::vector<std::string>> rows = {
-      {"STEP", "LOSS", "GRAD NORM", "LR", "PAIRS", "USEFUL TOKENS/S"}};
-  const int shown = std::min(steps, 8);
-  for (int i = 0; i < shown; ++i) {
-    const v1::StepReport& step =
-        history.steps(shown == 1 ? 0 : static_cast<int>(int64_t{steps - 1} * i / (shown - 1)));
-    rows.push_back({absl::StrCat(step.step()), absl::StrFormat("%.4f", step.loss()),
-                    absl::StrFormat("%.4g", step.grad_norm()),
-                    absl::StrFormat("%.3g", step.learning_rate()),
-                    absl::StrCat(step.valid_examples()), Thousands(UsefulTokensPerSecond(step))});
-  }
-  return text + Table(rows);
-}
-
 std::string ProgressLine(const v1::Job& job, double now) {
   std::string line = absl::StrCat(StateName(job.state()), "  step ", Steps(job));
   if (!job.has_last_step()) {

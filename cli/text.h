@@ -25,8 +25,6 @@ std::string VerdictText(const v1::TelemetryReply& reply);
 // One line of a job's log; control characters are escaped, so that no log moves a terminal's cursor.
 std::string LogText(const v1::LogLine& line);
 std::string AuditText(const v1::AuditReply& reply);
-// The loss as a plot of characters over a few rows of numbers.
-std::string Curve(const v1::HistoryReply& history);
 // "step 120/200  loss 2.311  15.2k useful tokens/s  padding 0.4 %  ETA 1m20s"; `now` in Unix
 // seconds.
 std::string ProgressLine(const v1::Job& job, double now);
