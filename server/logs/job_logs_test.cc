@@ -53,7 +53,9 @@ class JobLogsTest : public testing::Test {
   }
   uint64_t BytesOnDisk() {
     uint64_t bytes = 0;
-    for (const std::string& name : *ListFolder(folder_ + "/job")) {
+    const auto names = ListFolder(folder_ + "/job");
+    EXPECT_TRUE(names.ok()) << names.status();
+    for (const std::string& name : names.value()) {
       struct stat info;
       EXPECT_EQ(stat(absl::StrCat(folder_, "/job/", name).c_str(), &info), 0);
       bytes += static_cast<uint64_t>(info.st_size);
