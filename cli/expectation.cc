@@ -31,7 +31,7 @@ double StepFlops(const v1::JobSpec& spec, const ModelConfig& config, int64_t ima
 
 absl::StatusOr<std::string> Expectation(const v1::JobSpec& spec, bool with_bounds) {
   NAVIT_ASSIGN_OR_RETURN(const ModelConfig config,
-                         ResolveModelConfig(spec.model(), spec.preprocess()));
+                         ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()));
   const ParameterTable table(config);
   const int64_t most =
       std::min<int64_t>(spec.packing().max_examples_per_sequence(),

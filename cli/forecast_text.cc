@@ -32,7 +32,14 @@ double ForwardFlops(const ModelConfig& config, const v1::Forecast& forecast) {
     const double a = two - one - 3 * b;
     return (one - a - b) * count + a * tokens + b * squares;
   };
-  return sum(forecast.images(), forecast.image_tokens(), forecast.image_squares(),
+  // Of the patches alone: the forecast's tokens hold prefix tokens, whose work each image has
+  // anyway.
+  const double images = forecast.images();
+  const double prefix = static_cast<double>(config.image.prefix_tokens);
+  const double tokens = forecast.image_tokens();
+  const double patches = tokens - prefix * images;
+  const double squares = forecast.image_squares() - prefix * (2 * tokens - prefix * images);
+  return sum(images, patches, squares,
              [&](int64_t l) { return UsefulForwardFlops(config, {l}, {}); }) +
          sum(forecast.images(), forecast.text_tokens(), forecast.text_squares(),
              [&](int64_t l) { return UsefulForwardFlops(config, {}, {l}); });
@@ -101,7 +108,7 @@ std::string EpochLines(const v1::JobSpec& spec, const v1::Forecast& forecast) {
 
 absl::StatusOr<std::string> ForecastText(const v1::JobSpec& spec, const v1::Forecast& f) {
   NAVIT_ASSIGN_OR_RETURN(const ModelConfig config,
-                         ResolveModelConfig(spec.model(), spec.preprocess()));
+                         ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()));
   const double sequences = static_cast<double>(f.sequences());
   const double g = spec.packing().sequences_per_step();
   std::string text = DataLines(f);

@@ -80,20 +80,32 @@ TEST(ForecastText, SaysWhatTheNumbersMean) {
 }
 
 TEST(ForecastText, FlopsAreThoseOfTheSegments) {
-  const v1::JobSpec spec = Spec();
-  const auto config = ResolveModelConfig(spec.model(), spec.preprocess());
-  ASSERT_TRUE(config.ok());
-  // Of two sequences, that is half a step.
-  const double wanted = 2 * 3 * UsefulForwardFlops(*config, {30, 34, 16}, {5, 5, 5});
-  const std::string text = Text(spec, Forecast());
-  const std::string name = "useful FLOPs per step: ";
-  const size_t at = text.find(name);
-  ASSERT_NE(at, std::string::npos);
-  double stated = 0;
-  ASSERT_TRUE(absl::SimpleAtod(
-      absl::string_view(text).substr(at + name.size(), text.find(';', at) - at - name.size()),
-      &stated));
-  EXPECT_NEAR(stated / wanted, 1, 1e-3);
+  // Prefix tokens take room in a sequence and work, and are no patches.
+  for (const uint32_t prefix : {0, 5}) {
+    v1::JobSpec spec = Spec();
+    spec.mutable_model()->mutable_image()->set_prefix_tokens(prefix);
+    v1::Forecast forecast = Forecast();
+    forecast.set_image_tokens(0);
+    forecast.set_image_squares(0);
+    for (const uint32_t patches : {30, 34, 16}) {
+      const uint32_t tokens = patches + prefix;
+      forecast.set_image_tokens(forecast.image_tokens() + tokens);
+      forecast.set_image_squares(forecast.image_squares() + tokens * tokens);
+    }
+    const auto config = ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss());
+    ASSERT_TRUE(config.ok());
+    // Of two sequences, that is half a step.
+    const double wanted = 2 * 3 * UsefulForwardFlops(*config, {30, 34, 16}, {5, 5, 5});
+    const std::string text = Text(spec, forecast);
+    const std::string name = "useful FLOPs per step: ";
+    const size_t at = text.find(name);
+    ASSERT_NE(at, std::string::npos);
+    double stated = 0;
+    ASSERT_TRUE(absl::SimpleAtod(
+        absl::string_view(text).substr(at + name.size(), text.find(';', at) - at - name.size()),
+        &stated));
+    EXPECT_NEAR(stated / wanted, 1, 1e-3);
+  }
 }
 
 TEST(ForecastText, WarnsWhenNineInTenImagesShareASize) {

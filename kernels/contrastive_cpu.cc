@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/contrastive.h"
+#include "kernels/contrastive_pairs.h"
 #include "kernels/gemm.h"
 #include "kernels/scratch.h"
 
@@ -70,9 +71,11 @@ void ColumnStats(const float* tile, int64_t rows, int64_t stride, int64_t begin,
 
 // One row of scores z (−∞: does not count) to the gradient with respect to the cosine, without the
 // positive's −1: scale·(row_weight·exp(z − row_lse) + column_weight·exp(z − column_lse)).
-// Returns Σ of that times z/scale.
+// less the smoothing's row_weight·row_smooth + column_weight·column_smooth (null: none). Returns Σ
+// of that times z/scale.
 double GradientRow(float* z, int64_t columns, float scale, float row_lse, const float* column_lse,
-                   float row_weight, float column_weight) {
+                   float row_weight, float column_weight, float row_smooth,
+                   const float* column_smooth) {
   const D d;
   const V row_factor = hn::Set(d, row_weight), column_factor = hn::Set(d, column_weight);
   const V row_offset = FiniteOrZero(hn::Set(d, row_lse));
@@ -83,12 +86,28 @@ double GradientRow(float* z, int64_t columns, float scale, float row_lse, const 
     const V column_offset = FiniteOrZero(LoadUpTo(column_lse + j, width));
     V g = hn::Mul(row_factor, Exp(hn::Sub(score, row_offset)));
     g = hn::MulAdd(column_factor, Exp(hn::Sub(score, column_offset)), g);
+    if (column_smooth != nullptr) {
+      const V smooth = hn::MulAdd(column_factor, LoadUpTo(column_smooth + j, width),
+                                  hn::Set(d, row_weight * row_smooth));
+      g = hn::Sub(g, hn::IfThenElseZero(hn::Gt(score, hn::Set(d, kNone)), smooth));
+    }
     // Scores that do not count have g = 0, which −∞ would turn into NaN. Lanes behind the end hold
     // a score of 0, which adds nothing.
     dot = hn::MulAdd(g, FiniteOrZero(score), dot);
     StoreUpTo(hn::Mul(g, hn::Set(d, scale)), z + j, width);
   }
   return static_cast<double>(ReduceAdd(dot)) / scale;
+}
+
+// Σ (row_smooth + column_smooth)·z of the scores that count.
+double SmoothScore(const float* z, int64_t columns, float row_smooth, const float* column_smooth) {
+  const D d;
+  V sum = hn::Zero(d);
+  for (int64_t j = 0; j < columns; j += Lanes()) {
+    const V factor = hn::Add(hn::Set(d, row_smooth), LoadUpTo(column_smooth + j, columns - j));
+    sum = hn::MulAdd(factor, FiniteOrZero(LoadUpTo(z + j, columns - j)), sum);
+  }
+  return ReduceAdd(sum);
 }
 
 void ScaleTile(float* tile, int64_t count, float scale) {
@@ -109,47 +128,11 @@ HWY_EXPORT(RowStats);
 HWY_EXPORT(ColumnStats);
 HWY_EXPORT(GradientRow);
 HWY_EXPORT(ScaleTile);
+HWY_EXPORT(SmoothScore);
 
 constexpr float kNone = -std::numeric_limits<float>::infinity();
 constexpr int64_t kTileRows = 256;
 constexpr int64_t kTileColumns = 4096;
-
-// The pairs of a strip that do not count, found without comparing every row with every column.
-class Exclusions {
- public:
-  explicit Exclusions(const ContrastiveStrip& strip) : strip_(strip) {
-    for (int64_t j = 0; j < strip.columns; ++j) {
-      if (strip.column_valid != nullptr && strip.column_valid[j] == 0) invalid_.push_back(j);
-      if (strip.row_hash != nullptr && strip.column_hash[j] != 0) {
-        by_hash_.emplace_back(strip.column_hash[j], j);
-      }
-    }
-    std::sort(by_hash_.begin(), by_hash_.end());
-  }
-
-  // Sets to −∞ what does not count among columns [begin, end) of row i; z[0] is column `begin`.
-  void Apply(int64_t i, int64_t begin, int64_t end, float* z) const {
-    if (strip_.positive[i] < 0) {
-      std::fill(z, z + (end - begin), kNone);
-      return;
-    }
-    for (auto it = std::lower_bound(invalid_.begin(), invalid_.end(), begin);
-         it != invalid_.end() && *it < end; ++it) {
-      z[*it - begin] = kNone;
-    }
-    if (strip_.row_hash == nullptr || strip_.row_hash[i] == 0) return;
-    for (auto it = std::lower_bound(by_hash_.begin(), by_hash_.end(),
-                                    std::pair(strip_.row_hash[i], begin));
-         it != by_hash_.end() && it->first == strip_.row_hash[i] && it->second < end; ++it) {
-      if (it->second != strip_.positive[i]) z[it->second - begin] = kNone;
-    }
-  }
-
- private:
-  const ContrastiveStrip& strip_;
-  std::vector<int64_t> invalid_;
-  std::vector<std::pair<uint64_t, int64_t>> by_hash_;  // (hash, column), sorted
-};
 
 struct TileExtent {
   int64_t row, rows, column, columns;
@@ -167,7 +150,7 @@ void ForEachTile(const ContrastiveStrip& strip, Body body) {
 }
 
 // tile[r, j] = scale·(x·y), −∞ where the pair does not count.
-void Scores(const ContrastiveStrip& strip, const Exclusions& exclusions, const TileExtent& extent,
+void Scores(const ContrastiveStrip& strip, const ContrastivePairs& pairs, const TileExtent& extent,
             float* tile, ThreadPool& pool) {
   GemmArgs gemm;
   gemm.m = extent.rows;
@@ -185,7 +168,7 @@ void Scores(const ContrastiveStrip& strip, const Exclusions& exclusions, const T
     for (int64_t r = begin; r < end; ++r) {
       float* z = tile + r * extent.columns;
       HWY_DYNAMIC_DISPATCH(ScaleTile)(z, extent.columns, strip.scale);
-      exclusions.Apply(extent.row + r, extent.column, extent.column + extent.columns, z);
+      pairs.Exclude(extent.row + r, extent.column, extent.column + extent.columns, z);
     }
   });
 }
@@ -195,32 +178,41 @@ float* TileBuffer(const ContrastiveStrip& strip) {
                  std::min(kTileRows, strip.rows) * std::min(kTileColumns, strip.columns));
 }
 
-bool Inside(const TileExtent& extent, int64_t column) {
-  return column >= extent.column && column < extent.column + extent.columns;
+std::vector<int64_t> PositiveCounts(const ContrastiveStrip& strip, const ContrastivePairs& pairs) {
+  std::vector<int64_t> counts(strip.rows);
+  for (int64_t i = 0; i < strip.rows; ++i) counts[i] = pairs.PositiveCount(i);
+  return counts;
 }
 
 }  // namespace
 
 void ContrastiveStats(const ContrastiveStatsArgs& args, ThreadPool& pool) {
   const ContrastiveStrip& strip = args.strip;
-  const Exclusions exclusions(strip);
+  const ContrastivePairs pairs(strip);
   std::fill(args.row_max, args.row_max + strip.rows, kNone);
   std::fill(args.row_sum, args.row_sum + strip.rows, 0.0f);
   std::fill(args.column_max, args.column_max + strip.columns, kNone);
   std::fill(args.column_sum, args.column_sum + strip.columns, 0.0f);
   std::fill(args.positive_score, args.positive_score + strip.rows, 0.0f);
+  std::vector<double> smooth(strip.rows, 0);
+  const std::vector<int64_t> positives = PositiveCounts(strip, pairs);
   float* tile = TileBuffer(strip);
   ForEachTile(strip, [&](const TileExtent& extent) {
-    Scores(strip, exclusions, extent, tile, pool);
+    Scores(strip, pairs, extent, tile, pool);
     pool.ParallelFor(extent.rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const int64_t i = extent.row + r, positive = strip.positive[i];
+        const int64_t i = extent.row + r;
         const float* z = tile + r * extent.columns;
         HWY_DYNAMIC_DISPATCH(RowStats)
         (z, extent.columns, args.row_max + i, args.row_sum + i);
-        if (!Inside(extent, positive)) continue;
-        const float score = z[positive - extent.column];
-        if (score != kNone) args.positive_score[i] = score;
+        if (strip.column_smooth != nullptr) {
+          smooth[i] += HWY_DYNAMIC_DISPATCH(SmoothScore)(z, extent.columns, strip.row_smooth[i],
+                                                         strip.column_smooth + extent.column);
+        }
+        const int64_t count = positives[i];
+        pairs.ForEachPositive(i, extent.column, extent.column + extent.columns, [&](int64_t j) {
+          args.positive_score[i] += z[j - extent.column] / static_cast<float>(count);
+        });
       }
     });
     pool.ParallelFor(extent.columns, 64, [&](int64_t begin, int64_t end) {
@@ -229,29 +221,41 @@ void ContrastiveStats(const ContrastiveStatsArgs& args, ThreadPool& pool) {
        args.column_sum + extent.column);
     });
   });
+  if (args.smooth_score == nullptr) return;
+  for (int64_t i = 0; i < strip.rows; ++i) args.smooth_score[i] = static_cast<float>(smooth[i]);
 }
 
 void ContrastiveBackward(const ContrastiveBackwardArgs& args, ThreadPool& pool) {
   const ContrastiveStrip& strip = args.strip;
-  const Exclusions exclusions(strip);
+  const ContrastivePairs pairs(strip);
   std::fill(args.dx, args.dx + strip.rows * strip.dim, 0.0f);
   std::fill(args.dy, args.dy + strip.columns * strip.dim, 0.0f);
   std::vector<double> dscale(strip.rows, 0);
+  const std::vector<int64_t> positives = PositiveCounts(strip, pairs);
   float* tile = TileBuffer(strip);
   ForEachTile(strip, [&](const TileExtent& extent) {
-    Scores(strip, exclusions, extent, tile, pool);
+    Scores(strip, pairs, extent, tile, pool);
     pool.ParallelFor(extent.rows, 1, [&](int64_t begin, int64_t end) {
+      std::vector<std::pair<int64_t, float>> own;  // positives of a row in this tile: place, score
       for (int64_t r = begin; r < end; ++r) {
-        const int64_t i = extent.row + r, positive = strip.positive[i];
+        const int64_t i = extent.row + r;
         float* z = tile + r * extent.columns;
-        const float positive_score = Inside(extent, positive) ? z[positive - extent.column] : kNone;
+        own.clear();
+        pairs.ForEachPositive(i, extent.column, extent.column + extent.columns, [&](int64_t j) {
+          own.emplace_back(j - extent.column, z[j - extent.column]);
+        });
         dscale[i] += HWY_DYNAMIC_DISPATCH(GradientRow)(
             z, extent.columns, strip.scale, args.row_lse[i], args.column_lse + extent.column,
-            args.row_weight, args.column_weight);
-        if (positive_score == kNone) continue;
-        const float pull = args.row_weight + args.column_weight;
-        z[positive - extent.column] -= pull * strip.scale;
-        dscale[i] -= static_cast<double>(pull) * positive_score / strip.scale;
+            args.row_weight, args.column_weight,
+            strip.row_smooth == nullptr ? 0.0f : strip.row_smooth[i],
+            strip.column_smooth == nullptr ? nullptr : strip.column_smooth + extent.column);
+        if (own.empty()) continue;
+        const float pull = (args.row_weight + args.column_weight) * strip.positive_share /
+                           static_cast<float>(positives[i]);
+        for (const auto& [at, score] : own) {
+          z[at] -= pull * strip.scale;
+          dscale[i] -= static_cast<double>(pull) * score / strip.scale;
+        }
       }
     });
     GemmArgs gemm;

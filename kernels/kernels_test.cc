@@ -26,6 +26,7 @@
 #include "kernels/rope.h"
 #include "kernels/segment_attention.h"
 #include "kernels/segment_pool.h"
+#include "kernels/sigmoid_contrastive.h"
 
 namespace navit::kernels {
 namespace {
@@ -423,39 +424,93 @@ TEST_P(KernelsTest, Attention) {
 }
 
 // Invalid rows and columns, equal captions, more than one tile of rows.
-TEST_P(KernelsTest, Contrastive) {
-  constexpr int kRows = 270, kColumns = 301, kDim = 7;
+class ContrastiveProblem {
+ public:
+  static constexpr int kRows = 270, kColumns = 301, kDim = 7;
+
+  explicit ContrastiveProblem(EqualCaptions equal_captions) {
+    for (int j = 0; j < kColumns; ++j) column_hash_[j] = j % 50;
+    for (int i = 0; i < kRows; ++i) row_hash_[i] = column_hash_[positive_[i] = i + 20];
+    positive_[3] = -1;
+    valid_[23] = valid_[0] = 0;
+    strip = {kRows,         kColumns,         kDim,          x.data(),         y.data(),
+             9.0f,          positive_.data(), valid_.data(), row_hash_.data(), column_hash_.data(),
+             equal_captions};
+  }
+
   Floats x = Random(kRows * kDim, 0.4f), y = Random(kColumns * kDim, 0.4f);
-  std::vector<int64_t> positive(kRows);
-  std::vector<uint8_t> valid(kColumns, 1);
-  std::vector<uint64_t> row_hash(kRows), column_hash(kColumns);
-  for (int j = 0; j < kColumns; ++j) column_hash[j] = j % 50;
-  for (int i = 0; i < kRows; ++i) row_hash[i] = column_hash[positive[i] = i + 20];
-  positive[3] = -1;
-  valid[23] = valid[0] = 0;
-  ContrastiveStrip strip{kRows, kColumns,        kDim,         x.data(),        y.data(),
-                         9.0f,  positive.data(), valid.data(), row_hash.data(), column_hash.data()};
-  Floats rm(kRows), rs(kRows), cm(kColumns), cs(kColumns), ps(kRows);
-  Floats rm2 = rm, rs2 = rs, cm2 = cm, cs2 = cs, ps2 = ps;
-  ref::ContrastiveStats({strip, rm.data(), rs.data(), cm.data(), cs.data(), ps.data()});
-  ContrastiveStats({strip, rm2.data(), rs2.data(), cm2.data(), cs2.data(), ps2.data()}, pool_);
-  EXPECT_EQ(0, rs2[3]);
-  EXPECT_EQ(0, cs2[0]);
-  ExpectNear(rs, rs2, 1e-4, "row_sum");
-  ExpectNear(cs, cs2, 1e-4, "column_sum");
-  ExpectNear(ps, ps2, 1e-4, "positive");
-  SoftmaxLogSum(kRows, rm.data(), rs.data(), rm.data());
-  SoftmaxLogSum(kColumns, cm.data(), cs.data(), cm.data());
-  Floats dx(x.size()), dy(y.size()), dx2 = dx, dy2 = dy;
-  double ds = 0, ds2 = 0;
-  ref::ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx.data(), dy.data(), &ds});
-  ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx2.data(), dy2.data(), &ds2},
-                      pool_);
-  ExpectNear(dx, dx2, 2e-4, "dx");
-  ExpectNear(dy, dy2, 2e-4, "dy");
-  EXPECT_NEAR(ds, ds2, 1e-3 * std::abs(ds));
-  EXPECT_EQ(0, dx2[3 * kDim]);
-  EXPECT_EQ(0, dy2[0]);
+  ContrastiveStrip strip;
+
+ private:
+  std::vector<int64_t> positive_ = std::vector<int64_t>(kRows);
+  std::vector<uint8_t> valid_ = std::vector<uint8_t>(kColumns, 1);
+  std::vector<uint64_t> row_hash_ = std::vector<uint64_t>(kRows);
+  std::vector<uint64_t> column_hash_ = std::vector<uint64_t>(kColumns);
+};
+
+constexpr int kRows = ContrastiveProblem::kRows, kColumns = ContrastiveProblem::kColumns;
+constexpr int kDim = ContrastiveProblem::kDim;
+
+TEST_P(KernelsTest, Contrastive) {
+  const Floats row_smooth(kRows, 2e-3f), column_smooth(kColumns, 3e-3f);
+  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
+    for (bool smoothing : {false, true}) {
+      ContrastiveProblem problem(equal);
+      ContrastiveStrip& strip = problem.strip;
+      if (smoothing) {
+        strip.positive_share = 0.9f;
+        strip.row_smooth = row_smooth.data();
+        strip.column_smooth = column_smooth.data();
+      }
+      Floats rm(kRows), rs(kRows), cm(kColumns), cs(kColumns), ps(kRows), ss(kRows);
+      Floats rm2 = rm, rs2 = rs, cm2 = cm, cs2 = cs, ps2 = ps, ss2 = ss;
+      ref::ContrastiveStats(
+          {strip, rm.data(), rs.data(), cm.data(), cs.data(), ps.data(), ss.data()});
+      ContrastiveStats(
+          {strip, rm2.data(), rs2.data(), cm2.data(), cs2.data(), ps2.data(), ss2.data()}, pool_);
+      EXPECT_EQ(0, rs2[3]);
+      EXPECT_EQ(0, cs2[0]);
+      ExpectNear(rs, rs2, 1e-4, "row_sum");
+      ExpectNear(cs, cs2, 1e-4, "column_sum");
+      ExpectNear(ps, ps2, 1e-4, "positive");
+      ExpectNear(ss, ss2, 1e-4, "smooth");
+      SoftmaxLogSum(kRows, rm.data(), rs.data(), rm.data());
+      SoftmaxLogSum(kColumns, cm.data(), cs.data(), cm.data());
+      Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy;
+      double ds = 0, ds2 = 0;
+      ref::ContrastiveBackward(
+          {strip, rm.data(), cm.data(), 0.5f, 0.7f, dx.data(), dy.data(), &ds});
+      ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx2.data(), dy2.data(), &ds2},
+                          pool_);
+      ExpectNear(dx, dx2, 2e-4, "dx");
+      ExpectNear(dy, dy2, 2e-4, "dy");
+      EXPECT_NEAR(ds, ds2, 1e-3 * std::abs(ds));
+      EXPECT_EQ(0, dx2[3 * kDim]);
+      EXPECT_EQ(0, dy2[0]);
+    }
+  }
+}
+
+TEST_P(KernelsTest, SigmoidContrastive) {
+  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
+    for (float smoothing : {0.0f, 0.2f}) {
+      ContrastiveProblem problem(equal);
+      Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy;
+      double loss = 0, ds = 0, db = 0, loss2 = 0, ds2 = 0, db2 = 0;
+      ref::SigmoidContrastive(
+          {problem.strip, -3.0f, smoothing, 0.01, dx.data(), dy.data(), &loss, &ds, &db});
+      SigmoidContrastive(
+          {problem.strip, -3.0f, smoothing, 0.01, dx2.data(), dy2.data(), &loss2, &ds2, &db2},
+          pool_);
+      EXPECT_NEAR(loss, loss2, 1e-5 * loss);
+      EXPECT_NEAR(ds, ds2, 1e-4 * std::abs(ds) + 1e-4);
+      EXPECT_NEAR(db, db2, 1e-4 * std::abs(db) + 1e-4);
+      ExpectNear(dx, dx2, 2e-5, "dx");
+      ExpectNear(dy, dy2, 2e-5, "dy");
+      EXPECT_EQ(0, dx2[3 * kDim]);
+      EXPECT_EQ(0, dy2[0]);
+    }
+  }
 }
 
 TEST_P(KernelsTest, AdamW) {
@@ -562,6 +617,24 @@ TEST(ReferenceGradients, Differences) {
     ref::SegmentAttentionBackward({kRows, 3, 1, kDim, causal, cu.data(), qkv.data(), y.data(),
                                    lse.data(), w.data(), dqkv.data()});
     CheckGradient(qkv, dqkv, attention, "attention");
+  }
+}
+
+TEST(ReferenceGradients, SigmoidContrastiveDifferences) {
+  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
+    ContrastiveProblem problem(equal);
+    Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy, bias = {-2};
+    double value = 0, ds = 0, db = 0, unused = 0;
+    const auto loss = [&] {
+      ref::SigmoidContrastive(
+          {problem.strip, bias[0], 0.1f, 0.01, dx2.data(), dy2.data(), &value, &unused, &unused});
+      return value;
+    };
+    ref::SigmoidContrastive(
+        {problem.strip, bias[0], 0.1f, 0.01, dx.data(), dy.data(), &value, &ds, &db});
+    CheckGradient(problem.x, dx, loss, "x");
+    CheckGradient(problem.y, dy, loss, "y");
+    CheckGradient(bias, {static_cast<float>(db)}, loss, "bias");
   }
 }
 

@@ -23,7 +23,8 @@ class CheckpointTest : public testing::Test {
  protected:
   CheckpointTest()
       : job_(TinyJob()),
-        table_(*ResolveModelConfig(job_.spec().model(), job_.spec().preprocess())) {}
+        table_(*ResolveModelConfig(job_.spec().model(), job_.spec().preprocess(),
+                                   job_.spec().loss())) {}
   ~CheckpointTest() override { SetFileFaultHookForTest(nullptr); }
 
   static v1::JobData TinyJob() {

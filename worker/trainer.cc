@@ -201,8 +201,8 @@ void Trainer::StartRun() {
     return protocol.run();
   });
   if (model_ == nullptr) {
-    const absl::StatusOr<ModelConfig> config =
-        ResolveModelConfig(run.job.spec().model(), run.job.spec().preprocess());
+    const absl::StatusOr<ModelConfig> config = ResolveModelConfig(
+        run.job.spec().model(), run.job.spec().preprocess(), run.job.spec().loss());
     if (!config.ok()) {
       cell_.Change([&](TrainerProtocol& protocol) {
         protocol.OnRunEnded(TrainerProtocol::RunEnd::kFatal,

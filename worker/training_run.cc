@@ -119,8 +119,9 @@ absl::Status TrainingRun::Main() {
   Enter(v1::PHASE_LOAD_STATE, run_.committed_step, "");
   pool_ =
       std::make_unique<kernels::ThreadPool>(static_cast<int>(spec_.workers().trainers().threads()));
-  step_ = std::make_unique<TrainStep>(&model_->table, ResolveTrainStepOptions(spec_),
-                                      &model_->state, pool_.get(),
+  const absl::StatusOr<TrainStepOptions> options = ResolveTrainStepOptions(spec_, model_->table);
+  if (!options.ok()) return Fatal(options.status());
+  step_ = std::make_unique<TrainStep>(&model_->table, *options, &model_->state, pool_.get(),
                                       [this](v1::Phase phase) { Enter(phase, current_step_); });
   NAVIT_RETURN_IF_ERROR(collective_.Connect(&client_));
   NAVIT_RETURN_IF_ERROR(LoadState());
@@ -259,7 +260,7 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   if (!cell_->Read([&](const TrainerProtocol& p) { return p.MayApply(deal.step()); })) {
     return absl::CancelledError("the generation ended before the step was applied");
   }
-  const UpdateResult update = step_->Apply(gradients, deal.progress());
+  const UpdateResult update = step_->Apply(gradients, deal.progress(), deal.step());
   report.set_loss(static_cast<float>(gradients.loss));
   report.set_grad_norm(static_cast<float>(update.gradient_norm));
   report.set_learning_rate(static_cast<float>(update.learning_rate));
@@ -270,7 +271,9 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   if (update.skipped && gradients.valid_examples > 0) {
     metrics_->NonFinite();
     NAVIT_LOG(WARNING) << "step " << deal.step() << " skipped: the gradient is not finite";
-    if (++nonfinite_ >= options_.max_nonfinite_steps) {
+    const v1::BudgetsSpec& budgets = spec_.budgets();
+    // A job of before the field has none.
+    if (++nonfinite_ >= (budgets.has_nonfinite_steps() ? budgets.nonfinite_steps() : 10)) {
       return Fatal(absl::FailedPreconditionError(absl::StrCat(
           nonfinite_, " steps in a row, up to step ", deal.step(), ", had no finite gradient")));
     }

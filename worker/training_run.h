@@ -48,8 +48,6 @@ struct TrainingRunOptions {
   PortRange collective_ports;
   // Replicas are compared after every so many steps.
   uint64_t compare_every_steps = 100;
-  // Steps in a row that may be skipped because the gradient is not finite.
-  int max_nonfinite_steps = 10;
   // Tests: called at the start of every phase, on the run's threads.
   std::function<void(v1::Phase, uint64_t step)> on_phase;
 };
@@ -113,7 +111,7 @@ class TrainingRun {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<Checkpointer> checkpointer_;
-  int nonfinite_ = 0;
+  uint32_t nonfinite_ = 0;
   uint64_t current_step_ = 0;
   bool fatal_ = false;
   std::string bad_checkpoint_;

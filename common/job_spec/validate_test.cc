@@ -100,7 +100,7 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , {"unknown_enum", CHANGE{s.mutable_loss()->set_kind(static_cast<v1::LossSpec::Kind>(77));
 }
-, "loss.kind: must be one of softmax; is the unknown number 77"
+, "loss.kind: must be one of softmax, sigmoid; is the unknown number 77"
 }
 , {"api_version", CHANGE{s.set_api_version("navit.v2");
 }

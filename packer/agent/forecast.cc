@@ -118,8 +118,9 @@ class Tally {
     for (const PlannedExample& e : plan.examples) {
       if (e.tokens == 0) continue;
       out_->set_images(out_->images() + 1);
-      out_->set_image_tokens(out_->image_tokens() + e.tokens);
-      out_->set_image_squares(out_->image_squares() + uint64_t{e.tokens} * e.tokens);
+      const uint64_t tokens = uint64_t{e.tokens} + plan.prefix_tokens;
+      out_->set_image_tokens(out_->image_tokens() + tokens);
+      out_->set_image_squares(out_->image_squares() + tokens * tokens);
       out_->set_text_tokens(out_->text_tokens() + e.text_tokens);
       out_->set_text_squares(out_->text_squares() + uint64_t{e.text_tokens} * e.text_tokens);
       auto& index = indexes_[e.shard];

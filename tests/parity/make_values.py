@@ -7,124 +7,19 @@ Each case runs in float64 and in float32. Stored, in float32: at most 64 element
 result (evenly spread), and beside it NAME.scale [2]: the largest |element|, and the largest
 difference of the float32 run.
 """
-import copy
 import sys
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+import cases
 import drawn
 import model
 
-PATCH = 4
-VOCABULARY = 258
-TEXT_POSITIONS = 12
-EMBEDDING = 20
-GRID = 8  # max_grid
-TOWER = {"width": 24, "depth": 2, "mlp": 40, "heads": 2, "norm": "rms", "eps": 1e-6,
-         "gelu": "tanh", "qk_norm": True, "attention_bias": False, "causal": False,
-         "pooling": "map", "prefix": 0, "norm_pre": False, "norm_after": False,
-         "layer_scale": False, "map_bias": False}
-BASE = {"image": TOWER, "text": dict(TOWER, width=16, depth=1, mlp=28), "position": "sum",
-        "coordinates": "absolute", "table_rows": GRID, "loss": "softmax", "equal": "ignore",
-        "patch_bias": True}
-# Grids and caption lengths. Every fifth token is dropped.
-GRIDS = [(3, 4), (1, 1), (7, 2), (2, 8), (5, 5)]
-LENGTHS = [5, 1, 12, 3, 7]
-
-
-def with_(**changes):
-    config = copy.deepcopy(BASE)
-    for key, value in changes.items():
-        if isinstance(value, dict):
-            config[key].update(value)
-        else:
-            config[key] = value
-    return config
-
-
-def batch(first):
-    """Examples first, first + 1, ...; the third has the caption hash of the first."""
-    examples = []
-    for i, (grid, length) in enumerate(zip(GRIDS, LENGTHS)):
-        name = f"example.{first + i}"
-        places = [k for k in range(grid[0] * grid[1]) if k % 5 != 3]
-        examples.append({
-            "grid": grid,
-            "positions": np.array([(k // grid[1], k % grid[1]) for k in places]),
-            "patches": drawn.whole(name + ".patches", len(places) * PATCH * PATCH * 3, 256)
-            .reshape(len(places), -1),
-            "text": drawn.whole(name + ".text", length, VOCABULARY),
-            "hash": 1 if i in (0, 2) else 100 + first + i})
-    return examples
-
-
-def shapes(config):
-    """Names and shapes of the parameters that a configuration has."""
-    out = {"loss.logit_scale": (1,)}
-    if config["loss"] == "sigmoid":
-        out["loss.logit_bias"] = (1,)
-    for name in ("text", "image"):
-        tower = config[name]
-        d, m, h = tower["width"], tower["mlp"], tower["heads"]
-
-        def add_norm(norm):
-            out[norm + ".gain"] = (d,)
-            if tower["norm"] == "layer":
-                out[norm + ".bias"] = (d,)
-
-        def add_mlp(mlp):
-            out.update({mlp + ".fc1.weight": (m, d), mlp + ".fc1.bias": (m,),
-                        mlp + ".fc2.weight": (d, m), mlp + ".fc2.bias": (d,)})
-
-        out[name + ".projection.weight"] = (EMBEDDING, d)
-        if tower["pooling"] == "map":
-            add_mlp(name + ".pool.mlp")
-            add_norm(name + ".pool.norm")
-            out.update({name + ".pool.proj.weight": (d, d), name + ".pool.kv.weight": (2 * d, d),
-                        name + ".pool.q.weight": (d, d), name + ".pool.probe": (d,)})
-            if tower["map_bias"]:
-                out.update({name + ".pool.proj.bias": (d,), name + ".pool.kv.bias": (2 * d,),
-                            name + ".pool.q.bias": (d,)})
-        add_norm(name + ".norm")
-        if tower["norm_pre"]:
-            add_norm(name + ".norm_pre")
-        if tower["prefix"]:
-            out[name + ".prefix"] = (tower["prefix"], d)
-        for layer in range(tower["depth"]):
-            block = f"{name}.blocks.{layer}"
-            add_mlp(block + ".mlp")
-            add_norm(block + ".norm1")
-            add_norm(block + ".norm2")
-            out.update({block + ".attn.qkv.weight": (3 * d, d), block + ".attn.proj.weight": (d, d)})
-            if tower["layer_scale"]:
-                out.update({block + ".scale1.gain": (d,), block + ".scale2.gain": (d,)})
-            if tower["attention_bias"]:
-                out.update({block + ".attn.qkv.bias": (3 * d,), block + ".attn.proj.bias": (d,)})
-            if tower["qk_norm"]:
-                out.update({block + ".attn.q_norm.gain": (d // h,),
-                            block + ".attn.k_norm.gain": (d // h,)})
-    d = config["image"]["width"]
-    rows = config["table_rows"]
-    out.update({"text.position": (TEXT_POSITIONS, config["text"]["width"]),
-                "text.token_embed": (VOCABULARY, config["text"]["width"]),
-                "image.patch_embed.weight": (d, PATCH * PATCH * 3)})
-    if config["patch_bias"]:
-        out["image.patch_embed.bias"] = (d,)
-    if config["position"] in ("sum", "product", "stack"):
-        side = d // 2 if config["position"] == "stack" else d
-        out.update({"image.position.row": (rows, side), "image.position.column": (rows, side)})
-    elif config["position"] == "joint":
-        out["image.position.table"] = (rows, rows, d)
-    elif config["position"] == "fourier":
-        out["image.position.frequencies"] = (d // 2, 2)
-    return out
-
-
 def parameters(config, dtype):
     return {name: torch.tensor(drawn.parameter(name, shape), dtype=dtype, requires_grad=True)
-            for name, shape in shapes(config).items()}
+            for name, shape in cases.shapes(config).items()}
 
 
 def loss_of(p, examples, config):
@@ -137,7 +32,7 @@ def loss_of(p, examples, config):
 def run_model(config, dtype):
     """Embeddings, loss and the gradients of the loss."""
     p = parameters(config, dtype)
-    examples = batch(0)
+    examples = cases.batch(0)
     images = model.image_embeddings(p, examples, config)
     texts = model.text_embeddings(p, examples, config)
     loss = loss_of(p, examples, config)
@@ -164,7 +59,7 @@ def run_training(config, dtype):
     losses, out = [], {}
     for step in range(10):
         optimizer.zero_grad()
-        loss = loss_of(p, batch(10 * (step % 5)), config)
+        loss = loss_of(p, cases.batch(10 * (step % 5)), config)
         loss.backward()
         losses.append(loss.detach())
         torch.nn.utils.clip_grad_norm_(list(p.values()), 1.0)
@@ -175,41 +70,6 @@ def run_training(config, dtype):
             out = {"after_one_step/" + n: t.detach().clone() for n, t in p.items()}
     out["losses"] = torch.stack(losses)
     return out
-
-
-CASES = {
-    "default": (run_model, with_()),
-    "product": (run_model, with_(position="product")),
-    "stack": (run_model, with_(position="stack")),
-    "sinusoidal": (run_model, with_(position="sinusoidal")),
-    "fourier": (run_model, with_(position="fourier")),
-    "joint": (run_model, with_(position="joint")),
-    "rope": (run_model, with_(position="rope")),
-    "fractional_sum": (run_model, with_(coordinates="fractional", table_rows=6)),
-    "aspect_sum": (run_model, with_(coordinates="aspect", table_rows=11)),
-    "fractional_product": (run_model, with_(position="product", coordinates="fractional")),
-    "fractional_joint": (run_model, with_(position="joint", coordinates="fractional",
-                                          table_rows=5)),
-    "aspect_fourier": (run_model, with_(position="fourier", coordinates="aspect")),
-    "aspect_rope": (run_model, with_(position="rope", coordinates="aspect",
-                                     image={"qk_norm": False})),
-    "mean": (run_model, with_(image={"pooling": "mean"}, text={"pooling": "mean"})),
-    "max": (run_model, with_(image={"pooling": "max"}, text={"pooling": "max"})),
-    "parts": (run_model, with_(image={"qk_norm": False, "attention_bias": True, "gelu": "erf",
-                                      "eps": 1e-5},
-                               text={"causal": True, "gelu": "erf"}, equal="negatives")),
-    "registers": (run_model, with_(
-        image={"norm": "layer", "map_bias": True, "layer_scale": True, "prefix": 3},
-        text={"norm": "layer", "map_bias": True, "layer_scale": True})),
-    "gap": (run_model, with_(
-        position="rope", image={"pooling": "mean", "norm_after": True, "prefix": 4},
-        text={"pooling": "mean", "norm_after": True})),
-    "clip": (run_model, with_(
-        patch_bias=False,
-        image={"norm": "layer", "norm_pre": True, "pooling": "token", "prefix": 1, "eps": 1e-5},
-        text={"norm_pre": True, "pooling": "token", "causal": True})),
-    "training": (run_training, with_()),
-}
 
 
 def store(case, name, exact, rough, out):
@@ -223,7 +83,8 @@ def store(case, name, exact, rough, out):
 def main():
     torch.set_num_threads(1)
     out = {}
-    for case, (run, config) in CASES.items():
+    for case, config in cases.CASES.items():
+        run = run_training if case == "training" else run_model
         exact = run(config, torch.float64)
         rough = run(config, torch.float32)
         for name, tensor in exact.items():

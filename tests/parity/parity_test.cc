@@ -163,7 +163,15 @@ std::vector<Case> Cases() {
   parts.config.image.eps = 1e-5f;
   parts.config.text.causal = true;
   parts.config.text.gelu_erf = true;
-  parts.options.ignore_equal_captions = false;
+  parts.options.loss.set_equal_captions(v1::LossSpec::NEGATIVES);
+  add("positives").options.loss.set_equal_captions(v1::LossSpec::POSITIVES);
+  for (const auto& [name, equal] : {std::pair("sigmoid", v1::LossSpec::IGNORE),
+                                    std::pair("sigmoid_positives", v1::LossSpec::POSITIVES)}) {
+    Case& c = add(name);
+    c.config.loss = v1::LossSpec::SIGMOID;
+    c.options.loss.set_kind(v1::LossSpec::SIGMOID);
+    c.options.loss.set_equal_captions(equal);
+  }
   Case& registers = add("registers");
   for (TowerConfig* tower : {&registers.config.image, &registers.config.text}) {
     tower->layer_norm = tower->map_bias = true;
@@ -195,14 +203,14 @@ INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, testing::ValuesIn(Cases()),
 TEST(Parity, TenStepsOfTraining) {
   Case c("training");
   c.options.optimizer.lr = 2e-3;
-  c.options.optimizer.cosine = false;
-  c.options.optimizer.warmup_fraction = 0;
+  c.options.optimizer.schedule.kind = v1::ScheduleSpec::CONSTANT;
+  c.options.optimizer.schedule.warmup_fraction = 0;
   Model model(c);
   std::vector<float> losses;
   for (int step = 0; step < 10; ++step) {
     const StepGradients gradients = model.Compute(10 * (step % 5));
     losses.push_back(static_cast<float>(gradients.loss));
-    EXPECT_FALSE(model.step_.Apply(gradients, 0.5).skipped);
+    EXPECT_FALSE(model.step_.Apply(gradients, 0.5, 1).skipped);
     if (step > 0) continue;
     for (const ParameterInfo& info : model.table_.entries()) {
       ExpectParity("training/after_one_step/" + info.name, model.Of(model.state_.parameters, info),

@@ -117,8 +117,10 @@ double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
 }  // namespace
 
 absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
-                                               const v1::PreprocessSpec& preprocess) {
+                                               const v1::PreprocessSpec& preprocess,
+                                               const v1::LossSpec& loss) {
   ModelConfig config;
+  if (loss.kind() != v1::LossSpec::KIND_UNSPECIFIED) config.loss = loss.kind();
   NAVIT_ASSIGN_OR_RETURN(const TowerConfig image_preset,
                          FindPreset("model.image.preset", model.image().preset()));
   NAVIT_ASSIGN_OR_RETURN(config.image,

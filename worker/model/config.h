@@ -44,6 +44,8 @@ struct ModelConfig {
   TowerConfig image;
   TowerConfig text;
   int64_t patch_size = 0;
+  // SOFTMAX or SIGMOID, which has a bias of the logits.
+  v1::LossSpec::Kind loss = v1::LossSpec::SOFTMAX;
   // Bias of the patch embedding.
   bool patch_bias = true;
   // Largest side of an image's grid.
@@ -71,7 +73,8 @@ struct ModelConfig {
 // numbers where it has none of its own. InvalidArgument names the field, as in
 // "model.image.size.heads: must divide width ...".
 absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
-                                               const v1::PreprocessSpec& preprocess);
+                                               const v1::PreprocessSpec& preprocess,
+                                               const v1::LossSpec& loss);
 
 // Useful floating-point operations of one forward pass over segments of these lengths (patches and
 // caption tokens; the work of prefix tokens comes on top): patch embedding, linear layers,

@@ -34,7 +34,7 @@ TEST(ResolveModelConfig, TextTakesTheImageTowersNumbers) {
   v1::ModelSpec spec = Spec("Ti");
   spec.mutable_image()->mutable_size()->set_depth(4);
   spec.mutable_text()->mutable_size()->set_depth(2);
-  const absl::StatusOr<ModelConfig> config = ResolveModelConfig(spec, Preprocess());
+  const absl::StatusOr<ModelConfig> config = ResolveModelConfig(spec, Preprocess(), {});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->image.width, 192);
   EXPECT_EQ(config->image.depth, 4);
@@ -51,7 +51,7 @@ TEST(ResolveModelConfig, TextPresetOverridesImage) {
   v1::ModelSpec spec = Spec("B");
   spec.mutable_text()->set_preset("S");
   spec.set_embedding_dim(512);
-  const absl::StatusOr<ModelConfig> config = ResolveModelConfig(spec, Preprocess());
+  const absl::StatusOr<ModelConfig> config = ResolveModelConfig(spec, Preprocess(), {});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->image.width, 768);
   EXPECT_EQ(config->text.width, 384);
@@ -60,7 +60,7 @@ TEST(ResolveModelConfig, TextPresetOverridesImage) {
 
 TEST(ResolveModelConfig, NamesTheFieldThatIsWrong) {
   const auto message = [](const v1::ModelSpec& spec, const v1::PreprocessSpec& preprocess) {
-    return std::string(ResolveModelConfig(spec, preprocess).status().message());
+    return std::string(ResolveModelConfig(spec, preprocess, {}).status().message());
   };
   EXPECT_THAT(message(Spec("XL"), Preprocess()), HasSubstr("model.image.preset: must be mu"));
   v1::ModelSpec spec = Spec("B");

@@ -4,8 +4,10 @@
 #include <numeric>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "common/status_macros.h"
 #include "kernels/contrastive.h"
+#include "kernels/sigmoid_contrastive.h"
 
 namespace navit {
 namespace {
@@ -60,6 +62,87 @@ absl::Status MergeColumns(Collective* collective, std::vector<float>* max,
   return absl::OkStatus();
 }
 
+// Label smoothing of each column, and so of the row with the same example: the share over the
+// number of pairs that count.
+std::vector<float> Smoothing(const ContrastiveLossArgs& args, const std::vector<uint64_t>& hashes) {
+  if (args.label_smoothing == 0) return {};
+  absl::flat_hash_map<uint64_t, size_t> equal;
+  for (const uint64_t hash : hashes) ++equal[hash];
+  std::vector<float> smooth;
+  for (const uint64_t hash : hashes) {
+    size_t counting = hashes.size();
+    if (args.equal_captions == v1::LossSpec::IGNORE && hash != 0) counting -= equal[hash] - 1;
+    smooth.push_back(args.label_smoothing / static_cast<float>(counting));
+  }
+  return smooth;
+}
+
+// Sets the loss, the gradients and result->dlogit_scale_parameter, still that of the scale itself.
+absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
+                         kernels::ContrastiveStrip scores, std::vector<float>* dtexts,
+                         Collective* collective, kernels::ThreadPool& pool,
+                         ContrastiveLossResult* result) {
+  const int64_t rows = scores.rows;
+  const int64_t columns = scores.columns;
+  const std::vector<float> smooth = Smoothing(args, strip.hashes);
+  if (!smooth.empty()) {
+    scores.column_smooth = smooth.data();
+    scores.row_smooth = smooth.data() + strip.first;
+    scores.positive_share = 1 - args.label_smoothing;
+  }
+  std::vector<float> row_max(rows), row_lse(rows), positive(rows), smoothed(rows);
+  std::vector<float> column_max(columns), column_lse(columns);
+  kernels::ContrastiveStats({.strip = scores,
+                             .row_max = row_max.data(),
+                             .row_sum = row_lse.data(),
+                             .column_max = column_max.data(),
+                             .column_sum = column_lse.data(),
+                             .positive_score = positive.data(),
+                             .smooth_score = smoothed.data()},
+                            pool);
+  kernels::SoftmaxLogSum(rows, row_max.data(), row_lse.data(), row_lse.data());
+  NAVIT_RETURN_IF_ERROR(MergeColumns(collective, &column_max, &column_lse));
+
+  const double weight = 0.5 / static_cast<double>(columns);
+  const double share = scores.positive_share;
+  double loss = 0;
+  for (int64_t i = 0; i < rows; ++i) {
+    // Each example once: its row and its own column.
+    loss += weight * (static_cast<double>(row_lse[i]) - share * positive[i]);
+    loss += weight * (static_cast<double>(column_lse[strip.first + i]) - share * positive[i]);
+    loss -= weight * smoothed[i];
+  }
+  NAVIT_RETURN_IF_ERROR(collective->AllReduceSum(absl::MakeSpan(&loss, 1)));
+  result->loss = loss;
+  kernels::ContrastiveBackward({.strip = scores,
+                                .row_lse = row_lse.data(),
+                                .column_lse = column_lse.data(),
+                                .row_weight = static_cast<float>(weight),
+                                .column_weight = static_cast<float>(weight),
+                                .dx = args.dimages.data(),
+                                .dy = dtexts->data(),
+                                .dscale = &result->dlogit_scale_parameter},
+                               pool);
+  return absl::OkStatus();
+}
+
+// The same for the sigmoid loss.
+absl::Status SigmoidLoss(const ContrastiveLossArgs& args, const kernels::ContrastiveStrip& scores,
+                         std::vector<float>* dtexts, Collective* collective,
+                         kernels::ThreadPool& pool, ContrastiveLossResult* result) {
+  kernels::SigmoidContrastive({.strip = scores,
+                               .bias = args.logit_bias,
+                               .smoothing = args.label_smoothing,
+                               .weight = 1.0 / static_cast<double>(scores.columns),
+                               .dx = args.dimages.data(),
+                               .dy = dtexts->data(),
+                               .loss = &result->loss,
+                               .dscale = &result->dlogit_scale_parameter,
+                               .dbias = &result->dlogit_bias},
+                              pool);
+  return collective->AllReduceSum(absl::MakeSpan(&result->loss, 1));
+}
+
 }  // namespace
 
 absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs& args,
@@ -82,46 +165,20 @@ absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs&
   scores.y = strip.texts.data();
   scores.scale = std::exp(args.logit_scale_parameter);
   scores.positive = strip.positive.data();
-  if (args.ignore_equal_captions) {
+  if (args.equal_captions != v1::LossSpec::NEGATIVES) {
     scores.row_hash = args.caption_hashes.data();
     scores.column_hash = strip.hashes.data();
   }
-
-  std::vector<float> row_max(rows), row_lse(rows), positive(rows);
-  std::vector<float> column_max(columns), column_lse(columns);
-  kernels::ContrastiveStats({.strip = scores,
-                             .row_max = row_max.data(),
-                             .row_sum = row_lse.data(),
-                             .column_max = column_max.data(),
-                             .column_sum = column_lse.data(),
-                             .positive_score = positive.data()},
-                            pool);
-  kernels::SoftmaxLogSum(rows, row_max.data(), row_lse.data(), row_lse.data());
-  NAVIT_RETURN_IF_ERROR(MergeColumns(collective, &column_max, &column_lse));
-
-  const double weight = 0.5 / static_cast<double>(columns);
-  double loss = 0;
-  for (int64_t i = 0; i < rows; ++i) {
-    // Each example once: its row and its own column.
-    loss += weight * (static_cast<double>(row_lse[i]) - positive[i]);
-    loss += weight * (static_cast<double>(column_lse[strip.first + i]) - positive[i]);
+  if (args.equal_captions == v1::LossSpec::POSITIVES) {
+    scores.equal_captions = kernels::EqualCaptions::kPositive;
   }
-  NAVIT_RETURN_IF_ERROR(collective->AllReduceSum(absl::MakeSpan(&loss, 1)));
-  result.loss = loss;
 
   std::vector<float> dtexts(strip.texts.size());
-  double dscale = 0;
-  kernels::ContrastiveBackward({.strip = scores,
-                                .row_lse = row_lse.data(),
-                                .column_lse = column_lse.data(),
-                                .row_weight = static_cast<float>(weight),
-                                .column_weight = static_cast<float>(weight),
-                                .dx = args.dimages.data(),
-                                .dy = dtexts.data(),
-                                .dscale = &dscale},
-                               pool);
+  NAVIT_RETURN_IF_ERROR(args.kind == v1::LossSpec::SIGMOID
+                            ? SigmoidLoss(args, scores, &dtexts, collective, pool, &result)
+                            : SoftmaxLoss(args, strip, scores, &dtexts, collective, pool, &result));
   // d/dt of exp(t) is exp(t).
-  result.dlogit_scale_parameter = dscale * scores.scale;
+  result.dlogit_scale_parameter *= scores.scale;
   std::vector<size_t> floats(strip.counts);
   for (size_t& count : floats) count *= args.dim;
   NAVIT_RETURN_IF_ERROR(collective->ReduceScatter(dtexts, floats, args.dtexts));

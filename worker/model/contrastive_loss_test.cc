@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "worker/collective_threads.h"
@@ -19,7 +20,10 @@ struct Problem {
   std::vector<float> images, texts;
   std::vector<uint64_t> hashes;
   float parameter = 2.0f;
-  bool ignore_equal = true;
+  float bias = -4.0f;
+  float smoothing = 0;
+  v1::LossSpec::Kind kind = v1::LossSpec::SOFTMAX;
+  v1::LossSpec::EqualCaptions equal = v1::LossSpec::IGNORE;
 };
 
 Problem DrawProblem(int64_t n, uint64_t seed) {
@@ -46,7 +50,7 @@ Problem DrawProblem(int64_t n, uint64_t seed) {
 }
 
 struct Reference {
-  double loss = 0, dparameter = 0;
+  double loss = 0, dparameter = 0, dbias = 0;
   std::vector<double> dimages, dtexts;
 };
 
@@ -62,23 +66,45 @@ Reference Solve(const Problem& problem) {
       }
     }
   }
+  const auto equal = [&](int64_t i, int64_t j) { return problem.hashes[i] == problem.hashes[j]; };
   const auto counts = [&](int64_t i, int64_t j) {
-    return i == j || !problem.ignore_equal || problem.hashes[i] != problem.hashes[j];
+    return i == j || problem.equal != v1::LossSpec::IGNORE || !equal(i, j);
+  };
+  const auto positive = [&](int64_t i, int64_t j) {
+    return i == j || (problem.equal == v1::LossSpec::POSITIVES && equal(i, j));
   };
   Reference result;
   std::vector<double> gradient(n * n);
+  const bool sigmoid = problem.kind == v1::LossSpec::SIGMOID;
+  for (int64_t i = 0; sigmoid && i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (!counts(i, j)) continue;
+      const double z = scale * cosine[i * n + j] + problem.bias;
+      const double target = (positive(i, j) ? 1 - problem.smoothing : 0) + 0.5 * problem.smoothing;
+      const double p = 1 / (1 + std::exp(-z));
+      result.loss += (std::max(z, 0.0) + std::log1p(std::exp(-std::abs(z))) - target * z) / n;
+      gradient[i * n + j] = (p - target) / n;
+      result.dbias += gradient[i * n + j];
+    }
+  }
   for (const bool by_row : {true, false}) {
-    for (int64_t a = 0; a < n; ++a) {
+    for (int64_t a = 0; !sigmoid && a < n; ++a) {
       const auto index = [&](int64_t b) { return by_row ? a * n + b : b * n + a; };
       double sum = 0;
+      int64_t counting = 0, positives = 0;
       for (int64_t b = 0; b < n; ++b) {
         if (counts(a, b)) sum += std::exp(scale * cosine[index(b)]);
+        counting += counts(a, b);
+        positives += positive(a, b);
       }
-      result.loss += (std::log(sum) - scale * cosine[index(a)]) / (2.0 * n);
       for (int64_t b = 0; b < n; ++b) {
         if (!counts(a, b)) continue;
-        gradient[index(b)] +=
-            (std::exp(scale * cosine[index(b)]) / sum - (a == b ? 1 : 0)) / (2.0 * n);
+        const double target =
+            (positive(a, b) ? (1.0 - problem.smoothing) / static_cast<double>(positives) : 0) +
+            problem.smoothing / static_cast<double>(counting);
+        const double z = scale * cosine[index(b)];
+        result.loss += target * (std::log(sum) - z) / (2.0 * n);
+        gradient[index(b)] += (std::exp(z) / sum - target) / (2.0 * n);
       }
     }
   }
@@ -100,7 +126,7 @@ Reference Solve(const Problem& problem) {
 struct Solution {
   std::vector<double> losses;
   std::vector<int64_t> examples;
-  double dparameter = 0;
+  double dparameter = 0, dbias = 0;
   std::vector<float> dimages, dtexts;
 };
 
@@ -112,7 +138,7 @@ Solution Distribute(const Problem& problem, const std::vector<int64_t>& rows) {
   solution.examples.resize(world_size);
   solution.dimages.assign(problem.n * kDim, -1);
   solution.dtexts.assign(problem.n * kDim, -1);
-  std::vector<double> dparameter(world_size);
+  std::vector<double> dparameter(world_size), dbias(world_size);
   RunRanks(world_size, [&](Collective* collective) {
     const int rank = collective->rank();
     int64_t first = 0;
@@ -123,7 +149,10 @@ Solution Distribute(const Problem& problem, const std::vector<int64_t>& rows) {
     args.texts = absl::MakeConstSpan(problem.texts).subspan(first * kDim, rows[rank] * kDim);
     args.caption_hashes = absl::MakeConstSpan(problem.hashes).subspan(first, rows[rank]);
     args.logit_scale_parameter = problem.parameter;
-    args.ignore_equal_captions = problem.ignore_equal;
+    args.logit_bias = problem.bias;
+    args.kind = problem.kind;
+    args.equal_captions = problem.equal;
+    args.label_smoothing = problem.smoothing;
     args.dimages = absl::MakeSpan(solution.dimages).subspan(first * kDim, rows[rank] * kDim);
     args.dtexts = absl::MakeSpan(solution.dtexts).subspan(first * kDim, rows[rank] * kDim);
     kernels::ThreadPool pool(1);
@@ -132,8 +161,10 @@ Solution Distribute(const Problem& problem, const std::vector<int64_t>& rows) {
     solution.losses[rank] = result->loss;
     solution.examples[rank] = result->examples;
     dparameter[rank] = result->dlogit_scale_parameter;
+    dbias[rank] = result->dlogit_bias;
   });
   for (const double part : dparameter) solution.dparameter += part;
+  for (const double part : dbias) solution.dbias += part;
   return solution;
 }
 
@@ -144,6 +175,7 @@ void ExpectAgrees(const Solution& solution, const Reference& reference) {
   }
   EXPECT_NEAR(solution.dparameter, reference.dparameter,
               1e-5 * std::abs(reference.dparameter) + 1e-6);
+  EXPECT_NEAR(solution.dbias, reference.dbias, 1e-5 * std::abs(reference.dbias) + 1e-6);
   double largest = 0;
   for (const double value : reference.dimages) largest = std::max(largest, std::abs(value));
   for (size_t i = 0; i < solution.dimages.size(); ++i) {
@@ -152,17 +184,28 @@ void ExpectAgrees(const Solution& solution, const Reference& reference) {
   }
 }
 
+using Loss = v1::LossSpec;
+
 TEST(ContrastiveLoss, EqualsThePlainLossForAnyDealOfTheRows) {
-  for (const bool ignore_equal : {true, false}) {
-    for (const float parameter : {0.5f, 2.659f, 4.605f}) {
-      Problem problem = DrawProblem(37, 11);
-      problem.ignore_equal = ignore_equal;
-      problem.parameter = parameter;
-      const Reference reference = Solve(problem);
-      for (const std::vector<int64_t>& rows : std::vector<std::vector<int64_t>>{
-               {37}, {20, 17}, {36, 1}, {5, 30, 2}, {0, 37, 0}, {7, 0, 13, 1, 16}}) {
-        SCOPED_TRACE(::testing::PrintToString(rows));
-        ExpectAgrees(Distribute(problem, rows), reference);
+  for (const Loss::Kind kind : {Loss::SOFTMAX, Loss::SIGMOID}) {
+    for (const Loss::EqualCaptions equal : {Loss::IGNORE, Loss::NEGATIVES, Loss::POSITIVES}) {
+      for (const float smoothing : {0.0f, 0.15f}) {
+        // Up to a scale of 100.
+        for (const float parameter : {0.5f, 2.659f, 4.605f}) {
+          Problem problem = DrawProblem(37, 11);
+          problem.kind = kind;
+          problem.equal = equal;
+          problem.smoothing = smoothing;
+          problem.parameter = parameter;
+          const Reference reference = Solve(problem);
+          for (const std::vector<int64_t>& rows : std::vector<std::vector<int64_t>>{
+                   {37}, {20, 17}, {36, 1}, {5, 30, 2}, {0, 37, 0}, {7, 0, 13, 1, 16}}) {
+            SCOPED_TRACE(::testing::PrintToString(std::tuple(Loss::Kind_Name(kind),
+                                                             Loss::EqualCaptions_Name(equal),
+                                                             smoothing, parameter, rows)));
+            ExpectAgrees(Distribute(problem, rows), reference);
+          }
+        }
       }
     }
   }
@@ -171,7 +214,7 @@ TEST(ContrastiveLoss, EqualsThePlainLossForAnyDealOfTheRows) {
 TEST(ContrastiveLoss, EqualCaptionsChangeTheLoss) {
   Problem problem = DrawProblem(16, 5);
   const Reference ignored = Solve(problem);
-  problem.ignore_equal = false;
+  problem.equal = Loss::NEGATIVES;
   EXPECT_GT(Solve(problem).loss, ignored.loss);
 }
 

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
+#include "common/status_macros.h"
 #include "kernels/adamw.h"
 
 namespace navit {
 
-OptimizerOptions ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
-                                         const v1::ScheduleSpec& schedule) {
+absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
+                                                         const v1::ScheduleSpec& schedule,
+                                                         const ParameterTable& table) {
   OptimizerOptions options;
   options.lr = optimizer.lr();
   if (optimizer.betas_size() == 2) {
@@ -19,18 +20,9 @@ OptimizerOptions ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
   options.eps = optimizer.eps();
   options.weight_decay = optimizer.weight_decay();
   options.clip_norm = optimizer.clip_norm();
-  options.cosine = schedule.kind() != v1::ScheduleSpec::CONSTANT;
-  options.warmup_fraction = schedule.warmup_fraction();
+  options.schedule = ResolveSchedule(schedule);
+  NAVIT_ASSIGN_OR_RETURN(options.rules, ResolveTensorRules(table, optimizer));
   return options;
-}
-
-double LearningRate(const OptimizerOptions& options, double progress) {
-  progress = std::clamp(progress, 0.0, 1.0);
-  const double warmup = options.warmup_fraction;
-  if (progress < warmup) return options.lr * progress / warmup;
-  if (!options.cosine) return options.lr;
-  const double rest = warmup < 1 ? (progress - warmup) / (1 - warmup) : 0;
-  return options.lr * 0.5 * (1 + std::cos(std::numbers::pi * rest));
 }
 
 UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
@@ -40,6 +32,15 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
   UpdateResult result;
   result.learning_rate = learning_rate;
   result.logit_scale = std::exp(logit_scale);
+  const absl::Span<const ParameterInfo> entries = table.entries();
+  const auto rule_of = [&](size_t i) {
+    if (!options.rules.empty()) return options.rules[i];
+    return TensorRule{.weight_decay = entries[i].decay ? options.weight_decay : 0.0};
+  };
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (!rule_of(i).frozen) continue;
+    std::fill_n(state->gradients.data() + entries[i].offset, entries[i].size, 0.0f);
+  }
   // Gaps between tensors are zero and add nothing.
   result.gradient_norm = std::sqrt(kernels::SumSquares(
       state->gradients.data(), static_cast<int64_t>(state->gradients.size()), pool));
@@ -52,11 +53,15 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
     scale = options.clip_norm / result.gradient_norm;
   }
   ++state->updates;
-  // Neighbours of one group are updated together; gaps stay zero under AdamW.
-  const absl::Span<const ParameterInfo> entries = table.entries();
+  // Neighbours of one rule are updated together; gaps stay zero under AdamW.
   for (size_t first = 0; first < entries.size();) {
     size_t last = first + 1;
-    while (last < entries.size() && entries[last].decay == entries[first].decay) ++last;
+    const TensorRule rule = rule_of(first);
+    while (last < entries.size() && rule_of(last) == rule) ++last;
+    if (rule.frozen) {
+      first = last;
+      continue;
+    }
     const size_t begin = entries[first].offset;
     const size_t end = last < entries.size() ? entries[last].offset : table.total_size();
     kernels::AdamW({.count = static_cast<int64_t>(end - begin),
@@ -65,11 +70,11 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
                     .m = state->first_moment.data() + begin,
                     .v = state->second_moment.data() + begin,
                     .step = static_cast<int64_t>(state->updates),
-                    .lr = learning_rate,
+                    .lr = learning_rate * rule.lr_scale,
                     .beta1 = options.beta1,
                     .beta2 = options.beta2,
                     .eps = options.eps,
-                    .weight_decay = entries[first].decay ? options.weight_decay : 0.0,
+                    .weight_decay = rule.weight_decay,
                     .grad_scale = scale},
                    pool);
     first = last;

@@ -1,10 +1,15 @@
-// AdamW over flat buffers, gradient clipping and the learning-rate schedule.
+// AdamW over flat buffers with gradient clipping.
 #ifndef NAVIT_WORKER_MODEL_OPTIMIZER_H_
 #define NAVIT_WORKER_MODEL_OPTIMIZER_H_
 
+#include <vector>
+
+#include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
 #include "proto/job_spec.pb.h"
 #include "worker/model/parameters.h"
+#include "worker/model/schedule.h"
+#include "worker/model/tensor_rules.h"
 
 namespace navit {
 
@@ -13,21 +18,20 @@ struct OptimizerOptions {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  // Inside the learning rate, as in torch: w -= lr * weight_decay * w.
+  // Inside the learning rate, as in torch: w -= lr * weight_decay * w. Of matrices, unless `rules`
+  // says otherwise.
   double weight_decay = 0.1;
   // Global gradient norm is scaled down to this; 0 turns clipping off.
   double clip_norm = 1.0;
-  bool cosine = true;
-  double warmup_fraction = 0.05;
+  Schedule schedule;
+  // One per tensor of the table; empty: rates of 1, weight_decay on matrices, nothing frozen.
+  std::vector<TensorRule> rules;
 };
 
-// From a resolved spec (all fields present).
-OptimizerOptions ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
-                                         const v1::ScheduleSpec& schedule);
-
-// Learning rate at `progress` in [0, 1] of the training: from zero linearly to lr over
-// warmup_fraction, then constant or half a cosine down to zero.
-double LearningRate(const OptimizerOptions& options, double progress);
+// From a resolved spec (all fields present). InvalidArgument as ResolveTensorRules.
+absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
+                                                         const v1::ScheduleSpec& schedule,
+                                                         const ParameterTable& table);
 
 struct UpdateResult {
   // Before clipping; may be non-finite when skipped.
@@ -39,9 +43,10 @@ struct UpdateResult {
   bool skipped = false;
 };
 
-// Clips the gradient to clip_norm, applies one AdamW update to all parameters and clamps the logit
-// scale's parameter at ln(100). Leaves everything as it is, and says so, when the gradient's norm
-// is not finite. The result depends on the state's bits alone.
+// Clips the gradient to clip_norm, applies one AdamW update to all parameters that are not frozen
+// and clamps the logit scale's parameter at ln(100). Gradients of frozen tensors become 0 first.
+// Leaves everything as it is, and says so, when the gradient's norm is not finite. The result
+// depends on the state's bits alone.
 UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
                          double learning_rate, ModelState* state, kernels::ThreadPool& pool);
 

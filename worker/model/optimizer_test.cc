@@ -93,19 +93,19 @@ TEST_F(OptimizerTest, LogitScaleIsClampedAfterTheUpdate) {
   EXPECT_NEAR(result.logit_scale, 100, 1e-4);
 }
 
-TEST(LearningRate, WarmsUpThenFallsAlongACosine) {
-  OptimizerOptions options;
-  options.lr = 2;
-  options.warmup_fraction = 0.2;
-  EXPECT_EQ(LearningRate(options, 0), 0);
-  EXPECT_DOUBLE_EQ(LearningRate(options, 0.1), 1);
-  EXPECT_DOUBLE_EQ(LearningRate(options, 0.2), 2);
-  EXPECT_NEAR(LearningRate(options, 0.6), 1, 1e-12);
-  EXPECT_NEAR(LearningRate(options, 1), 0, 1e-12);
-  options.cosine = false;
-  EXPECT_DOUBLE_EQ(LearningRate(options, 0.9), 2);
-  options.warmup_fraction = 0;
-  EXPECT_DOUBLE_EQ(LearningRate(options, 0), 2);
+TEST_F(OptimizerTest, FrozenTensorsStayAndAreNoPartOfTheNorm) {
+  options_.rules.resize(table_.entries().size());
+  options_.rules[&table_.Find("image.norm.gain") - table_.entries().data()].frozen = true;
+  options_.rules[&table_.Find("text.norm.gain") - table_.entries().data()].lr_scale = 0.5;
+  Gradient("image.norm.gain") = 3;
+  Gradient("text.norm.gain") = 1e-3f;
+  Gradient("text.pool.norm.gain") = 1e-3f;
+  const UpdateResult result = Update(0.01);
+  EXPECT_NEAR(result.gradient_norm, std::sqrt(2e-6), 1e-9);
+  EXPECT_EQ(Parameter("image.norm.gain"), 1);
+  EXPECT_NEAR(Parameter("text.norm.gain"), 1 - 0.005, 1e-6);
+  EXPECT_NEAR(Parameter("text.pool.norm.gain"), 1 - 0.01, 1e-6);
+  EXPECT_EQ(state_.first_moment.data()[table_.Find("image.norm.gain").offset], 0);
 }
 
 TEST(ResolveOptimizerOptions, ReadsTheSpec) {
@@ -119,15 +119,22 @@ TEST(ResolveOptimizerOptions, ReadsTheSpec) {
   v1::ScheduleSpec schedule;
   schedule.set_kind(v1::ScheduleSpec::CONSTANT);
   schedule.set_warmup_fraction(0.5);
-  const OptimizerOptions options = ResolveOptimizerOptions(optimizer, schedule);
+  optimizer.add_groups()->set_match("text.*");
+  const ParameterTable table(Config());
+  const auto resolved = ResolveOptimizerOptions(optimizer, schedule, table);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  const OptimizerOptions& options = *resolved;
   EXPECT_EQ(options.lr, 0.25);
   EXPECT_EQ(options.beta1, 0.8);
   EXPECT_EQ(options.beta2, 0.7);
   EXPECT_EQ(options.eps, 1e-6);
   EXPECT_EQ(options.weight_decay, 0.3);
   EXPECT_EQ(options.clip_norm, 2);
-  EXPECT_FALSE(options.cosine);
-  EXPECT_EQ(options.warmup_fraction, 0.5);
+  EXPECT_EQ(options.schedule.kind, v1::ScheduleSpec::CONSTANT);
+  EXPECT_EQ(options.schedule.warmup_fraction, 0.5);
+  EXPECT_EQ(options.rules.size(), table.entries().size());
+  optimizer.add_groups()->set_match("nothing");
+  EXPECT_FALSE(ResolveOptimizerOptions(optimizer, schedule, table).ok());
 }
 
 }  // namespace

@@ -99,10 +99,7 @@ void Initialize(const ParameterInfo& info, uint64_t seed, float* values) {
       for (size_t i = 0; i < info.size; ++i) values[i] = bound * draws.Uniform(i);
       return;
     }
-    case Init::kLogitScale:
-      std::fill_n(values, info.size, kInitialLogitScale);
-      return;
-    case Init::kLayerScale:
+    case Init::kConstant:
       std::fill_n(values, info.size, info.init_value);
       return;
   }
@@ -123,6 +120,11 @@ void ParameterTable::Add(std::string name, std::vector<int64_t> shape, Init init
   parameter_count_ += info.size;
   index_.emplace(info.name, entries_.size());
   entries_.push_back(std::move(info));
+}
+
+void ParameterTable::AddConstant(std::string name, int64_t size, float value) {
+  Add(std::move(name), {size}, Init::kConstant, false);
+  entries_.back().init_value = value;
 }
 
 void ParameterTable::AddNorm(const std::string& name, const TowerConfig& size) {
@@ -160,8 +162,7 @@ void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size)
     const std::string block = absl::StrCat(tower, ".blocks.", layer);
     if (size.has_layer_scale()) {
       for (const char* scale : {".scale2.gain", ".scale1.gain"}) {
-        Add(block + scale, {width}, Init::kLayerScale, false);
-        entries_.back().init_value = size.layer_scale;
+        AddConstant(block + scale, width, size.layer_scale);
       }
     }
     AddMlp(block + ".mlp", width, size.mlp_dim);
@@ -207,7 +208,9 @@ void ParameterTable::AddPosition() {
 }
 
 ParameterTable::ParameterTable(const ModelConfig& config) : config_(config) {
-  Add("loss.logit_scale", {1}, Init::kLogitScale, false);
+  const bool sigmoid = config.loss == v1::LossSpec::SIGMOID;
+  AddConstant("loss.logit_scale", 1, sigmoid ? kInitialSigmoidLogitScale : kInitialLogitScale);
+  if (sigmoid) AddConstant("loss.logit_bias", 1, kInitialLogitBias);
   AddTower("text", config.text);
   Add("text.position", {config.max_text_tokens, config.text.width}, Init::kNormal, false);
   Add("text.token_embed", {config.text_vocabulary, config.text.width}, Init::kNormal, false);

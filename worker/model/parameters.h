@@ -6,6 +6,7 @@
 // Names, with D the tower's width, M its MLP width, p the patch side (linear weights are [out,
 // in]):
 //   loss.logit_scale                     [1]  natural logarithm of the scale
+//   loss.logit_bias                      [1]  with the sigmoid loss
 //   TOWER.projection.weight              [embedding_dim, D]
 //   TOWER.pool.probe                     [D]
 //   TOWER.pool.{q,proj}.weight           [D, D]
@@ -49,8 +50,11 @@
 
 namespace navit {
 
-// ln(1 / 0.07), where the logit scale's parameter starts, and ln(100), where it is clamped.
+// Where the logit scale's parameter starts: ln(1 / 0.07), and ln(10) with the sigmoid loss, whose
+// bias starts at -10 (SigLIP, arXiv 2303.15343); and ln(100), where it is clamped.
 inline constexpr float kInitialLogitScale = 2.6592600f;
+inline constexpr float kInitialSigmoidLogitScale = 2.3025851f;
+inline constexpr float kInitialLogitBias = -10.0f;
 inline constexpr float kLargestLogitScale = 4.6051702f;
 
 struct ParameterInfo {
@@ -66,10 +70,8 @@ struct ParameterInfo {
     kXavier,
     // A [kD, D] matrix of k stacked D x D matrices, each Xavier-uniform by itself.
     kXavierSquares,
-    // ln(1 / 0.07).
-    kLogitScale,
-    // LayerScale's first value, TowerConfig.layer_scale.
-    kLayerScale,
+    // All elements are init_value.
+    kConstant,
   };
 
   std::string name;
@@ -81,13 +83,13 @@ struct ParameterInfo {
   // Weight decay applies: matrices only, neither tables nor probes.
   bool decay = false;
   Init init = Init::kZero;
-  // With kLayerScale.
+  // With kConstant.
   float init_value = 0;
 };
 
 // Which tensor lies where. The order is that in which the backward pass completes gradients: the
-// logit scale, the text tower from its head to its embeddings, then the image tower likewise; so a
-// prefix of the flat array is complete at any time of the backward pass.
+// loss's own parameters, the text tower from its head to its embeddings, then the image tower
+// likewise; so a prefix of the flat array is complete at any time of the backward pass.
 class ParameterTable {
  public:
   explicit ParameterTable(const ModelConfig& config);
@@ -105,6 +107,7 @@ class ParameterTable {
 
  private:
   void Add(std::string name, std::vector<int64_t> shape, ParameterInfo::Init init, bool decay);
+  void AddConstant(std::string name, int64_t size, float value);
   void AddNorm(const std::string& name, const TowerConfig& size);
   void AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim);
   void AddPosition();

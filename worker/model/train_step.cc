@@ -69,10 +69,19 @@ float* Reserve(size_t floats, AlignedBuffer* buffer) {
 
 }  // namespace
 
-TrainStepOptions ResolveTrainStepOptions(const v1::JobSpec& spec) {
+v1::LossSpec DefaultLoss() {
+  v1::LossSpec loss;
+  loss.set_kind(v1::LossSpec::SOFTMAX);
+  loss.set_equal_captions(v1::LossSpec::IGNORE);
+  return loss;
+}
+
+absl::StatusOr<TrainStepOptions> ResolveTrainStepOptions(const v1::JobSpec& spec,
+                                                         const ParameterTable& table) {
   TrainStepOptions options;
-  options.optimizer = ResolveOptimizerOptions(spec.optimizer(), spec.schedule());
-  options.ignore_equal_captions = spec.loss().equal_captions() != v1::LossSpec::NEGATIVES;
+  NAVIT_ASSIGN_OR_RETURN(options.optimizer,
+                         ResolveOptimizerOptions(spec.optimizer(), spec.schedule(), table));
+  options.loss = spec.loss();
   return options;
 }
 
@@ -103,7 +112,11 @@ class TrainStep::Impl {
     loss_args.texts = texts_;
     loss_args.caption_hashes = caption_hashes_;
     loss_args.logit_scale_parameter = state_.parameters.data()[logit_scale];
-    loss_args.ignore_equal_captions = options_.ignore_equal_captions;
+    loss_args.kind = options_.loss.kind();
+    loss_args.equal_captions = options_.loss.equal_captions();
+    loss_args.label_smoothing = static_cast<float>(options_.loss.label_smoothing());
+    const ParameterInfo* logit_bias = table_.FindOrNull("loss.logit_bias");
+    if (logit_bias != nullptr) loss_args.logit_bias = state_.parameters.data()[logit_bias->offset];
     loss_args.dimages = absl::MakeSpan(dimages_);
     loss_args.dtexts = absl::MakeSpan(dtexts_);
     NAVIT_ASSIGN_OR_RETURN(const ContrastiveLossResult loss,
@@ -112,6 +125,9 @@ class TrainStep::Impl {
     Enter(v1::PHASE_BACKWARD);
     std::fill_n(state_.gradients.data(), state_.gradients.size(), 0.0f);
     state_.gradients.data()[logit_scale] = static_cast<float>(loss.dlogit_scale_parameter);
+    if (logit_bias != nullptr) {
+      state_.gradients.data()[logit_bias->offset] = static_cast<float>(loss.dlogit_bias);
+    }
     if (loss.examples > 0) {
       GradientReducer reducer(state_.gradients.span(), options_.bucket_bytes / sizeof(float),
                               collective);
@@ -128,9 +144,10 @@ class TrainStep::Impl {
     return result;
   }
 
-  UpdateResult Apply(const StepGradients& gradients, double progress) {
+  UpdateResult Apply(const StepGradients& gradients, double progress, uint64_t step) {
     Enter(v1::PHASE_OPTIMIZER);
-    const double learning_rate = LearningRate(options_.optimizer, progress);
+    const double learning_rate =
+        options_.optimizer.lr * ScheduleFactor(options_.optimizer.schedule, progress, step);
     if (gradients.valid_examples == 0) {
       UpdateResult result;
       result.learning_rate = learning_rate;
@@ -281,8 +298,8 @@ absl::StatusOr<StepGradients> TrainStep::ComputeGradients(absl::Span<const Batch
   return impl_->ComputeGradients(packs, collective);
 }
 
-UpdateResult TrainStep::Apply(const StepGradients& gradients, double progress) {
-  return impl_->Apply(gradients, progress);
+UpdateResult TrainStep::Apply(const StepGradients& gradients, double progress, uint64_t step) {
+  return impl_->Apply(gradients, progress, step);
 }
 
 }  // namespace navit

@@ -25,11 +25,13 @@
 
 namespace navit {
 
+// Softmax, equal captions ignored, no smoothing.
+v1::LossSpec DefaultLoss();
+
 struct TrainStepOptions {
   OptimizerOptions optimizer;
-  // Pairs of the batch with the same caption (other than an example's own) are left out of the
-  // sums; otherwise they are negatives.
-  bool ignore_equal_captions = true;
+  // Kind, equal captions and smoothing are read (contrastive_loss.h).
+  v1::LossSpec loss = DefaultLoss();
   // Packs are computed together up to this many tokens of the image tower.
   int64_t micro_batch_tokens = 2304;
   // Activations of as many micro-batches as fit are kept between forward and backward; those of
@@ -39,8 +41,10 @@ struct TrainStepOptions {
   int64_t bucket_bytes = int64_t{1} << 20;
 };
 
-// `spec` is resolved (all fields present).
-TrainStepOptions ResolveTrainStepOptions(const v1::JobSpec& spec);
+// `spec` is resolved (all fields present). InvalidArgument names a field that does not fit the
+// model.
+absl::StatusOr<TrainStepOptions> ResolveTrainStepOptions(const v1::JobSpec& spec,
+                                                         const ParameterTable& table);
 
 struct StepGradients {
   // Mean over the N valid examples of all ranks; 0 when N is 0.
@@ -74,9 +78,9 @@ class TrainStep {
                                                  Collective* collective);
 
   // Updates the weights from state->gradients, on every rank with the same bits. `progress` in
-  // [0, 1] drives the schedule. Nothing changes when the step had no valid example or the gradient
-  // is not finite.
-  UpdateResult Apply(const StepGradients& gradients, double progress);
+  // [0, 1] and `step` >= 1 drive the schedule. Nothing changes when the step had no valid example
+  // or the gradient is not finite.
+  UpdateResult Apply(const StepGradients& gradients, double progress, uint64_t step);
 
  private:
   class Impl;
