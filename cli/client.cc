@@ -13,6 +13,7 @@
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
+#include "common/version.h"
 #include "proto/jobs.grpc.pb.h"
 
 namespace navit {
@@ -70,6 +71,7 @@ struct Client::Impl {
                                                                     const Request&, Reply*),
                              const Request& request, absl::Duration limit) {
     grpc::ClientContext context;
+    context.AddMetadata(kVersionMetadata, Version());
     SetDeadline(&context, limit);
     Reply reply;
     NAVIT_RETURN_IF_ERROR(
@@ -184,6 +186,7 @@ absl::Status Client::Impl::Follow(
   absl::Duration patience = std::min(reconnect, timeout);
   while (true) {
     grpc::ClientContext context;
+    context.AddMetadata(kVersionMetadata, Version());
     if (until != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(until));
     {
       absl::MutexLock lock(&mutex);

@@ -156,7 +156,7 @@ std::vector<Command> FileCommands() {
        0,
        0,
        {},
-       [](const CommandContext&) { return PrintText(absl::StrCat("navitctl ", kVersion, "\n")); }},
+       [](const CommandContext&) { return PrintText(absl::StrCat("navitctl ", Version(), "\n")); }},
   };
 }
 

@@ -38,7 +38,7 @@ std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& i
       std::exit(0);
     }
     if (argument == "--version") {
-      std::printf("%s %s (%s)\n", info.name, kVersion, Revision());
+      std::printf("%s %s (%s)\n", info.name, Version(), Revision());
       std::exit(0);
     }
   }

@@ -79,7 +79,7 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
   std::vector<prometheus::MetricFamily> families;
   prometheus::MetricFamily build =
       Family("navit_build_info", "Program version; always 1.", MetricType::Gauge, 1);
-  build.metric[0].label = {{"version", kVersion}, {"revision", Revision()}, {"role", role_}};
+  build.metric[0].label = {{"version", Version()}, {"revision", Revision()}, {"role", role_}};
   families.push_back(std::move(build));
 
   const std::vector<double> fields = StatFields();

@@ -17,6 +17,7 @@
 #include "common/grpc_server.h"
 #include "common/grpc_status.h"
 #include "common/packs_digest.h"
+#include "common/version.h"
 #include "proto/batches.grpc.pb.h"
 #include "proto/fleet.grpc.pb.h"
 #include "proto/jobs.grpc.pb.h"
@@ -107,7 +108,7 @@ class FakeWorker {
     v1::RegisterRequest request;
     *request.mutable_worker() = id_;
     request.set_role(role);
-    request.set_version("test");
+    request.set_version(Version());
     request.set_host("h");
     request.set_device("cpu");
     if (role == v1::PACKER) request.add_plan_versions(kPlanVersion);
@@ -555,6 +556,31 @@ TEST_F(ServerTest, CallsWithoutDeadlineAreRefused) {
   v1::Work work;
   EXPECT_EQ(server_->fleet().LeaseWork(&waiting, {}, &work).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServerTest, ReleasesThatDoNotWorkTogetherAreRefused) {
+  const std::pair<const char*, grpc::StatusCode> cases[] = {
+      {Version(), grpc::StatusCode::OK},
+      {"0.0.9", grpc::StatusCode::OK},
+      {"0.2.0", grpc::StatusCode::FAILED_PRECONDITION},
+      {"7.0.0", grpc::StatusCode::FAILED_PRECONDITION},
+      {"seven", grpc::StatusCode::INVALID_ARGUMENT},
+  };
+  for (const auto& [version, code] : cases) {
+    v1::RegisterRequest request;
+    request.mutable_worker()->set_name("w");
+    request.mutable_worker()->set_incarnation(1);
+    request.set_role(v1::PACKER);
+    request.set_version(version);
+    v1::RegisterReply reply;
+    Call call;
+    EXPECT_EQ(server_->fleet().Register(&call, request, &reply).error_code(), code) << version;
+
+    Call list;
+    list.context.AddMetadata(kVersionMetadata, version);
+    v1::ListReply jobs;
+    EXPECT_EQ(server_->jobs().List(&list, {}, &jobs).error_code(), code) << version;
+  }
 }
 
 TEST_F(ServerTest, UnknownWorkersAndJobsAreNotFound) {

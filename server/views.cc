@@ -99,7 +99,7 @@ v1::Overview OverviewOf(CoordinatorHost* host) {
     overview.set_incarnation(core.incarnation());
     return 0;
   });
-  overview.set_version(kVersion);
+  overview.set_version(Version());
   overview.set_jobs_total(static_cast<uint64_t>(jobs.jobs_size()));
   std::vector<const v1::Job*> order;
   for (const v1::Job& job : jobs.jobs()) order.push_back(&job);

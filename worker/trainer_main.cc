@@ -61,7 +61,7 @@ int main(int argc, char** argv) {
   registration.mutable_worker()->set_name(name);
   registration.mutable_worker()->set_incarnation(navit::NewIncarnation());
   registration.set_role(navit::v1::TRAINER);
-  registration.set_version(navit::kVersion);
+  registration.set_version(navit::Version());
   registration.set_host(navit::HostName());
   registration.set_threads(std::thread::hardware_concurrency());
   registration.set_device("cpu");

@@ -88,7 +88,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     v1::RegisterRequest& registration = session.registration;
     *registration.mutable_worker() = worker_;
     registration.set_role(v1::PACKER);
-    registration.set_version(kVersion);
+    registration.set_version(Version());
     registration.set_host(options_.host);
     registration.add_plan_versions(kPlanVersion);
     registration.set_threads(static_cast<uint32_t>(options_.threads));

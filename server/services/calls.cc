@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/version.h"
+
 namespace navit {
 namespace {
 
@@ -17,10 +19,10 @@ class WaitingCall : public grpc::ServerUnaryReactor, public Waiter {
 
   void Begin(std::shared_ptr<WaitingCall> self) {
     self_ = std::move(self);
-    const grpc::Status deadline = RequireDeadline(*call_);
-    if (!deadline.ok()) {
+    const grpc::Status checked = CheckCall(*call_);
+    if (!checked.ok()) {
       absl::MutexLock lock(&mutex_);
-      return End(deadline);
+      return End(checked);
     }
     waiter_ = host()->AddWaiter(self_);
   }
@@ -77,6 +79,19 @@ class WaitingCall : public grpc::ServerUnaryReactor, public Waiter {
 };
 
 }  // namespace
+
+absl::Status CheckClientVersion(const grpc::CallbackServerContext& call) {
+  const auto& metadata = call.client_metadata();
+  const auto found = metadata.find(kVersionMetadata);
+  // Clients of others (grpcurl) say none.
+  if (found == metadata.end()) return absl::OkStatus();
+  return CheckPeerVersion("this client", {found->second.data(), found->second.size()});
+}
+
+grpc::Status CheckCall(const grpc::CallbackServerContext& call) {
+  const grpc::Status deadline = RequireDeadline(call);
+  return deadline.ok() ? ToGrpcStatus(CheckClientVersion(call)) : deadline;
+}
 
 grpc::ServerUnaryReactor* AnswerLater(const ServiceContext& context,
                                       grpc::CallbackServerContext* call, const char* method,

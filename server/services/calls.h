@@ -31,6 +31,12 @@ inline absl::Status DrainingError() {
   return absl::UnavailableError("the coordinator is going down; try again");
 }
 
+// INVALID_ARGUMENT: the call has no deadline. FAILED_PRECONDITION: the client says its version, and
+// this coordinator does not work with it.
+grpc::Status CheckCall(const grpc::CallbackServerContext& call);
+// The latter alone, for streams.
+absl::Status CheckClientVersion(const grpc::CallbackServerContext& call);
+
 // Duration and number in flight of one call.
 class MeasuredCall {
  public:
@@ -61,7 +67,7 @@ template <typename F>
 grpc::ServerUnaryReactor* Answer(const ServiceContext& context, grpc::CallbackServerContext* call,
                                  const char* method, F&& f) {
   MeasuredCall measured(context, method);
-  grpc::Status status = RequireDeadline(*call);
+  grpc::Status status = CheckCall(*call);
   if (status.ok()) status = ToGrpcStatus(context.host->draining() ? DrainingError() : f());
   measured.End(status.error_code());
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
@@ -96,6 +102,9 @@ class ServerStream : public Reactor, public Waiter {
   void Begin(std::shared_ptr<ServerStream> self) {
     self_ = std::move(self);
     waiter_ = host()->AddWaiter(self_);
+    const absl::Status version = CheckClientVersion(*call_);
+    absl::MutexLock lock(&mutex_);
+    if (!version.ok()) End(version);
   }
 
   void Poll() override {

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/version.h"
 #include "proto/fleet.grpc.pb.h"
 #include "server/services/calls.h"
 #include "server/services/services.h"
@@ -125,7 +127,9 @@ class FleetService : public v1::Fleet::CallbackService {
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* call,
                                      const v1::RegisterRequest* request,
                                      v1::RegisterReply* reply) override {
-    return Now(call, "Fleet.Register", [=](Coordinator& core, Instant now) {
+    return Now(call, "Fleet.Register", [=](Coordinator& core, Instant now) -> absl::Status {
+      NAVIT_RETURN_IF_ERROR(CheckPeerVersion(
+          request->role() == v1::PACKER ? "navit-packer" : "navit-trainer", request->version()));
       return Put(core.Register(*request, now), reply);
     });
   }

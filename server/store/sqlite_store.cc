@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
 #include "common/status_macros.h"
+#include "server/store/migrate.h"
 #include "server/store/sqlite.h"
 #include "server/store/store_lock.h"
 
@@ -117,12 +118,13 @@ absl::Status SqliteStore::CheckOpened() {
         path_, ": has schema_version ", version,
         ", written by a newer navit-coordinator; this one knows versions up to ", kSchemaVersion));
   }
-  if (version != kSchemaVersion) {
+  if (version < 1) {
     return Damaged(path_, absl::StrCat("schema_version ", version, " never existed"));
   }
   NAVIT_RETURN_IF_ERROR(Configure(database_.get()));
   NAVIT_ASSIGN_OR_RETURN(const std::string verdict, database_->Text("PRAGMA integrity_check(1)"));
   if (verdict != "ok") return Damaged(path_, verdict);
+  NAVIT_RETURN_IF_ERROR(MigrateStore(path_, database_.get(), StoreMigrations(), kSchemaVersion));
 
   NAVIT_ASSIGN_OR_RETURN(const int64_t rows, database_->Integer("SELECT COUNT(*) FROM totals"));
   if (rows != 1) return Damaged(path_, absl::StrCat("totals has ", rows, " rows"));

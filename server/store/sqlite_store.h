@@ -44,6 +44,7 @@ class SqliteStore : public EventStore {
 
   // Opens FILE, or makes it when it does not exist (its folder must). Every error names the file.
   //   UNAVAILABLE           another process has it open
+  // A file of an older schema is copied to FILE-schema-VERSION and then made one of ours.
   //   FAILED_PRECONDITION   written by a newer version (names both); not a navit state file
   //   DATA_LOSS             cut, damaged, or older than what was acknowledged to clients
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,

@@ -113,6 +113,8 @@ class Cluster:
         self.coordinator = None
         self.address = None
         self.processes = {}
+        # What is started from now on: "" (the build under test), or "-next" where a test has it.
+        self.build = ""
 
     def __enter__(self):
         return self
@@ -128,7 +130,7 @@ class Cluster:
     # -- processes
 
     def _start(self, name, which, arguments, environment=None):
-        argv = [program(*which)] + arguments
+        argv = [program(which[0], which[1] + self.build)] + arguments
         self.processes[name] = Process(self.folder, name, argv, environment)
         return self.processes[name]
 
@@ -189,7 +191,7 @@ class Cluster:
         """Runs navitctl; returns the finished process with text output."""
         environment = dict(os.environ, NAVIT_SERVER=self.address or "127.0.0.1:1")
         done = subprocess.run(
-            [program(*NAVITCTL)] + list(arguments),
+            [program(NAVITCTL[0], NAVITCTL[1] + self.build)] + list(arguments),
             env=environment,
             input=stdin,
             stdout=subprocess.PIPE,
