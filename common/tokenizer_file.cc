@@ -7,13 +7,14 @@
 #include <xxhash.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/files.h"
 #include "common/status_macros.h"
 
 namespace navit {
 namespace {
 
 using google::protobuf::internal::WireFormatLite;
+
+constexpr uint64_t kMaxFileBytes = uint64_t{64} << 20;
 
 // Entries of field 1 of a serialised message; 0: not a message, or none.
 uint32_t CountPieces(const std::string& bytes) {
@@ -29,16 +30,16 @@ uint32_t CountPieces(const std::string& bytes) {
 
 }  // namespace
 
-absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path) {
+absl::StatusOr<TokenizerFile> ReadTokenizerFile(ObjectStore* store, const std::string& name) {
   TokenizerFile file;
-  NAVIT_ASSIGN_OR_RETURN(file.bytes, ReadFile(path));
+  NAVIT_ASSIGN_OR_RETURN(file.bytes, ReadObject(store, name, kMaxFileBytes));
   file.pieces = CountPieces(file.bytes);
   if (file.pieces == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": not a SentencePiece model"));
+    return absl::InvalidArgumentError(absl::StrCat(name, ": not a SentencePiece model"));
   }
   if (file.pieces > 65536) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": has ", file.pieces, " pieces, at most 65536 are possible"));
+        absl::StrCat(name, ": has ", file.pieces, " pieces, at most 65536 are possible"));
   }
   const XXH128_hash_t hash = XXH3_128bits(file.bytes.data(), file.bytes.size());
   file.hash = absl::StrCat(absl::Hex(hash.high64, absl::kZeroPad16),

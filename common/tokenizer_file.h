@@ -7,12 +7,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/object_store/object_store.h"
 
 namespace navit {
-
-// Tokenizer of captions as UTF-8 bytes, which needs no file: the 256 bytes, begin and end.
-inline constexpr char kByteTokenizer[] = "bytes";
-inline constexpr uint32_t kByteVocabularySize = 258;
 
 struct TokenizerFile {
   std::string bytes;
@@ -21,9 +18,10 @@ struct TokenizerFile {
   uint32_t pieces = 0;
 };
 
-// Reads a model file. The codes of common/files.h; InvalidArgument: not a SentencePiece model, or
-// one of more than 65536 pieces (ids of a pack have 16 bits). All name the path.
-absl::StatusOr<TokenizerFile> ReadTokenizerFile(const std::string& path);
+// Reads a model file, wherever it is. The codes of ObjectStore; FailedPrecondition also: it is
+// larger than 64 MiB. InvalidArgument: not a SentencePiece model, or one of more than 65536 pieces
+// (ids of a pack have 16 bits). All name the file.
+absl::StatusOr<TokenizerFile> ReadTokenizerFile(ObjectStore* store, const std::string& name);
 
 }  // namespace navit
 

@@ -26,11 +26,12 @@ constexpr uint64_t kReadBytes = 8 << 20;
 
 }  // namespace
 
-absl::StatusOr<CaptionTokenizer> CaptionTokenizer::Create(const v1::CaptionsSpec& captions,
+absl::StatusOr<CaptionTokenizer> CaptionTokenizer::Create(ObjectStore* store,
+                                                          const v1::CaptionsSpec& captions,
                                                           const v1::TextTowerSpec& text) {
   CaptionTokenizer made;
   NAVIT_ASSIGN_OR_RETURN(made.field_, ParseCaptionField(captions));
-  NAVIT_ASSIGN_OR_RETURN(made.tokenizer_, OpenTokenizer(text));
+  NAVIT_ASSIGN_OR_RETURN(made.tokenizer_, OpenTokenizer(store, text));
   made.max_tokens_ = text.max_tokens();
   // A length before each text, so that no two settings read alike.
   const std::string& tokenizer =

@@ -27,7 +27,8 @@ inline constexpr uint32_t kCaptionIndexFormatVersion = 1;
 class CaptionTokenizer {
  public:
   // Of a resolved spec. The errors of ParseCaptionField and OpenTokenizer.
-  static absl::StatusOr<CaptionTokenizer> Create(const v1::CaptionsSpec& captions,
+  static absl::StatusOr<CaptionTokenizer> Create(ObjectStore* store,
+                                                 const v1::CaptionsSpec& captions,
                                                  const v1::TextTowerSpec& text);
 
   const CaptionField& field() const { return field_; }

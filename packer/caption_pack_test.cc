@@ -74,7 +74,7 @@ class CaptionPackTest : public ::testing::Test {
     v1::TextTowerSpec* tower = spec_.mutable_model()->mutable_text();
     tower->set_tokenizer(folder_ + "/captions.model");
     tower->clear_vocabulary_size();
-    ASSERT_TRUE(PinTokenizer(&spec_).empty());
+    ASSERT_TRUE(PinTokenizer(testing::LocalStore().get(), &spec_).empty());
   }
 
   // Makes every pack of the window and checks that captions and their tokens are as planned;
@@ -177,7 +177,8 @@ TEST_F(CaptionPackTest, SentencePieceTokensAreAsPlanned) {
 
 TEST_F(CaptionPackTest, TheSidecarIsOfOneShardAndOneSetting) {
   const v1::ShardEntry& entry = manifest_->train(0);
-  const auto tokenizer = CaptionTokenizer::Create(*captions(), spec_.model().text());
+  const auto tokenizer =
+      CaptionTokenizer::Create(testing::LocalStore().get(), *captions(), spec_.model().text());
   ASSERT_TRUE(tokenizer.ok());
   const std::string path = CaptionSidecarPath(entry.index_path(), tokenizer->settings_hash());
   ASSERT_FALSE(FileExists(path));
@@ -190,11 +191,13 @@ TEST_F(CaptionPackTest, TheSidecarIsOfOneShardAndOneSetting) {
 
   v1::TextTowerSpec longer = spec_.model().text();
   longer.set_max_tokens(longer.max_tokens() + 1);
-  EXPECT_NE(CaptionTokenizer::Create(*captions(), longer)->settings_hash(),
-            tokenizer->settings_hash());
+  EXPECT_NE(
+      CaptionTokenizer::Create(testing::LocalStore().get(), *captions(), longer)->settings_hash(),
+      tokenizer->settings_hash());
   v1::CaptionsSpec other = *captions();
   other.set_field("json:meta");
-  EXPECT_NE(CaptionTokenizer::Create(other, spec_.model().text())->settings_hash(),
+  EXPECT_NE(CaptionTokenizer::Create(testing::LocalStore().get(), other, spec_.model().text())
+                ->settings_hash(),
             tokenizer->settings_hash());
 
   // Damaged or of another shard: made again.

@@ -29,6 +29,9 @@ class IndexCache {
   explicit IndexCache(std::shared_ptr<ObjectStore> store, uint64_t max_bytes = uint64_t{256} << 20)
       : store_(std::move(store)), max_bytes_(max_bytes) {}
 
+  // Where indexes and shards are read from.
+  ObjectStore* store() const { return store_.get(); }
+
   // The index of a manifest's shard. Loads `entry.index_path`; a sidecar that is missing or damaged
   // is replaced by a fresh pass over the shard (in memory only). FailedPrecondition names the
   // shard: its index or its bytes are no longer those of the manifest ("changed under the job").

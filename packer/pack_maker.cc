@@ -305,7 +305,8 @@ absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
   const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
     for (const v1::Dataset& dataset : datasets) {
       NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer captions,
-                             CaptionTokenizer::Create(dataset.captions(), spec.model().text()));
+                             CaptionTokenizer::Create(impl->indexes->store(), dataset.captions(),
+                                                      spec.model().text()));
       out->push_back(std::move(captions));
     }
     return absl::OkStatus();

@@ -1,7 +1,7 @@
-// navit-packer: makes packs for the jobs of a coordinator. `navit-packer index` builds the sidecar
-// indexes of shards without one.
+// navit-packer: makes packs for the jobs of a coordinator. Without one: `navit-packer index` builds
+// the sidecar indexes of shards, `navit-packer train-tokenizer` a tokenizer of their captions.
+#include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -9,17 +9,23 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "common/files.h"
 #include "common/http_server.h"
+#include "common/job_spec/parse.h"
+#include "common/job_spec/resolve.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/log_shipper.h"
 #include "common/metrics.h"
 #include "common/object_store/object_store.h"
+#include "common/status_macros.h"
 #include "packer/agent/agent.h"
 #include "packer/agent/data_plane.h"
 #include "packer/metrics.h"
 #include "packer/shard_index.h"
 #include "packer/shards.h"
+#include "packer/train_tokenizer.h"
 
 ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinator");
 ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-packer-PID");
@@ -39,21 +45,24 @@ ABSL_FLAG(double, source_retry_seconds, 60,
 ABSL_FLAG(std::string, s3_addressing, "auto",
           "where the bucket stands: path, host, or auto (path with an endpoint of its own)");
 ABSL_FLAG(std::string, index_folder, "",
-          "index: folder of the sidecars; default beside the shards");
+          "index, train-tokenizer SHARDS: folder of the sidecars; default beside the shards");
+ABSL_FLAG(std::string, output, "",
+          "train-tokenizer: file of the model to write, a path or an s3:// URL");
+ABSL_FLAG(uint32_t, vocabulary_size, 8000,
+          "train-tokenizer: pieces of the model, the 256 bytes and begin and end among them");
+ABSL_FLAG(double, character_coverage, 0.9995,
+          "train-tokenizer: share of all characters that get pieces; others are spelled in bytes");
+ABSL_FLAG(uint64_t, most_captions, 1000000,
+          "train-tokenizer: captions to learn from, drawn from all; they are held in memory");
+ABSL_FLAG(std::string, caption_field, "txt",
+          "train-tokenizer SHARDS: where captions are, as captions.field of a job file");
 
 namespace {
-
-navit::Environment ProcessEnvironment() {
-  return [](const std::string& name) {
-    const char* value = std::getenv(name.c_str());
-    return std::string(value == nullptr ? "" : value);
-  };
-}
 
 // The error of a flag; nothing is read from the network here.
 absl::StatusOr<navit::ObjectStoreOptions> StoreOptions() {
   navit::ObjectStoreOptions options;
-  options.environment = ProcessEnvironment();
+  options.environment = navit::ProcessEnvironment();
   using Addressing = navit::ObjectStoreOptions::Addressing;
   const std::string addressing = absl::GetFlag(FLAGS_s3_addressing);
   if (addressing == "path") {
@@ -96,6 +105,67 @@ int Index(const std::vector<std::string>& patterns) {
     }
   }
   return failed ? 1 : 0;
+}
+
+// Data sets of `navit-packer train-tokenizer`: those of a job file, or of the shards named.
+absl::StatusOr<navit::v1::JobSpec> TrainingData(const std::vector<std::string>& arguments) {
+  const bool is_job_file =
+      std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+        return absl::EndsWith(argument, ".yaml") || absl::EndsWith(argument, ".yml") ||
+               absl::EndsWith(argument, ".json");
+      });
+  navit::v1::JobSpec spec;
+  if (!is_job_file) {
+    for (const std::string& shards : arguments) {
+      navit::v1::Dataset* dataset = spec.mutable_data()->add_train();
+      dataset->set_shards(shards);
+      dataset->mutable_captions()->set_field(absl::GetFlag(FLAGS_caption_field));
+    }
+    spec.mutable_data()->set_index(absl::GetFlag(FLAGS_index_folder));
+  } else if (arguments.size() > 1) {
+    return absl::InvalidArgumentError("train-tokenizer: name one job file, or shards");
+  } else {
+    NAVIT_ASSIGN_OR_RETURN(const std::string text, navit::ReadFile(arguments[0]));
+    navit::SourceLocations locations;
+    NAVIT_ASSIGN_OR_RETURN(spec, navit::ParseJobFile(text, arguments[0], &locations));
+  }
+  navit::ResolveJobSpec(&spec);
+  if (spec.data().train().empty()) {
+    return absl::InvalidArgumentError(
+        "train-tokenizer: name a job file with data.train, or shards");
+  }
+  return spec;
+}
+
+// `navit-packer train-tokenizer JOB.yaml|SHARDS... --output=MODEL`.
+int TrainTokenizer(const std::vector<std::string>& arguments) {
+  const std::string output = absl::GetFlag(FLAGS_output);
+  navit::TokenizerTraining training;
+  training.model.vocabulary_size = absl::GetFlag(FLAGS_vocabulary_size);
+  training.model.character_coverage = absl::GetFlag(FLAGS_character_coverage);
+  training.most_captions = absl::GetFlag(FLAGS_most_captions);
+  if (output.empty()) return Fail(absl::InvalidArgumentError("--output: name the model's file"));
+  if (training.model.vocabulary_size < 260 || training.model.vocabulary_size > 65536) {
+    return Fail(absl::InvalidArgumentError("--vocabulary_size: must be in [260, 65536]"));
+  }
+  if (!(training.model.character_coverage > 0 && training.model.character_coverage <= 1)) {
+    return Fail(absl::InvalidArgumentError("--character_coverage: must be in (0, 1]"));
+  }
+  if (training.most_captions == 0) {
+    return Fail(absl::InvalidArgumentError("--most_captions: must be at least 1"));
+  }
+  const absl::StatusOr<navit::v1::JobSpec> spec = TrainingData(arguments);
+  if (!spec.ok()) return Fail(spec.status());
+  const absl::StatusOr<navit::ObjectStoreOptions> options = StoreOptions();
+  if (!options.ok()) return Fail(options.status());
+  const std::shared_ptr<navit::ObjectStore> store = navit::MakeObjectStore(*options);
+  const auto trained = navit::TrainTokenizer(store.get(), spec->data(), training);
+  if (!trained.ok()) return Fail(trained.status());
+  const absl::Status written = store->Write(output, trained->bytes);
+  if (!written.ok()) return Fail(written);
+  std::cout << output << ": " << training.model.vocabulary_size << " pieces, learnt from "
+            << trained->captions_used << " of " << trained->captions << " captions\n";
+  return 0;
 }
 
 int Serve() {
@@ -169,8 +239,14 @@ int Serve() {
 int main(int argc, char** argv) {
   std::vector<std::string> arguments = navit::InitProgram(
       argc, argv,
-      {"navit-packer", "makes packs", "--coordinator HOST:PORT [flags] | index SHARDS... [flags]"});
+      {"navit-packer", "makes packs",
+       "--coordinator HOST:PORT [flags] | index SHARDS... [flags]\n"
+       "       | train-tokenizer JOB.yaml|SHARDS... --output=MODEL [--vocabulary_size=N]\n"
+       "         [--character_coverage=SHARE] [--most_captions=N]"});
   if (arguments.empty()) return Serve();
   if (arguments[0] == "index") return Index({arguments.begin() + 1, arguments.end()});
+  if (arguments[0] == "train-tokenizer") {
+    return TrainTokenizer({arguments.begin() + 1, arguments.end()});
+  }
   return Fail(absl::InvalidArgumentError("unexpected argument: " + arguments[0]));
 }

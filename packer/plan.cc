@@ -34,11 +34,12 @@ struct SplitData {
 
 absl::StatusOr<SplitData> MakeSplitData(
     SampleRange range, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
-    const v1::TextTowerSpec& text) {
+    const v1::TextTowerSpec& text, ObjectStore* store) {
   SplitData data{std::move(range), {}};
   for (const v1::Dataset& dataset : datasets) {
     const v1::CaptionsSpec& captions = dataset.captions();
-    NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer tokenizer, CaptionTokenizer::Create(captions, text));
+    NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer tokenizer,
+                           CaptionTokenizer::Create(store, captions, text));
     data.captions.push_back({std::move(tokenizer), captions.choose() == v1::CaptionsSpec::RANDOM,
                              captions.if_missing() == v1::CaptionsSpec::FAIL});
   }
@@ -268,8 +269,8 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
   impl->spec = spec;
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
-  NAVIT_ASSIGN_OR_RETURN(impl->train,
-                         MakeSplitData(std::move(train), spec.data().train(), spec.model().text()));
+  NAVIT_ASSIGN_OR_RETURN(impl->train, MakeSplitData(std::move(train), spec.data().train(),
+                                                    spec.model().text(), impl->indexes->store()));
   if (impl->manifest->validation_size() > 0) {
     if (spec.data().validation_size() == 0) {
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
@@ -280,9 +281,9 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
     NAVIT_ASSIGN_OR_RETURN(SampleRange validation,
                            SampleRange::Create(impl->manifest->validation(), one,
                                                impl->manifest->validation_samples(), "validation"));
-    NAVIT_ASSIGN_OR_RETURN(
-        impl->validation,
-        MakeSplitData(std::move(validation), spec.data().validation(), spec.model().text()));
+    NAVIT_ASSIGN_OR_RETURN(impl->validation,
+                           MakeSplitData(std::move(validation), spec.data().validation(),
+                                         spec.model().text(), impl->indexes->store()));
   }
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }

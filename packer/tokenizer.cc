@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/byte_tokenizer.h"
 #include "common/status_macros.h"
 #include "common/tokenizer_file.h"
 #include "packer/sentencepiece/model.h"
@@ -66,8 +67,9 @@ absl::Status AtFile(const std::string& path, const absl::Status& status) {
                       absl::StrCat("model.text.tokenizer: ", path, ": ", status.message()));
 }
 
-absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadModel(const v1::TextTowerSpec& text) {
-  NAVIT_ASSIGN_OR_RETURN(const TokenizerFile file, ReadTokenizerFile(text.tokenizer()));
+absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadModel(ObjectStore* store,
+                                                           const v1::TextTowerSpec& text) {
+  NAVIT_ASSIGN_OR_RETURN(const TokenizerFile file, ReadTokenizerFile(store, text.tokenizer()));
   if (file.hash != text.tokenizer_hash()) {
     return absl::FailedPreconditionError(absl::StrCat(
         "model.text.tokenizer: ", text.tokenizer(), " changed under the job: its hash is ",
@@ -86,12 +88,13 @@ absl::StatusOr<std::shared_ptr<const Tokenizer>> LoadModel(const v1::TextTowerSp
 // The models that a process has in use, by their hash; the newest one stays for the next lease.
 class Models {
  public:
-  absl::StatusOr<std::shared_ptr<const Tokenizer>> Get(const v1::TextTowerSpec& text) {
+  absl::StatusOr<std::shared_ptr<const Tokenizer>> Get(ObjectStore* store,
+                                                       const v1::TextTowerSpec& text) {
     absl::MutexLock lock(&mutex_);
     std::weak_ptr<const Tokenizer>& known = by_hash_[text.tokenizer_hash()];
     std::shared_ptr<const Tokenizer> model = known.lock();
     if (model == nullptr) {
-      NAVIT_ASSIGN_OR_RETURN(model, LoadModel(text));
+      NAVIT_ASSIGN_OR_RETURN(model, LoadModel(store, text));
       known = model;
     }
     newest_ = model;
@@ -108,10 +111,11 @@ class Models {
 
 std::unique_ptr<const Tokenizer> MakeByteTokenizer() { return std::make_unique<ByteTokenizer>(); }
 
-absl::StatusOr<std::shared_ptr<const Tokenizer>> OpenTokenizer(const v1::TextTowerSpec& text) {
+absl::StatusOr<std::shared_ptr<const Tokenizer>> OpenTokenizer(ObjectStore* store,
+                                                               const v1::TextTowerSpec& text) {
   if (text.tokenizer() == kByteTokenizer) return MakeByteTokenizer();
   static Models& models = *new Models;
-  return models.Get(text);
+  return models.Get(store, text);
 }
 
 }  // namespace navit

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/object_store/object_store.h"
 #include "proto/job_spec.pb.h"
 
 namespace navit {
@@ -32,12 +33,13 @@ class Tokenizer {
 std::unique_ptr<const Tokenizer> MakeByteTokenizer();
 
 // The tokenizer of a resolved spec: bytes, or the SentencePiece model `text.tokenizer` with its
-// begin and end tokens, if it has them. Models in use are shared.
+// begin and end tokens, if it has them, read from `store`. Models in use are shared.
 //
 // FailedPrecondition: the file no longer has text.tokenizer_hash, or its vocabulary is not
 // text.vocabulary_size ("changed under the job"). InvalidArgument: not a model. NotFound /
 // Unavailable: it cannot be read. Unimplemented: as SentencePieceModel::Load. All name the file.
-absl::StatusOr<std::shared_ptr<const Tokenizer>> OpenTokenizer(const v1::TextTowerSpec& text);
+absl::StatusOr<std::shared_ptr<const Tokenizer>> OpenTokenizer(ObjectStore* store,
+                                                               const v1::TextTowerSpec& text);
 
 }  // namespace navit
 

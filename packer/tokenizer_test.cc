@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/byte_tokenizer.h"
 #include "common/job_spec/pin_tokenizer.h"
-#include "common/tokenizer_file.h"
 #include "gtest/gtest.h"
 #include "packer/sentencepiece/model.h"
 #include "packer/testing/job.h"
@@ -70,10 +70,10 @@ class SentencePieceTokenizerTest : public ::testing::Test {
 };
 
 TEST_F(SentencePieceTokenizerTest, BeginPiecesEndAndTruncation) {
-  ASSERT_TRUE(PinTokenizer(&spec_).empty());
+  ASSERT_TRUE(PinTokenizer(testing::LocalStore().get(), &spec_).empty());
   EXPECT_EQ(text().vocabulary_size(), 300u);
   EXPECT_EQ(text().tokenizer_hash().size(), 32u);
-  const auto tokenizer = OpenTokenizer(text());
+  const auto tokenizer = OpenTokenizer(testing::LocalStore().get(), text());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
   EXPECT_EQ((*tokenizer)->vocabulary_size(), 300u);
   const std::vector<uint32_t> whole = Ids(**tokenizer, "picture number 5 of the old garden", 64);
@@ -92,21 +92,21 @@ TEST_F(SentencePieceTokenizerTest, BeginPiecesEndAndTruncation) {
 TEST_F(SentencePieceTokenizerTest, AChangedFileIsANamedError) {
   // A model that nothing has in use; one in use would not be read again.
   WriteModel(295);
-  ASSERT_TRUE(PinTokenizer(&spec_).empty());
+  ASSERT_TRUE(PinTokenizer(testing::LocalStore().get(), &spec_).empty());
   WriteModel(290);
-  const auto tokenizer = OpenTokenizer(text());
+  const auto tokenizer = OpenTokenizer(testing::LocalStore().get(), text());
   ASSERT_TRUE(absl::IsFailedPrecondition(tokenizer.status())) << tokenizer.status();
   EXPECT_NE(tokenizer.status().message().find(path_ + " changed under the job"), std::string::npos)
       << tokenizer.status();
   // Submitting the resolved spec again finds it too.
-  const std::vector<FieldViolation> violations = PinTokenizer(&spec_);
+  const std::vector<FieldViolation> violations = PinTokenizer(testing::LocalStore().get(), &spec_);
   ASSERT_EQ(violations.size(), 1u);
   EXPECT_EQ(violations[0].path, "model.text.tokenizer_hash");
 }
 
 TEST_F(SentencePieceTokenizerTest, OnlyThatModelsVocabularyIsTaken) {
   spec_.mutable_model()->mutable_text()->set_vocabulary_size(299);
-  const std::vector<FieldViolation> violations = PinTokenizer(&spec_);
+  const std::vector<FieldViolation> violations = PinTokenizer(testing::LocalStore().get(), &spec_);
   ASSERT_EQ(violations.size(), 1u);
   EXPECT_EQ(violations[0].path, "model.text.vocabulary_size");
 }
@@ -114,16 +114,16 @@ TEST_F(SentencePieceTokenizerTest, OnlyThatModelsVocabularyIsTaken) {
 TEST(PinTokenizer, NamesAFileThatIsNoModel) {
   v1::JobSpec spec = testing::MakeSpec();
   EXPECT_EQ(spec.model().text().vocabulary_size(), kByteVocabularySize);
-  EXPECT_TRUE(PinTokenizer(&spec).empty());
+  EXPECT_TRUE(PinTokenizer(testing::LocalStore().get(), &spec).empty());
   v1::TextTowerSpec* text = spec.mutable_model()->mutable_text();
   text->clear_vocabulary_size();
   const std::string path = testing::NewFolder("tokenizer") + "/a.model";
   text->set_tokenizer(path);
-  ASSERT_EQ(PinTokenizer(&spec).size(), 1u);
-  EXPECT_EQ(PinTokenizer(&spec)[0].path, "model.text.tokenizer");
+  ASSERT_EQ(PinTokenizer(testing::LocalStore().get(), &spec).size(), 1u);
+  EXPECT_EQ(PinTokenizer(testing::LocalStore().get(), &spec)[0].path, "model.text.tokenizer");
   for (const char* bytes : {"", "no model", "\x0a\x7f", "\x08\x01"}) {
     testing::WriteBytes(path, bytes);
-    const std::vector<FieldViolation> violations = PinTokenizer(&spec);
+    const std::vector<FieldViolation> violations = PinTokenizer(testing::LocalStore().get(), &spec);
     ASSERT_EQ(violations.size(), 1u) << bytes;
     EXPECT_EQ(violations[0].message, path + ": not a SentencePiece model");
   }

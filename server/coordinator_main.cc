@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/log_line.h"
 #include "common/metrics.h"
+#include "common/object_store/object_store.h"
 #include "common/status_macros.h"
 #include "grpcpp/impl/codegen/service_type.h"
 #include "server/core/coordinator.h"
@@ -94,7 +95,12 @@ absl::Status Serve(ShutdownSignals* signals) {
   };
   CoordinatorHost host(&core, host_options);
   TelemetryBook telemetry;
-  const auto jobs = MakeJobsService(&host, &metrics, &telemetry, logs.get());
+  ObjectStoreOptions sources;
+  sources.environment = ProcessEnvironment();
+  // Within the time that a submit may take.
+  sources.retry_deadline = absl::Seconds(5);
+  const auto jobs =
+      MakeJobsService(&host, &metrics, &telemetry, logs.get(), MakeObjectStore(sources));
   const auto fleet = MakeFleetService(&host, &metrics, &telemetry, logs.get());
   const auto batches = MakeBatchesService(&host, &metrics);
 

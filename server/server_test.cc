@@ -54,7 +54,8 @@ class Server {
     core_ = std::make_unique<Coordinator>(CoordinatorOptions{}, store_.get());
     EXPECT_TRUE(core_->Start({1, 1}).ok());
     host_ = std::make_unique<CoordinatorHost>(core_.get(), CoordinatorHost::Options{});
-    services_.push_back(MakeJobsService(host_.get(), &metrics_, &telemetry_, logs_.get()));
+    services_.push_back(
+        MakeJobsService(host_.get(), &metrics_, &telemetry_, logs_.get(), MakeObjectStore()));
     services_.push_back(MakeFleetService(host_.get(), &metrics_, &telemetry_, logs_.get()));
     services_.push_back(MakeBatchesService(host_.get(), &metrics_));
     GrpcServerOptions options;
@@ -86,8 +87,7 @@ class Server {
  private:
   ServerMetrics metrics_;
   TelemetryBook telemetry_;
-  std::unique_ptr<JobLogs> logs_ =
-      *JobLogs::Open(testing::TempDir() + "/logs", uint64_t{1} << 20);
+  std::unique_ptr<JobLogs> logs_ = *JobLogs::Open(testing::TempDir() + "/logs", uint64_t{1} << 20);
   std::unique_ptr<SqliteStore> store_;
   std::unique_ptr<Coordinator> core_;
   std::unique_ptr<CoordinatorHost> host_;

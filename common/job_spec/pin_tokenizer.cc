@@ -5,16 +5,17 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/byte_tokenizer.h"
 #include "common/tokenizer_file.h"
 
 namespace navit {
 
-std::vector<FieldViolation> PinTokenizer(v1::JobSpec* spec) {
+std::vector<FieldViolation> PinTokenizer(ObjectStore* store, v1::JobSpec* spec) {
   v1::TextTowerSpec* text = spec->mutable_model()->mutable_text();
   uint32_t vocabulary = kByteVocabularySize;
   std::string hash;
   if (text->tokenizer() != kByteTokenizer) {
-    const absl::StatusOr<TokenizerFile> file = ReadTokenizerFile(text->tokenizer());
+    const absl::StatusOr<TokenizerFile> file = ReadTokenizerFile(store, text->tokenizer());
     if (!file.ok()) return {{"model.text.tokenizer", std::string(file.status().message())}};
     vocabulary = file->pieces;
     hash = file->hash;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/job_spec/validate.h"
+#include "common/object_store/object_store.h"
 #include "proto/job_spec.pb.h"
 
 namespace navit {
@@ -12,7 +13,7 @@ namespace navit {
 // Sets model.text.vocabulary_size and .tokenizer_hash of a resolved, valid spec from the tokenizer,
 // whose file it reads. Violations: the file cannot be read or is none, or what the spec says
 // already (one that was submitted before does) is not the tokenizer's.
-std::vector<FieldViolation> PinTokenizer(v1::JobSpec* spec);
+std::vector<FieldViolation> PinTokenizer(ObjectStore* store, v1::JobSpec* spec);
 
 }  // namespace navit
 

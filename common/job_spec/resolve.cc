@@ -9,7 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
-#include "common/tokenizer_file.h"
+#include "common/byte_tokenizer.h"
 
 namespace navit {
 namespace {

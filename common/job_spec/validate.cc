@@ -13,7 +13,7 @@
 #include "common/job_spec/scalar.h"
 #include "common/job_spec/validate_fields.h"
 #include "common/object_store/url.h"
-#include "common/tokenizer_file.h"
+#include "common/byte_tokenizer.h"
 
 namespace navit {
 namespace {
@@ -237,7 +237,7 @@ void CheckModel(const v1::ModelSpec& model, Violations& out) {
   CheckPosition(model.image(), out);
   CheckTower(model.text().preset(), model.text().size(), "model.text", out);
   const std::string& tokenizer = model.text().tokenizer();
-  if (tokenizer != kByteTokenizer) CheckPath(tokenizer, "model.text.tokenizer", out);
+  if (tokenizer != kByteTokenizer) CheckSource(tokenizer, "model.text.tokenizer", out);
 }
 
 void CheckTrainFor(const v1::TrainFor& train_for, Violations& out) {

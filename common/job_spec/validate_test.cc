@@ -260,8 +260,8 @@ s.mutable_evaluation()->set_token_budget(16);
 }
 , {"tokenizer", CHANGE{s.mutable_model()->mutable_text()->set_tokenizer("bpe");
 }
-, "model.text.tokenizer: must be an absolute path (each process has its own working folder), is "
-  "`bpe`"
+, "model.text.tokenizer: must be an absolute path (each process has its own working folder) or an "
+  "s3://, http:// or https:// URL, is `bpe`"
 }
 , {"no_end", CHANGE{s.clear_train_for();
 }

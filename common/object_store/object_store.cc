@@ -1,5 +1,6 @@
 #include "common/object_store/object_store.h"
 
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,13 @@ class AllSchemes : public ObjectStore {
 };
 
 }  // namespace
+
+Environment ProcessEnvironment() {
+  return [](const std::string& name) {
+    const char* value = std::getenv(name.c_str());
+    return std::string(value == nullptr ? "" : value);
+  };
+}
 
 std::shared_ptr<ObjectStore> MakeObjectStore(ObjectStoreOptions options) {
   return std::make_shared<AllSchemes>(options);

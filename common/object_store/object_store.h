@@ -84,6 +84,8 @@ class ObjectStoreObserver {
 
 // The value of an environment variable; empty: it is not set.
 using Environment = std::function<std::string(const std::string& name)>;
+// This process's own.
+Environment ProcessEnvironment();
 
 struct ObjectStoreOptions {
   // AWS_ACCESS_KEY_ID and its kin (aws_credentials.h), AWS_REGION, AWS_DEFAULT_REGION,

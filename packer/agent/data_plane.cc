@@ -102,7 +102,7 @@ absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const v1::IndexShard& work,
                                                     const std::function<void(uint64_t)>& progress) {
   // First: a tokenizer that cannot be used is known before a shard is read.
   NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
-                         CaptionTokenizer::Create(work.captions(), work.text()));
+                         CaptionTokenizer::Create(store_.get(), work.captions(), work.text()));
   NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
                          IndexShard(store_.get(), work.shard(), work.index_folder(), progress));
   NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), entry, captions));

@@ -37,10 +37,10 @@ absl::Status CheckWritable(const std::string& folder) {
   return absl::OkStatus();
 }
 
-absl::Status ResolveAndValidate(v1::JobSpec* spec) {
+absl::Status ResolveAndValidate(ObjectStore* store, v1::JobSpec* spec) {
   ResolveJobSpec(spec);
   std::vector<FieldViolation> violations = ValidateJobSpec(*spec);
-  if (violations.empty()) violations = PinTokenizer(spec);
+  if (violations.empty()) violations = PinTokenizer(store, spec);
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
 
@@ -84,14 +84,15 @@ class WatchStream : public ServerStream<grpc::ServerWriteReactor<v1::Job>> {
 
 class JobsService : public v1::Jobs::CallbackService {
  public:
-  JobsService(ServiceContext context, TelemetryBook* telemetry, JobLogs* logs)
-      : context_(context), telemetry_(telemetry), logs_(logs) {}
+  JobsService(ServiceContext context, TelemetryBook* telemetry, JobLogs* logs,
+              std::shared_ptr<ObjectStore> store)
+      : context_(context), telemetry_(telemetry), logs_(logs), store_(std::move(store)) {}
 
   grpc::ServerUnaryReactor* Submit(grpc::CallbackServerContext* call,
                                    const v1::SubmitRequest* request, v1::Job* reply) override {
     return Answer(context_, call, "Jobs.Submit", [&]() -> absl::Status {
       v1::SubmitRequest resolved = *request;
-      const absl::Status valid = ResolveAndValidate(resolved.mutable_spec());
+      const absl::Status valid = ResolveAndValidate(store_.get(), resolved.mutable_spec());
       if (!valid.ok()) return valid;
       const absl::Status writable = CheckWritable(resolved.spec().checkpoints().directory());
       if (!writable.ok()) {
@@ -106,7 +107,7 @@ class JobsService : public v1::Jobs::CallbackService {
                                      const v1::ValidateRequest* request,
                                      v1::ValidateReply* reply) override {
     v1::JobSpec spec = request->spec();
-    const absl::Status valid = ResolveAndValidate(&spec);
+    const absl::Status valid = ResolveAndValidate(store_.get(), &spec);
     if (valid.ok()) DescribeSpec(spec, reply);
     if (!valid.ok() || !request->look_at_data()) {
       return Answer(context_, call, "Jobs.Validate", [&] { return valid; });
@@ -245,7 +246,7 @@ class JobsService : public v1::Jobs::CallbackService {
                                     v1::PreviewReply* reply) override {
     v1::PreviewRequest resolved = *request;
     if (request->has_spec()) {
-      const absl::Status valid = ResolveAndValidate(resolved.mutable_spec());
+      const absl::Status valid = ResolveAndValidate(store_.get(), resolved.mutable_spec());
       if (!valid.ok()) return Answer(context_, call, "Jobs.Preview", [&] { return valid; });
     }
     return ByPackers(
@@ -314,13 +315,16 @@ class JobsService : public v1::Jobs::CallbackService {
   const ServiceContext context_;
   TelemetryBook* const telemetry_;
   JobLogs* const logs_;
+  const std::shared_ptr<ObjectStore> store_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
-                                               TelemetryBook* telemetry, JobLogs* logs) {
-  return std::make_unique<JobsService>(ServiceContext{host, metrics}, telemetry, logs);
+                                               TelemetryBook* telemetry, JobLogs* logs,
+                                               std::shared_ptr<ObjectStore> store) {
+  return std::make_unique<JobsService>(ServiceContext{host, metrics}, telemetry, logs,
+                                       std::move(store));
 }
 
 }  // namespace navit

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "common/object_store/object_store.h"
 #include "server/host.h"
 #include "server/logs/job_logs.h"
 #include "server/metrics.h"
@@ -15,9 +16,10 @@ class Service;
 
 namespace navit {
 
-// All arguments must outlive the services.
+// The pointers must outlive the services. `store`: where tokenizers are read at submit.
 std::unique_ptr<grpc::Service> MakeJobsService(CoordinatorHost* host, ServerMetrics* metrics,
-                                               TelemetryBook* telemetry, JobLogs* logs);
+                                               TelemetryBook* telemetry, JobLogs* logs,
+                                               std::shared_ptr<ObjectStore> store);
 std::unique_ptr<grpc::Service> MakeFleetService(CoordinatorHost* host, ServerMetrics* metrics,
                                                 TelemetryBook* telemetry, JobLogs* logs);
 std::unique_ptr<grpc::Service> MakeBatchesService(CoordinatorHost* host, ServerMetrics* metrics);

@@ -134,7 +134,7 @@ class Cluster:
         self.processes[name] = Process(self.folder, name, argv, environment)
         return self.processes[name]
 
-    def start_coordinator(self, arguments=()):
+    def start_coordinator(self, arguments=(), environment=None):
         """Starts the coordinator, again on its old port if it ran before."""
         listen = self.address or "127.0.0.1:0"
         self.coordinator = self._start(
@@ -146,6 +146,7 @@ class Cluster:
                 "--state={}".format(self.folder / "coordinator.db"),
             ]
             + list(arguments),
+            environment,
         )
         self.address = "127.0.0.1:{}".format(self.coordinator.port("grpc"))
         return self.coordinator

@@ -8,7 +8,7 @@ import unittest
 import urllib.request
 
 from tests.cluster import data
-from tests.cluster.cluster import Cluster, ROOT, wait_until
+from tests.cluster.cluster import Cluster, PACKER, ROOT, program, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 MOTO_SERVER = ROOT.parent / "python_tools" / "bin" / "moto_server"
@@ -37,13 +37,14 @@ class S3Server:
             self.stop()
             raise
 
-    def request(self, method, path, body=None):
+    def request(self, method, path, body=None, **headers):
         # moto serves every account that a request names; nothing is signed here.
         request = urllib.request.Request(
             self.url + path,
             data=body,
             method=method,
             headers={
+                **{name.replace("_", "-"): value for name, value in headers.items()},
                 "Authorization": "AWS4-HMAC-SHA256 "
                 "Credential=test/20200101/us-east-1/s3/aws4_request",
                 # urllib would call it a form, whose bytes moto would not keep.
@@ -174,6 +175,101 @@ class SourcesTest(unittest.TestCase):
         job = cluster.submit(spec)
         cluster.wait(job, "failed", 60)
         return cluster.json("get", job)["reason"]
+
+    def test_a_tokenizer_trained_on_the_captions_may_lie_anywhere(self):
+        folder = FOLDER / "tokenizer"
+        samples = [
+            (
+                key,
+                {
+                    "png": members["png"],
+                    "json": data.json.dumps(
+                        {"alt": ["a small picture", members["txt"].decode(), "one more of many"]}
+                    ).encode(),
+                },
+            )
+            for key, members in data.make_samples(160)
+        ]
+        data.write_shard(folder / "train-0.tar", samples[:80])
+        data.write_shard(folder / "train-1.tar", samples[80:])
+
+        def spec(name, tokenizer, choose="random"):
+            spec = data.tiny_job(
+                name,
+                ("{}/train-*.tar".format(folder), "{}/heldout-*.tar".format(self.shards)),
+                FOLDER / name / "ckpt",
+                steps=STEPS,
+                workers={"trainers": {"min": 1, "max": 1}, "packers": {"min": 1}},
+            )
+            spec["data"]["train"][0]["captions"] = {"field": "json:alt", "choose": choose}
+            spec["data"]["index"] = str(FOLDER / "index-tokenizer")
+            spec["model"]["text"]["tokenizer"] = tokenizer
+            return spec
+
+        def train(job, output):
+            return subprocess.run(
+                [program(*PACKER), "train-tokenizer", str(job), "--output=" + output,
+                 "--vocabulary_size=320"],
+                env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                timeout=120, check=False,
+            )
+
+        job = folder / "job.json"
+        job.write_text(data.json.dumps(spec("job", "bytes")))
+        model = str(folder / "captions.model")
+        self.s3.request("PUT", "/models")
+        for output in (model, "s3://models/captions.model"):
+            done = train(job, output)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(
+                done.stdout,
+                output + ": 320 pieces, learnt from 480 of 480 captions\n",
+            )
+
+        # For whoever asks without a signature, over plain http.
+        self.s3.request("PUT", "/models/captions.model?acl", x_amz_acl="public-read")
+
+        with Cluster(FOLDER / "tokenizer-cluster") as cluster:
+            cluster.start_coordinator(environment=self.environment)
+            cluster.start_packer("packer-0", environment=self.environment)
+            cluster.start_packer("packer-1", environment=self.environment)
+            cluster.start_trainer("trainer-0")
+
+            def steps(spec):
+                name = cluster.submit(spec)
+                cluster.wait(name, "succeeded")
+                text = cluster.json("get", name)["spec"]["model"]["text"]
+                return text, cluster.history(name)
+
+            text, local = steps(spec("file", model))
+            self.assertEqual(text["vocabulary_size"], 320)
+            digests = [s["packs_digest"] for s in local]
+            for name, place in {
+                "bucket": "s3://models/captions.model",
+                "web": self.s3.url + "/models/captions.model",
+            }.items():
+                same, elsewhere = steps(spec(name, place))
+                # One model: trained twice, it has the same bytes.
+                self.assertEqual(same["tokenizer_hash"], text["tokenizer_hash"])
+                self.assertEqual(digests, [s["packs_digest"] for s in elsewhere])
+            # Which of a sample's captions is taken is drawn anew in each epoch.
+            _, first = steps(spec("first", model, choose="first"))
+            tokens = sum(int(s["text_tokens"]) for s in first)
+            examples = sum(int(s["valid_examples"]) for s in first)
+            self.assertEqual(tokens % examples, 0, "one caption for all")
+            self.assertNotEqual(digests, [s["packs_digest"] for s in first])
+            bytes_text, in_bytes = steps(spec("bytes", "bytes"))
+            self.assertEqual(bytes_text["vocabulary_size"], 258)
+            self.assertLess(
+                sum(int(s["text_tokens"]) for s in local),
+                sum(int(s["text_tokens"]) for s in in_bytes),
+            )
+            refused = cluster.navitctl(
+                "submit", "-", check=False,
+                stdin=data.json.dumps(spec("none", "s3://models/none.model")),
+            )
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn("model.text.tokenizer: s3://models/none.model", refused.stderr)
 
     def test_a_missing_bucket_is_named(self):
         with Cluster(FOLDER / "missing") as cluster:
