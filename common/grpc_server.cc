@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/grpc_tls.h"
+#include "common/grpc_tuning.h"
 #include "common/status_macros.h"
 
 namespace navit {
@@ -46,6 +47,7 @@ void SetLimits(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1'000);
   // Two servers on one port would share the calls between them.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  for (const auto& [name, value] : kBulkArguments) builder->AddChannelArgument(name, value);
 }
 
 }  // namespace

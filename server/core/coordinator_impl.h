@@ -209,7 +209,8 @@ class Coordinator::Impl {
   void ClosePush(const v1::WorkerId& worker, uint64_t stream);
   void StopPush(WorkerEntry& worker);
   absl::StatusOr<v1::PushReply> NextGrants(const v1::WorkerId& worker, uint64_t stream);
-  void MakeGrants(const JobState& job);
+  // `asking`: the packer that is answered with what it is granted.
+  void MakeGrants(const JobState& job, const WorkerEntry& asking);
   absl::StatusOr<PackVerdict> OnPack(const v1::WorkerId& worker, const v1::PackHeader& header,
                                      uint64_t frame_bytes, Instant now);
   // The ledger and the window leases follow the committed step.

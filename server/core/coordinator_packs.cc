@@ -8,18 +8,6 @@
 #include "server/core/limits.h"
 
 namespace navit {
-namespace {
-
-WorkItem TrainWindow(const std::string& job, uint64_t window) {
-  WorkItem item;
-  item.job = job;
-  item.kind = WorkKind::kWindow;
-  item.id = window;
-  return item;
-}
-
-}  // namespace
-
 PackKey Coordinator::Impl::KeyOf(const JobState& job, uint64_t ordinal) const {
   const PackPlace place = job.order().Locate(ordinal);
   return {job.name(), job.uid(), v1::SPLIT_TRAIN, place.window, place.index};
@@ -90,40 +78,55 @@ void Coordinator::Impl::StopPush(WorkerEntry& worker) {
   Changed();
 }
 
-void Coordinator::Impl::MakeGrants(const JobState& job) {
+void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& asking) {
   JobRuntime& runtime = runtimes_[job.name()];
   if (runtime.ledger == nullptr || !runtime.grants_stale) return;
   runtime.grants_stale = false;
   const uint64_t g = job.spec().packing().sequences_per_step();
   const uint64_t end = std::min(Horizon(job), job.order().packs());
   const uint64_t oldest_end = std::min((job.committed_step() + 1) * g, end);
-  std::map<std::string, size_t> outstanding;
-  auto lease_of = [&](uint64_t ordinal) -> std::optional<uint64_t> {
-    const PackPlace place = job.order().Locate(ordinal);
-    const Lease* lease = leases_.FindItem(TrainWindow(job.name(), place.window));
-    if (lease == nullptr || !lease->finished) return std::nullopt;
-    const WorkerEntry* holder = workers_.Find(lease->holder);
-    if (holder == nullptr || holder->push_stream == 0) return std::nullopt;
-    auto [it, first] = outstanding.try_emplace(lease->holder, 0);
-    if (first) {
-      for (uint64_t epoch : leases_.HeldBy(lease->holder)) {
-        it->second += runtime.ledger->Granted(epoch);
-      }
+  // By window, the lease under which its packs can be made now; by packer, how many it may yet get.
+  std::map<uint64_t, const Lease*> makers;
+  std::map<std::string, size_t> room;
+  size_t most = 0;
+  for (uint64_t epoch : leases_.OfJob(job.name())) {
+    const Lease* lease = leases_.Find(epoch);
+    if (lease->item.kind != WorkKind::kWindow || lease->item.split != v1::SPLIT_TRAIN ||
+        !lease->finished) {
+      continue;
     }
-    if (it->second >= options_.max_grants_per_packer) return std::nullopt;
-    ++it->second;
-    return lease->epoch;
+    const WorkerEntry* holder = workers_.Find(lease->holder);
+    if (holder == nullptr || holder->push_stream == 0) continue;
+    makers[lease->item.id] = lease;
+    auto [it, first] = room.try_emplace(lease->holder, options_.max_grants_per_packer);
+    if (first) {
+      for (uint64_t held : leases_.HeldBy(lease->holder)) {
+        it->second -= std::min(it->second, runtime.ledger->Granted(held));
+      }
+      most += it->second;
+    }
+  }
+  auto lease_of = [&](uint64_t ordinal) -> std::optional<uint64_t> {
+    const auto maker = makers.find(job.order().Locate(ordinal).window);
+    if (maker == makers.end()) return std::nullopt;
+    size_t& left = room[maker->second->holder];
+    if (left == 0) return std::nullopt;
+    --left;
+    return maker->second->epoch;
   };
   std::vector<uint64_t> evicted;
   const std::vector<RelayLedger::Grant> grants =
-      runtime.ledger->GrantMissing(oldest_end, end, lease_of, &evicted);
+      runtime.ledger->GrantMissing(oldest_end, end, most, lease_of, &evicted);
   counters_.packs_evicted += evicted.size();
   DropOrdinals(job, evicted);
+  bool others = !evicted.empty();
   for (const RelayLedger::Grant& grant : grants) {
     WorkerEntry* holder = workers_.Find(leases_.Find(grant.lease)->holder);
     holder->grants[grant.lease].push_back(job.order().Locate(grant.ordinal).index);
+    others = others || holder != &asking;
   }
-  if (!grants.empty() || !evicted.empty()) Changed();
+  // The packer that asks gets its own with the answer.
+  if (others) Changed();
 }
 
 absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& worker,
@@ -133,7 +136,7 @@ absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& 
   if (entry->push_stream != stream) {
     return absl::AbortedError(absl::StrCat("worker ", entry->name(), " has a newer push stream"));
   }
-  for (const JobState* job : JobsInOrder()) MakeGrants(*job);
+  for (const JobState* job : JobsInOrder()) MakeGrants(*job, *entry);
   MakeEvaluationGrants();
   v1::PushReply reply;
   for (const auto& [epoch, indexes] : entry->grants) {
@@ -212,7 +215,11 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
   verdict.keep = *arrival == RelayLedger::Arrival::kKept;
   if (!verdict.keep) ++counters_.packs_duplicate;
   runtime.grants_stale = true;
-  Changed();
+  // Ranks wait for whole steps; the packer's own stream asks for its next grants at once. Waking
+  // everybody for every pack would cost more than forwarding it.
+  const uint64_t g = job->spec().packing().sequences_per_step();
+  const std::optional<JobState::StepRange> range = job->Step(ordinal / g + 1);
+  if (range.has_value() && runtime.ledger->AllPresent(range->first, range->end)) Changed();
   return verdict;
 }
 

@@ -132,7 +132,7 @@ TEST(RelayLedger, GrantsLowestFirstWithinTheBudget) {
   RelayLedger ledger(40, 10);
   std::vector<uint64_t> dropped;
   auto lease = [](uint64_t o) -> std::optional<uint64_t> { return 7 + o % 2; };
-  auto grants = ledger.GrantMissing(2, 100, lease, &dropped);
+  auto grants = ledger.GrantMissing(2, 100, SIZE_MAX, lease, &dropped);
   ASSERT_EQ(grants.size(), 4u);
   for (uint64_t i = 0; i < 4; ++i) EXPECT_EQ(grants[i].ordinal, i);
   EXPECT_EQ(*ledger.Arrive(0, 7, 4, PackCost()), RelayLedger::Arrival::kKept);
@@ -153,16 +153,16 @@ TEST(RelayLedger, EvictsTheHighestToKeepRoomForTheOldestStep) {
   auto later = [](uint64_t o) {
     return o < 2 ? std::optional<uint64_t>() : std::optional<uint64_t>(1);
   };
-  EXPECT_EQ(ledger.GrantMissing(2, 100, later, &dropped).size(), 2u);
+  EXPECT_EQ(ledger.GrantMissing(2, 100, SIZE_MAX, later, &dropped).size(), 2u);
 
   RelayLedger full(40, 10);
   auto all = [](uint64_t) -> std::optional<uint64_t> { return 1; };
   full.SetNextOrdinal(4);
-  ASSERT_EQ(full.GrantMissing(6, 100, all, &dropped).size(), 4u);
+  ASSERT_EQ(full.GrantMissing(6, 100, SIZE_MAX, all, &dropped).size(), 4u);
   for (uint64_t o : {4, 5, 6, 7}) ASSERT_TRUE(full.Arrive(o, 1, 10, PackCost()).ok());
   // Rolled back: packs 2 and 3 are wanted again, 7 and 6 make room, in this order.
   full.SetNextOrdinal(2);
-  EXPECT_EQ(full.GrantMissing(4, 100, all, &dropped).size(), 2u);
+  EXPECT_EQ(full.GrantMissing(4, 100, SIZE_MAX, all, &dropped).size(), 2u);
   EXPECT_EQ(dropped, (std::vector<uint64_t>{7, 6}));
   EXPECT_LE(full.charged_bytes(), 40u);
 }
@@ -171,7 +171,7 @@ TEST(RelayLedger, RefusesOtherBytesForTheSamePack) {
   RelayLedger ledger(40, 10);
   std::vector<uint64_t> dropped;
   auto all = [](uint64_t) -> std::optional<uint64_t> { return 1; };
-  ledger.GrantMissing(1, 2, all, &dropped);
+  ledger.GrantMissing(1, 2, SIZE_MAX, all, &dropped);
   PackCost cost;
   cost.content_hash = 5;
   ASSERT_TRUE(ledger.Arrive(0, 1, 10, cost).ok());

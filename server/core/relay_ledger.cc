@@ -7,7 +7,7 @@
 namespace navit {
 
 std::vector<RelayLedger::Grant> RelayLedger::GrantMissing(
-    uint64_t oldest_step_end, uint64_t end,
+    uint64_t oldest_step_end, uint64_t end, size_t most,
     const std::function<std::optional<uint64_t>(uint64_t ordinal)>& lease_of,
     std::vector<uint64_t>* dropped) {
   // Missing packs of the oldest step, and so the room that no later pack may take.
@@ -18,7 +18,7 @@ std::vector<RelayLedger::Grant> RelayLedger::GrantMissing(
   }
   std::vector<Grant> grants;
   auto known = entries_.lower_bound(next_ordinal_);
-  for (uint64_t o = next_ordinal_; o < end; ++o) {
+  for (uint64_t o = next_ordinal_; o < end && grants.size() < most; ++o) {
     while (known != entries_.end() && known->first < o) ++known;
     if (known != entries_.end() && known->first == o) continue;
     const bool oldest = o < oldest_step_end;
@@ -109,6 +109,8 @@ bool RelayLedger::Present(uint64_t ordinal) const {
 }
 
 bool RelayLedger::AllPresent(uint64_t first, uint64_t end) const {
+  // Packs come about in order: while some are missing, the last one mostly is.
+  if (first < end && !Present(end - 1)) return false;
   auto it = entries_.find(first);
   for (uint64_t o = first; o < end; ++o, ++it) {
     if (it == entries_.end() || it->first != o || !it->second.present) return false;

@@ -26,12 +26,13 @@ class RelayLedger {
     uint64_t ordinal = 0;
     uint64_t lease = 0;
   };
-  // Grants missing packs of [next_ordinal(), end), lowest first, to the leases that `lease_of`
-  // names (nullopt: nobody can make the pack now). Packs of [next_ordinal(), oldest_step_end) are
-  // the oldest uncommitted step: room for those of them that are missing is kept always, by
-  // evicting the highest ordinals; what is evicted goes to `dropped` and is missing again.
+  // Grants at most `most` missing packs of [next_ordinal(), end), lowest first, to the leases that
+  // `lease_of` names (nullopt: nobody can make the pack now). Packs of [next_ordinal(),
+  // oldest_step_end) are the oldest uncommitted step: room for those of them that are missing is
+  // kept always, by evicting the highest ordinals; what is evicted goes to `dropped` and is missing
+  // again.
   std::vector<Grant> GrantMissing(
-      uint64_t oldest_step_end, uint64_t end,
+      uint64_t oldest_step_end, uint64_t end, size_t most,
       const std::function<std::optional<uint64_t>(uint64_t ordinal)>& lease_of,
       std::vector<uint64_t>* dropped);
 
