@@ -1,0 +1,63 @@
+// linear.h (kernels/) on a GPU: GEMM by cuBLASLt, bf16 in, fp32 sums, with what follows it fused.
+#ifndef NAVIT_KERNELS_CUDA_LINEAR_H_
+#define NAVIT_KERNELS_CUDA_LINEAR_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "kernels/cuda/bf16.h"
+#include "kernels/cuda/launch.h"
+
+namespace navit::kernels::cuda {
+
+// y = x·Wᵀ (+ bias), y += x·Wᵀ, or y = gelu(x·Wᵀ + bias) in the tanh form.
+//   x [rows, in], weight [out, in], bias [out], y [rows, out], all bf16; no aliasing
+// With `pre_gelu` [rows, out], gelu is applied and its argument kept there for the backward pass.
+// in and out are multiples of 8. Tolerance against _ref on the same input: 2^-7 of Σ|x·w|.
+struct LinearForwardArgs {
+  int64_t rows = 0, in = 0, out = 0;
+  const Bf16* x = nullptr;
+  const Bf16* weight = nullptr;
+  const Bf16* bias = nullptr;  // null: none
+  Bf16* y = nullptr;
+  bool accumulate = false;   // without bias and gelu
+  Bf16* pre_gelu = nullptr;  // null: no gelu; needs bias
+};
+
+// dx = dy·W, dx += dy·W, or dx = (dy·W)·gelu'(pre_gelu), pre_gelu [rows, in].
+struct LinearBackwardInputArgs {
+  int64_t rows = 0, in = 0, out = 0;
+  const Bf16* dy = nullptr;
+  const Bf16* weight = nullptr;
+  Bf16* dx = nullptr;
+  bool accumulate = false;  // without gelu
+  const Bf16* pre_gelu = nullptr;
+};
+
+// dweight [out, in] fp32 += dyᵀ·x. Gradients of biases: column_sum.h.
+struct LinearBackwardWeightArgs {
+  int64_t rows = 0, in = 0, out = 0;
+  const Bf16* x = nullptr;
+  const Bf16* dy = nullptr;
+  float* dweight = nullptr;
+};
+
+// Keeps the algorithm that cuBLASLt's heuristic chose for each shape, so that a step asks for none.
+// One thread at a time. cuBLASLt's sums do not depend on the run for a given algorithm.
+class LinearEngine {
+ public:
+  // `workspace`: device memory for split sums, 256-byte aligned, owned by the caller; it is used on
+  // one stream at a time. Null when cuBLASLt cannot be initialised.
+  static std::unique_ptr<LinearEngine> Create(void* workspace, int64_t workspace_bytes);
+  virtual ~LinearEngine() = default;
+
+  // The code of a LaunchError is a cublasStatus_t plus kCublasErrors.
+  static constexpr int kCublasErrors = 100000;
+  virtual LaunchError Forward(const LinearForwardArgs& args, Stream stream) = 0;
+  virtual LaunchError BackwardInput(const LinearBackwardInputArgs& args, Stream stream) = 0;
+  virtual LaunchError BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) = 0;
+};
+
+}  // namespace navit::kernels::cuda
+
+#endif  // NAVIT_KERNELS_CUDA_LINEAR_H_

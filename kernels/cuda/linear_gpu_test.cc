@@ -1,0 +1,92 @@
+// Linear layers by cuBLASLt against _ref; there is nothing of ours in them for the twin to run.
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/bias_gelu.h"
+#include "kernels/cuda/linear.h"
+#include "kernels/cuda/test_device.h"
+#include "kernels/cuda/test_values.h"
+#include "kernels/linear.h"
+
+namespace navit::kernels::cuda {
+namespace {
+
+class LinearTest : public DeviceTest {};
+
+constexpr size_t kWorkspaceBytes = 32 << 20;
+
+TEST_F(LinearTest, ForwardAndBackward) {
+  const DeviceBytes workspace(kWorkspaceBytes);
+  const auto engine = LinearEngine::Create(workspace.data(), kWorkspaceBytes);
+  ASSERT_NE(nullptr, engine);
+  struct Shape {
+    int64_t rows, in, out;
+  };
+  for (const auto& [rows, in, out] :
+       {Shape{0, 8, 8}, Shape{1, 8, 16}, Shape{71, 64, 192}, Shape{513, 768, 256}}) {
+    const Floats x = RandomBf16(rows * in, 1), weight = RandomBf16(out * in, 2, 0.1f);
+    const Floats bias = RandomBf16(out, 3), dy = RandomBf16(rows * out, 4);
+    const Floats y_before = RandomBf16(rows * out, 5), dweight_before = RandomFloats(out * in, 6);
+    const Floats pre = RandomBf16(rows * in, 7), zeros(in);
+    Floats with_bias(rows * out), added = y_before, gelu(rows * out), dx(rows * in);
+    Floats dgelu(rows * in), dweight = dweight_before, unused(in > out ? in : out);
+    ref::LinearForward({rows, in, out, x.data(), weight.data(), bias.data(), with_bias.data()});
+    ref::LinearForward({rows, in, out, x.data(), weight.data(), nullptr, added.data(), true});
+    const Floats no_bias(out);
+    ref::BiasGeluForward({rows, out, with_bias.data(), no_bias.data(), gelu.data()});
+    ref::LinearBackwardInput({rows, in, out, dy.data(), weight.data(), dx.data()});
+    ref::BiasGeluBackward(
+        {rows, in, pre.data(), zeros.data(), dx.data(), dgelu.data(), unused.data()});
+    ref::LinearBackwardWeight({rows, in, out, x.data(), dy.data(), dweight.data(), unused.data()});
+    const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+      const DeviceArray<Bf16> dev_x(ToBf16(x)), dev_weight(ToBf16(weight)), dev_bias(ToBf16(bias)),
+          dev_dy(ToBf16(dy)), dev_y(rows * out), dev_added(ToBf16(y_before)), dev_gelu(rows * out),
+          dev_pre_out(rows * out), dev_dx(rows * in), dev_pre(ToBf16(pre)), dev_dgelu(rows * in);
+      const DeviceArray<float> dev_dweight(dweight_before);
+      EXPECT_EQ(0, engine
+                       ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), dev_bias.data(),
+                                  dev_y.data()},
+                                 nullptr)
+                       .code);
+      EXPECT_EQ(0, engine
+                       ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), nullptr,
+                                  dev_added.data(), true},
+                                 nullptr)
+                       .code);
+      EXPECT_EQ(0, engine
+                       ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), dev_bias.data(),
+                                  dev_gelu.data(), false, dev_pre_out.data()},
+                                 nullptr)
+                       .code);
+      EXPECT_EQ(
+          0, engine
+                 ->BackwardInput({rows, in, out, dev_dy.data(), dev_weight.data(), dev_dx.data()},
+                                 nullptr)
+                 .code);
+      EXPECT_EQ(0, engine
+                       ->BackwardInput({rows, in, out, dev_dy.data(), dev_weight.data(),
+                                        dev_dgelu.data(), false, dev_pre.data()},
+                                       nullptr)
+                       .code);
+      EXPECT_EQ(
+          0, engine
+                 ->BackwardWeight({rows, in, out, dev_x.data(), dev_dy.data(), dev_dweight.data()},
+                                  nullptr)
+                 .code);
+      return {ToFloats(dev_y.Read()),    ToFloats(dev_added.Read()),
+              ToFloats(dev_gelu.Read()), ToFloats(dev_pre_out.Read()),
+              ToFloats(dev_dx.Read()),   ToFloats(dev_dgelu.Read()),
+              dev_dweight.Read()};
+    });
+    ExpectClose(with_bias, got[0], Largest(with_bias) / 128, 0, "y");
+    ExpectClose(added, got[1], Largest(added) / 128, 0, "y +=");
+    ExpectClose(gelu, got[2], Largest(gelu) / 128, 0, "gelu");
+    ExpectClose(with_bias, got[3], Largest(with_bias) / 128, 0, "pre_gelu");
+    ExpectClose(dx, got[4], Largest(dx) / 128, 0, "dx");
+    ExpectClose(dgelu, got[5], Largest(dgelu) / 100, 0, "dx through gelu");
+    ExpectClose(dweight, got[6], Largest(dweight) * 1e-4f, 0, "dweight");
+  }
+}
+
+}  // namespace
+}  // namespace navit::kernels::cuda
