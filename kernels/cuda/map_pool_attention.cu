@@ -1,0 +1,169 @@
+#include <cmath>
+
+#include "kernels/cuda/column_sum.h"
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/map_pool_attention.h"
+#include "kernels/cuda/rows.h"
+
+namespace navit::kernels::cuda {
+namespace {
+
+constexpr float kLog2E = 1.44269504088896f;
+constexpr float kLn2 = 0.69314718055995f;
+
+// A warp has one head of one segment. kLanes lanes share a token, eight channels each, and kGroups
+// tokens are taken at a time.
+template <int kDim>
+struct Layout {
+  static constexpr int kLanes = kDim / 8;
+  static constexpr int kGroups = kWarp / kLanes;
+  NAVIT_DEVICE static int Group() { return LaneIndex() / kLanes; }
+  NAVIT_DEVICE static int Channel() { return LaneIndex() % kLanes * 8; }
+
+  // The sum over the groups of what lanes of equal channels have; all get it.
+  NAVIT_DEVICE static float GroupSum(float value) {
+    NAVIT_UNROLL
+    for (int mask = kWarp / 2; mask >= kLanes; mask /= 2) value += ShuffleXor(value, mask);
+    return value;
+  }
+};
+
+NAVIT_DEVICE float Dot(const float (&a)[8], const float (&b)[8]) {
+  float sum = 0;
+  NAVIT_UNROLL
+  for (int i = 0; i < 8; ++i) sum = Fma(a[i], b[i], sum);
+  return sum;
+}
+
+template <int kDim>
+struct ForwardKernel {
+  struct Args {
+    MapPoolAttentionForwardArgs pool;
+    float scale;  // 1/√d
+  };
+  static constexpr int kThreads = kRowThreads;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    using L = Layout<kDim>;
+    const MapPoolAttentionForwardArgs& pool = args.pool;
+    const int64_t index = RowIndex();
+    if (index >= pool.pooled_rows * pool.heads) return;
+    const int64_t head = index % pool.heads, width = pool.heads * kDim;
+    const SegmentRange segment = Global<const SegmentRange>(pool.segment).Load(index / pool.heads);
+    const Global<const Bf16> kv(pool.kv);
+    float query[8], sum = 0, max = -INFINITY, out[8] = {};
+    LoadEight(query, Global<const float>(pool.query) + head * kDim, L::Channel(), kDim);
+    const float scale = args.scale * kLog2E;
+    for (int base = 0; base < segment.length; base += L::kGroups) {
+      const bool valid = base + L::Group() < segment.length;
+      const int64_t token = segment.begin + (valid ? base + L::Group() : 0);
+      float k[8], v[8];
+      LoadEight(k, kv, token * 2 * width + head * kDim + L::Channel(), kDim);
+      LoadEight(v, kv, (token * 2 + 1) * width + head * kDim + L::Channel(), kDim);
+      const float z = LaneSum<L::kLanes>(Dot(query, k)) * scale;
+      if (!valid) continue;
+      const float next = Max(max, z);
+      const float factor = Exp2(max - next), p = Exp2(z - next);
+      sum = Fma(sum, factor, p);
+      NAVIT_UNROLL
+      for (int i = 0; i < 8; ++i) out[i] = Fma(out[i], factor, p * v[i]);
+      max = next;
+    }
+    // A group without a token has max −∞, sum 0, and takes no part.
+    const float all_max = LaneMax(max);
+    const float factor = Exp2(max - all_max);
+    const float all_sum = L::GroupSum(sum * factor);
+    NAVIT_UNROLL
+    for (int i = 0; i < 8; ++i) out[i] = L::GroupSum(out[i] * factor) / all_sum;
+    if (L::Group() == 0) {
+      StoreEight(out, Global<Bf16>(pool.pooled), index * kDim + L::Channel(), kDim);
+    }
+    if (LaneIndex() == 0) {
+      Global<float>(pool.lse).Store(index, (all_max + Log2(all_sum)) * kLn2);
+    }
+  }
+};
+
+// With p = exp(z − lse), δ = dpooled·pooled and dz = p·(dpooled·v − δ)/√d:
+//   dv = p·dpooled, dk = dz·query, dquery = Σ dz·k.
+template <int kDim>
+struct BackwardKernel {
+  struct Args {
+    MapPoolAttentionBackwardArgs pool;
+    float scale;
+  };
+  static constexpr int kThreads = kRowThreads;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    using L = Layout<kDim>;
+    const MapPoolAttentionBackwardArgs& pool = args.pool;
+    const int64_t index = RowIndex();
+    if (index >= pool.pooled_rows * pool.heads) return;
+    const int64_t head = index % pool.heads, width = pool.heads * kDim;
+    const SegmentRange segment = Global<const SegmentRange>(pool.segment).Load(index / pool.heads);
+    const Global<const Bf16> kv(pool.kv);
+    const Global<Bf16> dkv(pool.dkv);
+    float query[8], pooled[8], dpooled[8], dquery[8] = {};
+    LoadEight(query, Global<const float>(pool.query) + head * kDim, L::Channel(), kDim);
+    LoadEight(pooled, Global<const Bf16>(pool.pooled), index * kDim + L::Channel(), kDim);
+    LoadEight(dpooled, Global<const Bf16>(pool.dpooled), index * kDim + L::Channel(), kDim);
+    const float delta = LaneSum<L::kLanes>(Dot(pooled, dpooled));
+    const float lse = Global<const float>(pool.lse).Load(index) * kLog2E;
+    for (int base = 0; base < segment.length; base += L::kGroups) {
+      const bool valid = base + L::Group() < segment.length;
+      const int64_t token = segment.begin + (valid ? base + L::Group() : 0);
+      const int64_t at = token * 2 * width + head * kDim + L::Channel();
+      float k[8], v[8];
+      LoadEight(k, kv, at, kDim);
+      LoadEight(v, kv, at + width, kDim);
+      const float z = LaneSum<L::kLanes>(Dot(query, k)) * args.scale * kLog2E;
+      const float dp = LaneSum<L::kLanes>(Dot(dpooled, v));
+      if (!valid) continue;
+      const float p = Exp2(z - lse), dz = p * (dp - delta) * args.scale;
+      NAVIT_UNROLL
+      for (int i = 0; i < 8; ++i) {
+        dquery[i] = Fma(dz, k[i], dquery[i]);
+        k[i] = dz * query[i];
+        v[i] = p * dpooled[i];
+      }
+      StoreEight(k, dkv, at, kDim);
+      StoreEight(v, dkv, at + width, kDim);
+    }
+    NAVIT_UNROLL
+    for (int i = 0; i < 8; ++i) dquery[i] = L::GroupSum(dquery[i]);
+    if (L::Group() != 0) return;
+    NAVIT_UNROLL
+    for (int i = 0; i < 8; ++i) {
+      Global<float>(pool.partial).Store(index * kDim + L::Channel() + i, dquery[i]);
+    }
+  }
+};
+
+template <typename Kernel, typename PoolArgs>
+LaunchError LaunchPool(const PoolArgs& args, Stream stream) {
+  const float scale = 1 / std::sqrt(static_cast<float>(args.head_dim));
+  return Launch<Kernel>({RowBlocks(args.pooled_rows * args.heads), kRowThreads, 0}, stream,
+                        {args, scale});
+}
+
+}  // namespace
+
+LaunchError MapPoolAttentionForward(const MapPoolAttentionForwardArgs& args, Stream stream) {
+  return args.head_dim == 16 ? LaunchPool<ForwardKernel<16>>(args, stream)
+                             : LaunchPool<ForwardKernel<64>>(args, stream);
+}
+
+LaunchError MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& args, Stream stream) {
+  const int64_t width = args.heads * args.head_dim;
+  LaunchError error = FillZero(
+      args.dkv + args.used_tokens * 2 * width,
+      (args.tokens - args.used_tokens) * 2 * width * static_cast<int64_t>(sizeof(Bf16)), stream);
+  if (error.ok()) {
+    error = args.head_dim == 16 ? LaunchPool<BackwardKernel<16>>(args, stream)
+                                : LaunchPool<BackwardKernel<64>>(args, stream);
+  }
+  if (error.ok()) error = AddRows(args.pooled_rows, width, args.partial, args.dquery, stream);
+  return error;
+}
+
+}  // namespace navit::kernels::cuda
