@@ -64,11 +64,12 @@ class PackagesTest(unittest.TestCase):
     def test_each_list_is_what_its_program_links(self):
         common = listed("common")
         for name, program in PROGRAMS.items():
-            packages = linked(program)
-            self.assertGreater(len(packages), 5, name)
-            own = listed(name) - READ
-            self.assertEqual(common & own, set(), name)
-            self.assertEqual(common | own, packages, name)
+            with self.subTest(name):
+                packages = linked(program)
+                self.assertGreater(len(packages), 5)
+                own = listed(name) - READ
+                self.assertEqual(common & own, set())
+                self.assertEqual(common | own, packages)
 
     def test_every_program_has_an_image_that_installs_its_list(self):
         containerfile = (HERE / "Containerfile").read_text()
