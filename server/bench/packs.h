@@ -20,7 +20,6 @@ inline constexpr uint32_t kPacksPerWindow = 64;
 inline constexpr uint32_t kWindowsPerGroup = 2;
 inline constexpr uint64_t kWindowSamples = 16;
 inline constexpr uint64_t kSamples = uint64_t{1} << 24;
-inline constexpr uint32_t kPlanVersion = 1;
 
 inline uint64_t OrdinalOf(uint64_t window, uint32_t index) {
   const uint64_t group = window / kWindowsPerGroup;
@@ -70,7 +69,6 @@ inline v1::PackHeader HeaderOf(const std::string& job, uint64_t window, uint32_t
   header.set_lease_epoch(lease);
   header.set_content_hash(Mixed(OrdinalOf(window, index)));
   header.set_payload_bytes(payload_bytes);
-  header.set_plan_version(kPlanVersion);
   header.set_image_tokens(500 + index % 77);
   header.set_capacity_tokens(576);
   header.set_text_tokens(200);

@@ -17,6 +17,7 @@
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
 #include "common/packs_digest.h"
+#include "common/version.h"
 #include "common/worker_session.h"
 #include "proto/batches.pb.h"
 #include "proto/fleet.grpc.pb.h"
@@ -134,7 +135,7 @@ std::unique_ptr<WorkerSession> StartSession(const std::string& coordinator, cons
   options.coordinator = coordinator;
   *options.registration.mutable_worker() = id;
   options.registration.set_role(role);
-  options.registration.set_version("bench");
+  options.registration.set_version(Version());
   options.registration.set_host("bench");
   options.registration.set_device("cpu");
   auto session = WorkerSession::Start(std::move(options), delegate);
@@ -178,7 +179,7 @@ v1::FinishWorkRequest ResultOf(const v1::Work& work) {
   } else {
     result.mutable_plan()->set_packs(kPacksPerWindow);
     result.mutable_plan()->set_digest(work.window().window() + 1);
-    result.mutable_plan()->set_plan_version(kPlanVersion);
+    result.mutable_plan()->set_plan_version(work.window().spec().packing().plan_version());
   }
   return result;
 }
@@ -339,7 +340,6 @@ int Submit(const std::string& coordinator, const Load& load, const std::string& 
   // A token has 772 bytes.
   spec->mutable_packing()->set_sequence_length(static_cast<uint32_t>(load.max_bytes / 772 + 16));
   spec->mutable_packing()->set_max_examples_per_sequence(64);
-  spec->mutable_packing()->set_plan_version(kPlanVersion);
   spec->mutable_packing()->set_sequences_per_step(static_cast<uint32_t>(load.packs_per_step));
   spec->mutable_packing()->set_window_samples(kWindowSamples);
   spec->mutable_packing()->set_windows_per_group(kWindowsPerGroup);

@@ -167,6 +167,59 @@ TEST(RelayLedger, EvictsTheHighestToKeepRoomForTheOldestStep) {
   EXPECT_LE(full.charged_bytes(), 40u);
 }
 
+// Whatever was granted, arrived, died or was rolled back before: as long as packers deliver what
+// they are granted, the oldest step becomes whole, within a budget of two steps.
+TEST(RelayLedger, TheOldestStepAlwaysBecomesWhole) {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) {
+    std::mt19937_64 random(seed);
+    const uint64_t g = 1 + random() % 6;
+    const uint64_t budget = 2 * g * 10;
+    RelayLedger ledger(budget, 10);
+    std::vector<uint64_t> dropped;
+    std::map<uint64_t, uint64_t> on_the_way;  // Lease by ordinal.
+    uint64_t leases = 1, committed = 0;
+    const auto grant = [&](bool all_can) {
+      const uint64_t oldest = committed * g;
+      const auto lease_of = [&](uint64_t) -> std::optional<uint64_t> {
+        return all_can || random() % 3 != 0 ? std::optional<uint64_t>(leases) : std::nullopt;
+      };
+      for (const auto& [ordinal, lease] :
+           ledger.GrantMissing(oldest + g, oldest + 8 * g, SIZE_MAX, lease_of, &dropped)) {
+        on_the_way[ordinal] = lease;
+      }
+      ASSERT_LE(ledger.charged_bytes(), budget) << "seed " << seed;
+    };
+    const auto deliver_one = [&] {
+      const auto pack = std::next(on_the_way.begin(), random() % on_the_way.size());
+      ASSERT_TRUE(ledger.Arrive(pack->first, pack->second, 1 + random() % 10, PackCost()).ok());
+      on_the_way.erase(pack);
+    };
+    for (int event = 0; event < 60; ++event) {
+      const uint64_t kind = random() % 10;
+      if (kind == 0) {  // A packer dies with all that it was granted.
+        ledger.Revoke(leases);
+        std::erase_if(on_the_way, [&](const auto& pack) { return pack.second == leases; });
+        ++leases;
+      } else if (kind == 1 && ledger.AllPresent(committed * g, committed * g + g)) {
+        ledger.SetNextOrdinal(++committed * g);
+      } else if (kind == 2 && committed > 0) {  // Rolled back.
+        committed -= 1 + random() % std::min<uint64_t>(committed, 3);
+        ledger.SetNextOrdinal(committed * g);
+      } else if (!on_the_way.empty() && kind < 7) {
+        deliver_one();
+      } else {
+        grant(false);
+      }
+    }
+    // Each round a pack arrives: so many are enough.
+    for (uint64_t round = 0; round < 4 * g; ++round) {
+      grant(true);
+      if (!on_the_way.empty()) deliver_one();
+    }
+    EXPECT_TRUE(ledger.AllPresent(committed * g, committed * g + g)) << "seed " << seed;
+  }
+}
+
 TEST(RelayLedger, RefusesOtherBytesForTheSamePack) {
   RelayLedger ledger(40, 10);
   std::vector<uint64_t> dropped;
