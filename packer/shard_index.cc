@@ -195,6 +195,7 @@ absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::st
     if (!SplitKey(member.path, &raw_key, &extension)) continue;
     const Kind kind = KindOf(extension);
     if (kind == kKinds) continue;
+    if (member.link) return invalid("a link has no bytes of its own: pack the file itself");
     const std::string key = EscapeInvalidUtf8(raw_key);
     if (index.keys_size() == 0 || key != current_key) {
       if (!earlier_keys.insert(key).second) {

@@ -26,9 +26,9 @@ using IndexProgress = std::function<void(uint64_t bytes_read)>;
 // first dot of its last component. Members used: jpg, jpeg, png, webp (image), txt, json, cls; any
 // other is passed over. Images are not decoded: a header that cannot be read gives width 0.
 //
-// Errors of ObjectStore name the shard. InvalidArgument names shard and
-// byte offset: not a tar file, truncated, bad header checksum, two members of one key and kind, a
-// key that comes back after other keys, a compressed or sparse member; or "no samples".
+// Errors of ObjectStore name the shard. InvalidArgument names shard and byte offset: not a tar
+// file, truncated, bad header checksum, two members of one key and kind, a key that comes back
+// after other keys, a sparse member, a link in place of a member that is used; or "no samples".
 absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::string& shard,
                                                const IndexProgress& progress = nullptr);
 

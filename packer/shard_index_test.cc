@@ -56,7 +56,7 @@ TEST_F(ShardIndexTest, GroupsMembersByKeyAndKnowsTheirBytes) {
                                 .Add("./d/a.jpg", jpeg)
                                 .Add("./d/a.txt", "a caption")
                                 .Add("./d/a.seg.png", png)
-                                .AddType('2', "d/a.cls", "")
+                                .AddType('2', "d/a.yaml", "")
                                 .Add("d/b.PNG", png)
                                 .Add("d/b.json", "{}")
                                 .Add("README", "no dot")
@@ -179,6 +179,10 @@ TEST_F(ShardIndexTest, RefusesDamagedArchives) {
   EXPECT_TRUE(Has(Refused(TarWriter().Finish()), "no samples"));
   EXPECT_TRUE(Has(Refused(TarWriter().Add("x.yaml", "x").Finish()), "no samples"));
   EXPECT_TRUE(Has(Refused(TarWriter().AddType('S', "a.jpg", "x").Finish()), "sparse"));
+  for (const char type : {'1', '2'}) {
+    EXPECT_TRUE(Has(Refused(TarWriter().Add("a.txt", "x").AddType(type, "a.jpg").Finish()),
+                    "at byte 1024: member a.jpg: a link"));
+  }
   EXPECT_TRUE(Has(Refused(TarWriter().AddType('x', "p", "9 path=").Finish()), "pax"));
 }
 

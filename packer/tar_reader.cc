@@ -230,7 +230,8 @@ absl::StatusOr<bool> TarReader::Next(TarMember* member) {
     if (size > std::numeric_limits<int64_t>::max()) return Invalid(at, "malformed size");
     const bool regular = type == '0' || type == '\0' || type == '7';
     // Links carry no data, whatever their size says.
-    if (type == '1' || type == '2') size = 0;
+    const bool link = type == '1' || type == '2';
+    if (link) size = 0;
     data_left_ = size;
     padding_ = (kBlock - size % kBlock) % kBlock;
     std::string path = pax.path.empty() ? long_name : pax.path;
@@ -241,13 +242,13 @@ absl::StatusOr<bool> TarReader::Next(TarMember* member) {
       if (ustar && !prefix.empty()) path = absl::StrCat(prefix, "/", path);
     }
     // v7 archives mark folders by a slash alone.
-    if (!regular || path.empty() || path.back() == '/') {
+    if (!(regular || link) || path.empty() || path.back() == '/') {
       NAVIT_RETURN_IF_ERROR(SkipRest());
       long_name.clear();
       pax = PaxRecords();
       continue;
     }
-    *member = TarMember{std::move(path), at, offset_, size};
+    *member = TarMember{std::move(path), at, offset_, size, link};
     return true;
   }
 }

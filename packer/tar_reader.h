@@ -21,10 +21,12 @@ struct TarMember {
   uint64_t header_offset = 0;
   uint64_t data_offset = 0;
   uint64_t bytes = 0;
+  // A hard or symbolic link: it has no bytes here, wherever it points.
+  bool link = false;
 };
 
-// Reads an object once from front to back. Formats: v7, ustar, pax, GNU. Regular files are members;
-// folders, links and devices are passed over.
+// Reads an object once from front to back. Formats: v7, ustar, pax, GNU. Regular files and links
+// are members; folders and devices are passed over.
 //
 // Every error names the file, and InvalidArgument the offset too: not a tar archive, bad header
 // checksum, truncated, no end-of-archive block, data behind it, sparse or multi-volume members,
