@@ -93,6 +93,18 @@ class BufferPool {
   std::vector<std::unique_ptr<Buffers>> free_ ABSL_GUARDED_BY(mutex_);
 };
 
+Interpolation InterpolationOf(const v1::PreprocessSpec& spec) {
+  switch (spec.interpolation()) {
+    case v1::PreprocessSpec::BILINEAR:
+      return Interpolation::kBilinear;
+    case v1::PreprocessSpec::BOX:
+      return Interpolation::kBox;
+    default:
+      // Jobs that were resolved before the field existed too.
+      return Interpolation::kBicubic;
+  }
+}
+
 }  // namespace
 
 const char* StageName(Stage stage) {
@@ -127,6 +139,7 @@ struct PackMaker::Impl {
   std::vector<CaptionTokenizer> validation_captions;
   mutable BufferPool buffers;
   Rgb background = kWhite;
+  Interpolation interpolation = Interpolation::kBicubic;
   // Some shard lies behind a network.
   bool remote = false;
 
@@ -260,7 +273,7 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
   const Image* image = &buffers->resized;
   {
     StageTimer timer(Stage::kResize, stats);
-    ResizeImage(buffers->decoded, target_width, target_height, &buffers->scratch,
+    ResizeImage(buffers->decoded, target_width, target_height, interpolation, &buffers->scratch,
                 &buffers->resized);
     if (orientation > 1) {
       ApplyOrientation(buffers->resized, orientation, &buffers->oriented);
@@ -302,6 +315,7 @@ absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
   for (int c = 0; c < std::min(3, spec.preprocess().background_size()); ++c) {
     impl->background[c] = static_cast<uint8_t>(spec.preprocess().background(c));
   }
+  impl->interpolation = InterpolationOf(spec.preprocess());
   const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
     for (const v1::Dataset& dataset : datasets) {
       NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer captions,

@@ -255,9 +255,9 @@ namespace navit {
 HWY_EXPORT(Resample);
 
 void ResizeImage(const DecodedImage& source, uint32_t width, uint32_t height,
-                 ResizeScratch* scratch, Image* result) {
+                 Interpolation interpolation, ResizeScratch* scratch, Image* result) {
   const std::vector<const Image*> samples =
-      resize_internal::PreparePlanes(source, width, height, scratch);
+      resize_internal::PreparePlanes(source, width, height, interpolation, scratch);
   result->Resize(width, height);
   HWY_DYNAMIC_DISPATCH(Resample)(source, samples, scratch, result);
 }

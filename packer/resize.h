@@ -42,9 +42,19 @@ struct ResizeScratch {
   std::vector<double> kernel;
 };
 
-// `source` as width x height pixels of RGB: bicubic (Keys, a = -1/2) with antialias, that is, the
-// kernel widens by the factor of reduction (Pillow's BICUBIC); half-pixel centres, weights
-// renormalised at the borders.
+// How samples become a pixel. Reducing, every kernel widens by the factor of reduction (antialias).
+enum class Interpolation {
+  // Keys' cubic convolution, a = -1/2, over 4 samples (Pillow's BICUBIC).
+  kBicubic,
+  // 1 - |x|, over 2 samples (Pillow's BILINEAR).
+  kBilinear,
+  // The mean over the pixel's area, in which samples at its border count by their part in it.
+  // Enlarging, that is one sample, or the mixture of two that the pixel lies on.
+  kBox,
+};
+
+// `source` as width x height pixels of RGB, by `interpolation` with antialias; half-pixel centres,
+// weights renormalised at the borders.
 //
 // Each plane is resampled from its own size; then Y, Cb, Cr become RGB, so that both the
 // enlargement of chroma and the conversion happen once, on the pixels of the result.
@@ -60,18 +70,18 @@ struct ResizeScratch {
 //
 // Requires all sides in [1, 2^20]; `source` and `result` differ.
 void ResizeImage(const DecodedImage& source, uint32_t width, uint32_t height,
-                 ResizeScratch* scratch, Image* result);
+                 Interpolation interpolation, ResizeScratch* scratch, Image* result);
 
 // The definition, in plain loops; the tests compare every SIMD target with it.
 void ResizeImageReference(const DecodedImage& source, uint32_t width, uint32_t height,
-                          Image* result);
+                          Interpolation interpolation, Image* result);
 
 namespace resize_internal {
 
 // For `in` samples of which [begin, begin + extent) is resampled to `out` outputs; the first and
 // the last sample may be in it with a part. `kernel` is scratch.
 void MakeWeights(uint32_t in, double begin, double extent, uint32_t out,
-                 std::vector<double>* kernel, Weights* weights);
+                 Interpolation interpolation, std::vector<double>* kernel, Weights* weights);
 
 // Side of the boxes to average before resampling `in` to `out`.
 uint32_t BoxSide(uint32_t in, uint32_t out);
@@ -82,7 +92,7 @@ void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height,
 // The planes of `source` that its colours use: averages their boxes and sets their weights in
 // `scratch`. Returns the samples to resample, of each.
 std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t width, uint32_t height,
-                                        ResizeScratch* scratch);
+                                        Interpolation interpolation, ResizeScratch* scratch);
 
 // JFIF's conversion, of samples in 2^-5; factors in 2^-15 (1.402 = 1 + 0.402, 1.772 = 2 - 0.228).
 inline constexpr int kRedOfCr = 13173;

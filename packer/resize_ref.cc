@@ -53,11 +53,12 @@ void YccToRgb(int luma, int cb, int cr, uint8_t* rgb) {
 }  // namespace
 
 void ResizeImageReference(const DecodedImage& source, uint32_t width, uint32_t height,
-                          Image* result) {
+                          Interpolation interpolation, Image* result) {
   using Colors = DecodedImage::Colors;
   result->Resize(width, height);
   ResizeScratch scratch;
-  const std::vector<const Image*> samples = PreparePlanes(source, width, height, &scratch);
+  const std::vector<const Image*> samples =
+      PreparePlanes(source, width, height, interpolation, &scratch);
   std::array<std::vector<int>, 3> planes;
   for (size_t p = 0; p < samples.size(); ++p) {
     planes[p] = ResamplePlane(samples[p], *scratch.planes[p].vertical,

@@ -61,10 +61,27 @@ double Keys(double x) {
   return 0;
 }
 
-// Bicubic with antialias of one sample in real numbers, written independently of the weights of the
-// library.
-double ExactSample(const DecodedImage::Plane& plane, double width, double height, int x, int y,
-                   uint32_t channel) {
+constexpr Interpolation kAllInterpolations[] = {Interpolation::kBicubic, Interpolation::kBilinear,
+                                                Interpolation::kBox};
+
+// Weight of a sample whose centre is `offset` samples off a pixel's, pixels `scale` samples apart.
+double Weight(Interpolation interpolation, double offset, double scale) {
+  const double widened = offset / std::max(1.0, scale);
+  switch (interpolation) {
+    case Interpolation::kBicubic:
+      return Keys(widened);
+    case Interpolation::kBilinear:
+      return std::max(0.0, 1 - std::abs(widened));
+    case Interpolation::kBox:
+      break;
+  }
+  // The sample's part in the pixel's area.
+  return std::clamp((scale + 1) / 2 - std::abs(offset), 0.0, std::min(1.0, scale));
+}
+
+// One sample with antialias in real numbers, written independently of the weights of the library.
+double ExactSample(const DecodedImage::Plane& plane, Interpolation interpolation, double width,
+                   double height, int x, int y, uint32_t channel) {
   const Image& source = plane.samples;
   const double sx = plane.extent_width / width, sy = plane.extent_height / height;
   const double cx = plane.left + (x + 0.5) * sx, cy = plane.top + (y + 0.5) * sy;
@@ -74,7 +91,8 @@ double ExactSample(const DecodedImage::Plane& plane, double width, double height
        ++v) {
     for (int u = std::max(0, int(cx - 2 * wx) - 1); u < int(source.width) && u < cx + 2 * wx + 1;
          ++u) {
-      const double weight = Keys((u + 0.5 - cx) / wx) * Keys((v + 0.5 - cy) / wy);
+      const double weight =
+          Weight(interpolation, u + 0.5 - cx, sx) * Weight(interpolation, v + 0.5 - cy, sy);
       sum += weight * source.Row(v)[source.channels * u + channel];
       total += weight;
     }
@@ -82,11 +100,11 @@ double ExactSample(const DecodedImage::Plane& plane, double width, double height
   return sum / total;
 }
 
-void ExactPixel(const DecodedImage& image, double width, double height, int x, int y,
-                double rgb[3]) {
+void ExactPixel(const DecodedImage& image, Interpolation interpolation, double width, double height,
+                int x, int y, double rgb[3]) {
   for (uint32_t c = 0; c < 3; ++c) {
     const bool one = image.colors == Colors::kRgb || image.colors == Colors::kGrey;
-    rgb[c] = ExactSample(image.planes[one ? 0 : c], width, height, x, y,
+    rgb[c] = ExactSample(image.planes[one ? 0 : c], interpolation, width, height, x, y,
                          image.colors == Colors::kRgb ? c : 0);
   }
   if (image.colors == Colors::kYcc) {
@@ -110,32 +128,37 @@ TEST(Resize, EveryTargetGivesTheBitsOfTheDefinition) {
     for (const auto& s : kSizes) {
       for (const Colors colors : kAllColors) {
         const DecodedImage source = RandomImage(s[0], s[1], s[0] * 31 + s[3], colors);
-        Image expected, result;
-        ResizeImageReference(source, s[2], s[3], &expected);
-        ResizeImage(source, s[2], s[3], &scratch, &result);
-        EXPECT_TRUE(SamePixels(expected, result))
-            << hwy::TargetName(target) << " " << s[0] << "x" << s[1] << " to " << s[2] << "x"
-            << s[3] << " colors " << static_cast<int>(colors);
+        for (const Interpolation interpolation : kAllInterpolations) {
+          Image expected, result;
+          ResizeImageReference(source, s[2], s[3], interpolation, &expected);
+          ResizeImage(source, s[2], s[3], interpolation, &scratch, &result);
+          EXPECT_TRUE(SamePixels(expected, result))
+              << hwy::TargetName(target) << " " << s[0] << "x" << s[1] << " to " << s[2] << "x"
+              << s[3] << " colors " << static_cast<int>(colors) << " interpolation "
+              << static_cast<int>(interpolation);
+        }
       }
     }
   }
   hwy::SetSupportedTargetsForTest(0);
 }
 
-TEST(Resize, StaysNearRealArithmetic) {
+class ResizeNearRealArithmetic : public ::testing::TestWithParam<Interpolation> {};
+
+TEST_P(ResizeNearRealArithmetic, WithinALevel) {
   ResizeScratch scratch;
   for (const auto& s : kSizes) {
     if (s[0] / s[2] >= 8 || s[1] / s[3] >= 8) continue;  // boxes first
     for (const Colors colors : kAllColors) {
       const DecodedImage source = RandomImage(s[0], s[1], 17 + s[0], colors);
       Image result;
-      ResizeImage(source, s[2], s[3], &scratch, &result);
+      ResizeImage(source, s[2], s[3], GetParam(), &scratch, &result);
       const double bound =
           (s[0] / s[2] >= 3 || s[1] / s[3] >= 3 ? 2 : 1) + (colors == Colors::kYcc ? 1 : 0);
       for (uint32_t y = 0; y < s[3]; ++y) {
         for (uint32_t x = 0; x < s[2]; ++x) {
           double exact[3];
-          ExactPixel(source, s[2], s[3], x, y, exact);
+          ExactPixel(source, GetParam(), s[2], s[3], x, y, exact);
           for (int c = 0; c < 3; ++c) {
             ASSERT_NEAR(result.Row(y)[3 * x + c], exact[c], bound)
                 << s[0] << "x" << s[1] << " to " << s[2] << "x" << s[3] << " colors "
@@ -147,11 +170,34 @@ TEST(Resize, StaysNearRealArithmetic) {
   }
 }
 
+INSTANTIATE_TEST_SUITE_P(All, ResizeNearRealArithmetic, ::testing::ValuesIn(kAllInterpolations));
+
+// A box over whole samples is their plain mean.
+TEST(Resize, BoxOfWholeSamplesIsTheirMean) {
+  const DecodedImage source = RandomImage(48, 32, 4);
+  ResizeScratch scratch;
+  Image result;
+  ResizeImage(source, 16, 16, Interpolation::kBox, &scratch, &result);
+  for (uint32_t y = 0; y < 16; ++y) {
+    for (uint32_t x = 0; x < 16; ++x) {
+      for (uint32_t c = 0; c < 3; ++c) {
+        double sum = 0;
+        for (uint32_t v = 2 * y; v < 2 * y + 2; ++v) {
+          for (uint32_t u = 3 * x; u < 3 * x + 3; ++u) {
+            sum += source.planes[0].samples.Row(v)[3 * u + c];
+          }
+        }
+        ASSERT_NEAR(result.Row(y)[3 * x + c], sum / 6, 1);
+      }
+    }
+  }
+}
+
 TEST(Resize, SameSizeIsTheIdentity) {
   const DecodedImage source = RandomImage(50, 40, 3);
   ResizeScratch scratch;
   Image result;
-  ResizeImage(source, 50, 40, &scratch, &result);
+  ResizeImage(source, 50, 40, Interpolation::kBicubic, &scratch, &result);
   EXPECT_TRUE(SamePixels(source.planes[0].samples, result));
 }
 
@@ -163,7 +209,7 @@ TEST(Resize, ConstantImagesStayConstant) {
     ResizeScratch scratch;
     Image result;
     for (const uint32_t side : {16, 64, 400}) {
-      ResizeImage(source, side, side, &scratch, &result);
+      ResizeImage(source, side, side, Interpolation::kBicubic, &scratch, &result);
       // Each product is rounded by itself: many taps may be a level off.
       for (uint32_t x = 0; x < 3 * side; ++x) ASSERT_NEAR(result.Row(side / 2)[x], level, 1);
     }
@@ -182,13 +228,13 @@ TEST(Resize, PartsBeginWithinSamples) {
     plane.extent_height -= 0.75;
   }
   Image result, expected;
-  ResizeImageReference(source, 48, 32, &expected);
-  ResizeImage(source, 48, 32, &scratch, &result);
+  ResizeImageReference(source, 48, 32, Interpolation::kBicubic, &expected);
+  ResizeImage(source, 48, 32, Interpolation::kBicubic, &scratch, &result);
   EXPECT_TRUE(SamePixels(expected, result));
   for (uint32_t y = 0; y < 32; ++y) {
     for (uint32_t x = 0; x < 48; ++x) {
       double exact[3];
-      ExactPixel(source, 48, 32, x, y, exact);
+      ExactPixel(source, Interpolation::kBicubic, 48, 32, x, y, exact);
       for (int c = 0; c < 3; ++c) ASSERT_NEAR(result.Row(y)[3 * x + c], exact[c], 2);
     }
   }
@@ -198,9 +244,9 @@ TEST(Resize, ScratchIsReusable) {
   ResizeScratch scratch;
   Image result, again;
   const DecodedImage large = RandomImage(900, 700, 1, Colors::kYcc), small = RandomImage(40, 30, 2);
-  ResizeImage(small, 32, 16, &scratch, &result);
-  ResizeImage(large, 320, 240, &scratch, &again);
-  ResizeImage(small, 32, 16, &scratch, &again);
+  ResizeImage(small, 32, 16, Interpolation::kBicubic, &scratch, &result);
+  ResizeImage(large, 320, 240, Interpolation::kBicubic, &scratch, &again);
+  ResizeImage(small, 32, 16, Interpolation::kBicubic, &scratch, &again);
   EXPECT_TRUE(SamePixels(result, again));
 }
 
@@ -211,7 +257,7 @@ TEST(Resize, NothingIsWrittenBehindTheLastRow) {
   for (uint32_t width = 1; width <= 150; ++width) {
     Image result;
     result.bytes.assign(1 << 14, 0xA5);
-    ResizeImage(source, width, 3, &scratch, &result);
+    ResizeImage(source, width, 3, Interpolation::kBicubic, &scratch, &result);
     ASSERT_EQ(result.bytes.size(), size_t{1} << 14);
     for (size_t i = result.stride * result.height; i < result.bytes.size(); ++i) {
       ASSERT_EQ(result.bytes[i], 0xA5) << "width " << width << " byte " << i;
@@ -224,16 +270,18 @@ TEST(ResizeWeights, SumToOneAndDoNotOverflow) {
   resize_internal::Weights weights;
   for (uint32_t in : {1, 2, 3, 5, 16, 100, 799}) {
     for (uint32_t out : {1, 2, 16, 100, 1000}) {
-      resize_internal::MakeWeights(in, 0, in, out, &kernel, &weights);
-      for (uint32_t i = 0; i < out; ++i) {
-        ASSERT_LE(weights.first[i] + weights.taps, in);
-        int sum = 0, absolute = 0;
-        for (uint32_t t = 0; t < weights.taps; ++t) {
-          sum += weights.weights[i * weights.taps + t];
-          absolute += std::abs(weights.weights[i * weights.taps + t]);
+      for (const Interpolation interpolation : kAllInterpolations) {
+        resize_internal::MakeWeights(in, 0, in, out, interpolation, &kernel, &weights);
+        for (uint32_t i = 0; i < out; ++i) {
+          ASSERT_LE(weights.first[i] + weights.taps, in);
+          int sum = 0, absolute = 0;
+          for (uint32_t t = 0; t < weights.taps; ++t) {
+            sum += weights.weights[i * weights.taps + t];
+            absolute += std::abs(weights.weights[i * weights.taps + t]);
+          }
+          ASSERT_EQ(sum, 1 << 14);
+          ASSERT_LT(absolute, 32768 - 256) << in << " to " << out;
         }
-        ASSERT_EQ(sum, 1 << 14);
-        ASSERT_LT(absolute, 32768 - 256) << in << " to " << out;
       }
     }
   }

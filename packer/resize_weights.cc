@@ -21,17 +21,49 @@ double Cubic(double x) {
   return x < 1 ? near : outer;
 }
 
+double Triangle(double x) {
+  x = x < 0 ? -x : x;
+  return x < 1 ? 1 - x : 0;
+}
+
 // Rounds half up, for |x| <= 2^15; truncation of what is above zero.
 int Round(double x) { return static_cast<int>(x + 65536.5) - 65536; }
+
+// Half the length of the kernel over samples, for outputs `scale` samples apart; of a box with the
+// half of a sample that may stick into it.
+double Support(Interpolation interpolation, double scale) {
+  const double widening = scale > 1 ? scale : 1;
+  if (interpolation == Interpolation::kBox) return scale / 2 + 0.5;
+  return interpolation == Interpolation::kBilinear ? widening : 2 * widening;
+}
+
+// The kernel at the centres of `taps` samples, of which the first is `nearest` off its centre.
+void Kernel(Interpolation interpolation, double scale, double nearest, uint32_t taps,
+            double* weights) {
+  const double narrowing = 1 / (scale > 1 ? scale : 1);
+  switch (interpolation) {
+    case Interpolation::kBicubic:
+      for (uint32_t t = 0; t < taps; ++t) weights[t] = Cubic((nearest + t) * narrowing);
+      return;
+    case Interpolation::kBilinear:
+      for (uint32_t t = 0; t < taps; ++t) weights[t] = Triangle((nearest + t) * narrowing);
+      return;
+    case Interpolation::kBox:
+      for (uint32_t t = 0; t < taps; ++t) {
+        const double low = std::max(nearest + t - 0.5, -scale / 2);
+        const double high = std::min(nearest + t + 0.5, scale / 2);
+        weights[t] = std::max(0.0, high - low);
+      }
+      return;
+  }
+}
 
 }  // namespace
 
 void MakeWeights(uint32_t in, double begin, double extent, uint32_t out,
-                 std::vector<double>* kernel, Weights* result) {
+                 Interpolation interpolation, std::vector<double>* kernel, Weights* result) {
   const double scale = extent / out;
-  const double widening = scale > 1 ? scale : 1;
-  const double narrowing = 1 / widening;
-  const double support = 2 * widening;
+  const double support = Support(interpolation, scale);
   // An open interval of length 2 * support holds the centres of at most so many samples.
   const double longest = 2 * support;
   uint32_t taps = static_cast<uint32_t>(longest);
@@ -49,7 +81,7 @@ void MakeWeights(uint32_t in, double begin, double extent, uint32_t out,
     const uint32_t first = std::min(lowest > 0 ? static_cast<uint32_t>(lowest) : 0u, in - taps);
     result->first[i] = first;
     const double nearest = first + 0.5 - centre;
-    for (uint32_t t = 0; t < taps; ++t) exact[t] = Cubic((nearest + t) * narrowing);
+    Kernel(interpolation, scale, nearest, taps, exact);
     double sum = 0;
     for (uint32_t t = 0; t < taps; ++t) sum += exact[t];
     const double unit = kOne / sum;
@@ -97,7 +129,7 @@ void ReduceByBoxes(const Image& source, uint32_t box_width, uint32_t box_height,
 }
 
 std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t width, uint32_t height,
-                                        ResizeScratch* scratch) {
+                                        Interpolation interpolation, ResizeScratch* scratch) {
   std::vector<const Image*> samples;
   for (size_t p = 0; p < source.plane_count(); ++p) {
     const DecodedImage::Plane& plane = source.planes[p];
@@ -118,9 +150,9 @@ std::vector<const Image*> PreparePlanes(const DecodedImage& source, uint32_t wid
       continue;
     }
     MakeWeights(samples[p]->height, plane.top / box_height, plane.extent_height / box_height,
-                height, &scratch->kernel, &prepared.own_vertical);
+                height, interpolation, &scratch->kernel, &prepared.own_vertical);
     MakeWeights(samples[p]->width, plane.left / box_width, plane.extent_width / box_width, width,
-                &scratch->kernel, &prepared.own_horizontal);
+                interpolation, &scratch->kernel, &prepared.own_horizontal);
     prepared.vertical = &prepared.own_vertical;
     prepared.horizontal = &prepared.own_horizontal;
   }

@@ -79,7 +79,7 @@ class Ours {
                     &decoded_) != v1::HOLE_REASON_NONE) {
       std::abort();
     }
-    ResizeImage(decoded_, width, height, &scratch_, &result_);
+    ResizeImage(decoded_, width, height, Interpolation::kBicubic, &scratch_, &result_);
   }
 
  private:

@@ -190,7 +190,7 @@ class Alone {
                       height, &decoded_) != v1::HOLE_REASON_NONE) {
         std::abort();
       }
-      ResizeImage(decoded_, width, height, &scratch_, &resized_);
+      ResizeImage(decoded_, width, height, Interpolation::kBicubic, &scratch_, &resized_);
     }
   }
 

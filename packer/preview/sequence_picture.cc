@@ -141,7 +141,7 @@ void DrawImage(const Segment& segment, const Box& box, double scale, Rgb accent,
                ResizeScratch* scratch, Canvas* canvas) {
   Image picture;
   ResizeImage(segment.pixels, static_cast<uint32_t>(box.width), static_cast<uint32_t>(box.height),
-              scratch, &picture);
+              Interpolation::kBicubic, scratch, &picture);
   canvas->Paste(box.left, box.top, picture);
   if (scale >= kLeastGrid) {
     for (uint32_t r = 0; r < segment.rows; ++r) {

@@ -75,7 +75,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   navit::ResizeScratch scratch;
   navit::Image resized;
-  navit::ResizeImage(image, target_width, target_height, &scratch, &resized);
+  const auto interpolation = static_cast<navit::Interpolation>((draw >> 24) % 3);
+  navit::ResizeImage(image, target_width, target_height, interpolation, &scratch, &resized);
   navit::Image oriented;
   navit::ApplyOrientation(resized, header.orientation, &oriented);
   if (oriented.width * oriented.height != target_width * target_height) std::abort();
