@@ -120,6 +120,7 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
     if (!value.empty()) rows.push_back({std::string(name), std::move(value)});
   };
   add("reason", job.reason());
+  add("warning", job.warning());
   add("step", Steps(job));
   if (job.has_last_step()) {
     const v1::StepReport& last = job.last_step();

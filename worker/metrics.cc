@@ -99,6 +99,15 @@ TrainerMetrics::TrainerMetrics()
                      .Name("navit_nonfinite_total")
                      .Help("Steps skipped because something was not finite.")
                      .Register(*registry_)),
+      loss_stuck_(
+          BuildCounter()
+              .Name("navit_loss_stuck_total")
+              .Help("Times that a softmax loss stayed at ln N, that of chance, for 50 steps.")
+              .Register(*registry_)),
+      parameters_(BuildGauge()
+                      .Name("navit_model_parameters")
+                      .Help("Trainable numbers of the model.")
+                      .Register(*registry_)),
       lag_(BuildGauge()
                .Name("navit_rank_step_lag_seconds")
                .Help("Own work of this rank in the last step beyond that of the quickest rank.")
@@ -165,6 +174,7 @@ void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t worl
   examples_.Add(Labels());
   flops_.Add(Labels());
   nonfinite_.Add(Labels("where", "gradient"));
+  loss_stuck_.Add(Labels());
   for (const char* tower : {"image", "text"}) tokens_.Add(Labels("tower", tower));
   for (const char* phase : {"data_wait", "copy", "forward", "loss", "backward", "comm_exposed",
                             "optimizer", "checkpoint", "other"}) {
@@ -200,6 +210,16 @@ void TrainerMetrics::StepDiscarded(const std::string& reason) {
 void TrainerMetrics::NonFinite() {
   std::lock_guard<std::mutex> lock(mutex_);
   nonfinite_.Add(Labels("where", "gradient")).Increment();
+}
+
+void TrainerMetrics::LossStuck() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  loss_stuck_.Add(Labels()).Increment();
+}
+
+void TrainerMetrics::SetModelParameters(size_t parameters) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  parameters_.Add(Labels()).Set(static_cast<double>(parameters));
 }
 
 void TrainerMetrics::SetLag(absl::Duration lag) {

@@ -37,6 +37,8 @@ class TrainerMetrics {
                    uint64_t text_tokens, double useful_flops);
   void StepDiscarded(const std::string& reason);
   void NonFinite();
+  void LossStuck();
+  void SetModelParameters(size_t parameters);
   void SetLag(absl::Duration lag);
   void SetPrefetchPacks(size_t packs);
   // Totals of the communicator so far.
@@ -65,6 +67,8 @@ class TrainerMetrics {
   prometheus::Family<prometheus::Counter>& comm_bytes_;
   prometheus::Family<prometheus::Counter>& flops_;
   prometheus::Family<prometheus::Counter>& nonfinite_;
+  prometheus::Family<prometheus::Counter>& loss_stuck_;
+  prometheus::Family<prometheus::Gauge>& parameters_;
   prometheus::Family<prometheus::Gauge>& lag_;
   prometheus::Family<prometheus::Gauge>& peak_flops_;
   prometheus::Family<prometheus::Counter>& time_;

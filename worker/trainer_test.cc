@@ -245,6 +245,26 @@ TEST_F(TrainerTest, ThePhasesOfAStepSumToItsTime) {
   EXPECT_GE(time, phases);
 }
 
+TEST_F(TrainerTest, ALossThatStaysAtChanceIsSaidInWordsAndCounted) {
+  options_.world_size = 1;
+  options_.steps = 60;
+  // A learning rate at which the towers lose all that tells their inputs apart.
+  options_.job.mutable_spec()->mutable_optimizer()->set_lr(10);
+  StartCoordinator();
+  auto a = StartTrainer("a");
+  ASSERT_TRUE(coordinator_->WaitUntilDone()) << coordinator_->failure();
+  std::vector<std::string> warnings;
+  for (const v1::ReportEventRequest& event : coordinator_->events()) {
+    if (event.event_case() == v1::ReportEventRequest::kWarning) warnings.push_back(event.warning());
+  }
+  ASSERT_EQ(warnings.size(), 1);
+  for (const auto* part : {"within 1 % of ln N for 50 steps", "Embedding spread",
+                           "largest attention logit", "largest gradient norm"}) {
+    EXPECT_TRUE(absl::StrContains(warnings[0], part)) << warnings[0];
+  }
+  EXPECT_EQ(Total(*a->metrics(), "navit_loss_stuck_total"), 1);
+}
+
 TEST_F(TrainerTest, DrainFinishesTheStepAndEnds) {
   options_.world_size = 1;
   options_.steps = 1000000;

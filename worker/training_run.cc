@@ -86,6 +86,7 @@ absl::Status TrainingRun::Fatal(absl::Status status) {
 TrainingRun::Outcome TrainingRun::Execute() {
   metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(),
                    spec_.workers().trainers().threads() * PeakFlopsPerThread());
+  metrics_->SetModelParameters(model_->table.parameter_count());
   absl::Status status = Main();
   // The others must not wait for a rank that has left. A run that ended well keeps its connections
   // until it is destroyed: a slower rank may still read from them.
@@ -268,6 +269,7 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   report.set_skipped(update.skipped || gradients.valid_examples == 0);
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnStepApplied(report); });
   metrics_->StepApplied(Now() - start, examples, image_tokens, text_tokens, gradients.useful_flops);
+  WatchLoss(deal.step(), gradients);
   if (update.skipped && gradients.valid_examples > 0) {
     metrics_->NonFinite();
     NAVIT_LOG(WARNING) << "step " << deal.step() << " skipped: the gradient is not finite";
@@ -281,6 +283,20 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
     nonfinite_ = 0;
   }
   return absl::OkStatus();
+}
+
+void TrainingRun::WatchLoss(uint64_t step, const StepGradients& gradients) {
+  if (run_.rank != 0 || model_->table.config().loss != v1::LossSpec::SOFTMAX) return;
+  if (!stuck_loss_.Observe(gradients.loss, gradients.valid_examples)) return;
+  metrics_->LossStuck();
+  const StuckLossText text = DescribeStuckLoss(step, gradients, step_->Diagnose(), model_->table,
+                                               model_->state.gradients.data());
+  NAVIT_LOG(WARNING) << text.summary << "; " << text.details;
+  v1::ReportEventRequest event;
+  event.set_step(step);
+  event.set_warning(text.summary);
+  // It stands in the log; training goes on whether or not the coordinator takes it.
+  client_.ReportEvent(std::move(event)).IgnoreError();
 }
 
 absl::Status TrainingRun::GatherStep(const StepPacks& packs, absl::Duration so_far,

@@ -29,6 +29,7 @@
 #include "worker/model/train_step.h"
 #include "worker/protocol_cell.h"
 #include "worker/run_client.h"
+#include "worker/stuck_loss.h"
 
 namespace navit {
 
@@ -83,6 +84,8 @@ class TrainingRun {
   // Ok and true: start it; ok and false: stop after the step before.
   absl::StatusOr<bool> AwaitStart(uint64_t step);
   absl::Status TrainOn(const StepPacks& packs, absl::Duration waiting_since);
+  // Rank 0 says when a softmax loss does not move from that of chance.
+  void WatchLoss(uint64_t step, const StepGradients& gradients);
   // (ordinal, content hash) of all ranks' packs, useful operations, time of the slowest rank.
   absl::Status GatherStep(const StepPacks& packs, absl::Duration so_far, double useful_flops,
                           v1::StepReport* report);
@@ -112,6 +115,7 @@ class TrainingRun {
   std::unique_ptr<BatchSource> source_;
   std::unique_ptr<Checkpointer> checkpointer_;
   uint32_t nonfinite_ = 0;
+  StuckLoss stuck_loss_;
   uint64_t current_step_ = 0;
   bool fatal_ = false;
   std::string bad_checkpoint_;

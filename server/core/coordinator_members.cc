@@ -307,6 +307,10 @@ absl::Status Coordinator::Impl::ReportEvent(const v1::ReportEventRequest& reques
       Log(request.job(), absl::StrCat("checkpoint of step ", request.step(),
                                       " failed: ", request.checkpoint_failure()));
       break;
+    case v1::ReportEventRequest::kWarning:
+      event.mutable_trainer_warned()->set_step(request.step());
+      event.mutable_trainer_warned()->set_message(request.warning());
+      break;
     default:
       return absl::InvalidArgumentError("event: must be present");
   }

@@ -44,6 +44,7 @@ v1::Job Coordinator::Impl::Describe(const JobState& state) const {
     job.set_shards_total(runtime.indexing.shards_total());
   }
   if (!state.checkpoints().empty()) job.set_last_checkpoint(state.checkpoints().back().path);
+  job.set_warning(state.warning());
   *job.mutable_scores() = state.scores();
   job.set_image_tokens(state.sums().image_tokens);
   job.set_capacity_tokens(state.sums().capacity_tokens);

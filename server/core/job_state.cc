@@ -70,6 +70,9 @@ absl::Status JobState::Apply(const v1::Event& event) {
     case v1::Event::kCheckpointFailed:
       ++checkpoint_failures_;
       return absl::OkStatus();
+    case v1::Event::kTrainerWarned:
+      warning_ = event.trainer_warned().message();
+      return absl::OkStatus();
     case v1::Event::kScoresRecorded:
       ApplyScores(event);
       return absl::OkStatus();

@@ -117,6 +117,8 @@ class JobState {
   // What the retention policy dropped when the newest checkpoint was committed.
   const std::vector<std::string>& checkpoints_to_remove() const { return to_remove_; }
   uint64_t checkpoint_failures() const { return checkpoint_failures_; }
+  // The newest one, of any generation.
+  const std::string& warning() const { return warning_; }
   const v1::Scores& scores() const { return scores_; }
   // Every evaluation of the current lineage, oldest first; a repeated one of a step replaces it.
   const std::vector<v1::StepScores>& score_history() const { return score_history_; }
@@ -158,6 +160,7 @@ class JobState {
   std::vector<CheckpointRecord> checkpoints_;
   std::vector<std::string> to_remove_;
   uint64_t checkpoint_failures_ = 0;
+  std::string warning_;
   v1::Scores scores_;
   std::vector<v1::StepScores> score_history_;
 };

@@ -4,16 +4,12 @@
 #include "kernels/prefix_tokens.h"
 
 namespace navit {
-namespace {
 
-// Cumulative lengths of segments that have `prefix_tokens` more tokens each.
 std::vector<int32_t> WithPrefix(absl::Span<const int32_t> cu_seqlens, int64_t prefix_tokens) {
   std::vector<int32_t> longer(cu_seqlens.begin(), cu_seqlens.end());
   for (size_t s = 0; s < longer.size(); ++s) longer[s] += static_cast<int32_t>(s * prefix_tokens);
   return longer;
 }
-
-}  // namespace
 
 Tower::Tower(const ParameterTable& table, const std::string& name, const TowerConfig& size)
     : size_(size), head_(table, name, size) {

@@ -45,6 +45,9 @@ struct TowerScratch {
   HeadScratch head;
 };
 
+// Cumulative lengths of segments that have `prefix_tokens` more tokens each.
+std::vector<int32_t> WithPrefix(absl::Span<const int32_t> cu_seqlens, int64_t prefix_tokens);
+
 // Called with N when the first N floats of the gradient array are complete.
 using GradientProgress = std::function<void(size_t complete)>;
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "worker/model/contrastive_loss.h"
 #include "worker/model/gradient_reducer.h"
@@ -141,7 +142,24 @@ class TrainStep::Impl {
     result.valid_examples = loss.examples;
     result.logit_scale = std::exp(loss_args.logit_scale_parameter);
     result.useful_flops = UsefulTrainingFlops(table_.config(), micros);
+    micros_ = std::move(micros);
     return result;
+  }
+
+  StepDiagnosis Diagnose() const {
+    const int64_t dim = table_.config().embedding_dim;
+    StepDiagnosis diagnosis;
+    diagnosis.image_spread = EmbeddingSpread(images_, dim);
+    diagnosis.text_spread = EmbeddingSpread(texts_, dim);
+    if (micros_.empty()) return diagnosis;
+    // The backward pass ends with the first micro-batch, whose activations are still there.
+    const MicroBatch& first = micros_.front();
+    const Activations& a = kept_[first.slot];
+    AddAttentionLogits("text", table_.config().text, first.batch.text_cu_seqlens, a.text,
+                       &diagnosis);
+    AddAttentionLogits("image", table_.config().image, first.batch.image_cu_seqlens, a.image.tower,
+                       &diagnosis);
+    return diagnosis;
   }
 
   UpdateResult Apply(const StepGradients& gradients, double progress, uint64_t step) {
@@ -269,6 +287,17 @@ class TrainStep::Impl {
     }
   }
 
+  void AddAttentionLogits(const char* name, const TowerConfig& tower,
+                          absl::Span<const int32_t> cu_seqlens, const TowerActivations& a,
+                          StepDiagnosis* diagnosis) const {
+    const std::vector<int32_t> with_prefix = WithPrefix(cu_seqlens, tower.prefix_tokens);
+    for (size_t layer = 0; layer < a.blocks.size(); ++layer) {
+      diagnosis->attention_logits.emplace_back(
+          absl::StrCat(name, ".blocks.", layer),
+          LargestAttentionLogit(tower, with_prefix, a.blocks[layer], pool_));
+    }
+  }
+
   const ParameterTable& table_;
   const TrainStepOptions options_;
   ModelState& state_;
@@ -277,6 +306,8 @@ class TrainStep::Impl {
   const ImageTower image_tower_;
   const TextTower text_tower_;
 
+  // Of the last step.
+  std::vector<MicroBatch> micros_;
   // Activations, what lies in them now, and of which micro-batch (-1: none).
   std::vector<AlignedBuffer> slots_;
   std::vector<Activations> kept_;
@@ -301,5 +332,7 @@ absl::StatusOr<StepGradients> TrainStep::ComputeGradients(absl::Span<const Batch
 UpdateResult TrainStep::Apply(const StepGradients& gradients, double progress, uint64_t step) {
   return impl_->Apply(gradients, progress, step);
 }
+
+StepDiagnosis TrainStep::Diagnose() const { return impl_->Diagnose(); }
 
 }  // namespace navit

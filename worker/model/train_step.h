@@ -20,6 +20,7 @@
 #include "proto/job_spec.pb.h"
 #include "worker/collective.h"
 #include "worker/model/batch.h"
+#include "worker/model/diagnosis.h"
 #include "worker/model/optimizer.h"
 #include "worker/model/parameters.h"
 
@@ -81,6 +82,10 @@ class TrainStep {
   // [0, 1] and `step` >= 1 drive the schedule. Nothing changes when the step had no valid example
   // or the gradient is not finite.
   UpdateResult Apply(const StepGradients& gradients, double progress, uint64_t step);
+
+  // Of the last ComputeGradients, on this rank: attention from its first micro-batch, embeddings
+  // from all of them. Nothing is kept for it, and it costs about a forward pass of one pack.
+  StepDiagnosis Diagnose() const;
 
  private:
   class Impl;
