@@ -3,84 +3,18 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdint>
-#include <cstdio>
+#include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/braces.h"
 #include "common/object_store/url.h"
 #include "common/status_macros.h"
 
 namespace navit {
 namespace {
-
-constexpr size_t kMostNames = 1000000;
-
-bool AllDigits(absl::string_view text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == absl::string_view::npos;
-}
-
-// The choices between one pair of braces: a number range FIRST..LAST or a list A,B,…
-absl::StatusOr<std::vector<std::string>> Choices(absl::string_view pattern,
-                                                 absl::string_view inside) {
-  const size_t dots = inside.find("..");
-  if (dots == absl::string_view::npos) {
-    return std::vector<std::string>(absl::StrSplit(inside, ','));
-  }
-  const absl::string_view first_text = inside.substr(0, dots);
-  const absl::string_view last_text = inside.substr(dots + 2);
-  uint64_t first = 0;
-  uint64_t last = 0;
-  if (!AllDigits(first_text) || !AllDigits(last_text) || !absl::SimpleAtoi(first_text, &first) ||
-      !absl::SimpleAtoi(last_text, &last) || last < first) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(pattern, ": {", inside, "} is no range of numbers"));
-  }
-  if (last - first >= kMostNames) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(pattern, ": names more than ", kMostNames, " files"));
-  }
-  // Numbers are as wide as the wider end where an end has leading zeros, as in a shell.
-  const bool padded = (first_text.size() > 1 && first_text[0] == '0') ||
-                      (last_text.size() > 1 && last_text[0] == '0');
-  const size_t width = padded ? std::max(first_text.size(), last_text.size()) : 0;
-  std::vector<std::string> numbers;
-  for (uint64_t n = first; n <= last; ++n) {
-    const std::string digits = absl::StrCat(n);
-    numbers.push_back(std::string(width > digits.size() ? width - digits.size() : 0, '0') + digits);
-  }
-  return numbers;
-}
-
-absl::StatusOr<std::vector<std::string>> ExpandBraces(absl::string_view pattern) {
-  std::vector<std::string> names = {""};
-  absl::string_view rest = pattern;
-  while (true) {
-    const size_t open = rest.find_first_of("{}");
-    for (std::string& name : names) absl::StrAppend(&name, rest.substr(0, open));
-    if (open == absl::string_view::npos) return names;
-    const size_t close = rest.find_first_of("{}", open + 1);
-    if (rest[open] == '}' || close == absl::string_view::npos || rest[close] == '{') {
-      return absl::InvalidArgumentError(
-          absl::StrCat(pattern, ": braces must come in pairs and not lie in one another"));
-    }
-    NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> choices,
-                           Choices(pattern, rest.substr(open + 1, close - open - 1)));
-    if (names.size() * choices.size() > kMostNames) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(pattern, ": names more than ", kMostNames, " files"));
-    }
-    std::vector<std::string> longer;
-    longer.reserve(names.size() * choices.size());
-    for (const std::string& name : names) {
-      for (const std::string& choice : choices) longer.push_back(name + choice);
-    }
-    names = std::move(longer);
-    rest.remove_prefix(close + 1);
-  }
-}
 
 enum class Kind { kAbsent, kFile, kFolder };
 
@@ -189,15 +123,21 @@ absl::StatusOr<std::vector<std::string>> ExpandShardPattern(ObjectStore* store,
                                                             absl::string_view pattern) {
   if (pattern.empty()) return absl::InvalidArgumentError("shards: the pattern is empty");
   std::vector<std::string> shards;
+  absl::flat_hash_set<std::string> seen;
   for (const absl::string_view one : absl::StrSplit(pattern, "::")) {
     if (one.empty()) {
       return absl::InvalidArgumentError(absl::StrCat(pattern, ": nothing beside a ::"));
     }
-    NAVIT_ASSIGN_OR_RETURN(const std::vector<std::string> more, ExpandOne(store, one));
-    shards.insert(shards.end(), more.begin(), more.end());
+    NAVIT_ASSIGN_OR_RETURN(std::vector<std::string> names, ExpandOne(store, one));
+    std::sort(names.begin(), names.end());
+    for (std::string& name : names) {
+      if (seen.insert(name).second) shards.push_back(std::move(name));
+    }
+    if (shards.size() > kMostBraceNames) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(pattern, ": names more than ", kMostBraceNames, " shards"));
+    }
   }
-  std::sort(shards.begin(), shards.end());
-  shards.erase(std::unique(shards.begin(), shards.end()), shards.end());
   return shards;
 }
 

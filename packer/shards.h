@@ -11,17 +11,18 @@
 
 namespace navit {
 
-// The shards that `pattern` names, sorted by name, without duplicates. A pattern is one of these,
-// or several of them joined by "::", as WebDataset users write them:
+// The shards that `pattern` names, sorted by name. A pattern is one of these:
 //   a path, or an http(s):// or s3:// URL;
-//   with {00000..00999} number ranges (leading zeros are kept) or {a,b} choices in it;
+//   with braces in it, such as {00000..00999} (common/braces.h);
 //   with wildcards (*, ?, [..]), for paths and s3;
 //   a folder, for paths and s3, which means every *.tar directly in it.
+// Several of them are joined by "::", as WebDataset users write them: the shards of the first, then
+// those of the second that the first did not name, and so on.
 //
 // NotFound names the pattern: nothing matches, or a file that braces spell out does not exist (a
-// URL that they spell out is looked for when it is indexed). InvalidArgument: braces that do not
-// close, an empty pattern, wildcards or a folder over http, which has no listing, or more than
-// 1,000,000 names. Other codes: ObjectStore.
+// URL that they spell out is looked for when it is indexed). InvalidArgument: ExpandBraces, an
+// empty pattern, wildcards or a folder over http, which has no listing, or more than 1,000,000
+// shards. Other codes: ObjectStore.
 absl::StatusOr<std::vector<std::string>> ExpandShardPattern(ObjectStore* store,
                                                             absl::string_view pattern);
 

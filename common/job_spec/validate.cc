@@ -8,12 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "common/braces.h"
+#include "common/byte_tokenizer.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
 #include "common/job_spec/validate_fields.h"
 #include "common/object_store/url.h"
-#include "common/byte_tokenizer.h"
 
 namespace navit {
 namespace {
@@ -117,6 +118,8 @@ void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datase
     // Several patterns may stand in one, joined by "::" (packer/shards.h).
     for (const absl::string_view pattern : absl::StrSplit(datasets[i].shards(), "::")) {
       CheckSource(pattern, JoinPath(entry, "shards"), out);
+      const absl::Status braces = CountBraces(pattern).status();
+      if (!braces.ok()) Add(out, JoinPath(entry, "shards"), std::string(braces.message()));
     }
     const std::string& caption = datasets[i].captions().field();
     const bool json = absl::StartsWith(caption, "json:") && caption.size() > 5;

@@ -153,6 +153,14 @@ s.mutable_data()->add_validation()->set_shards("/c/");
 , "data.train[0].shards: gs://b/a.tar: unknown scheme; known are paths, http://, https:// and "
   "s3://"
 }
+, {"open_brace", CHANGE{s.mutable_data()->mutable_train(0)->set_shards("/a/x.tar::/a/{0..9.tar");
+}
+, "data.train[0].shards: /a/{0..9.tar: character 4: this { is not closed"
+}
+, {"too_many_names", CHANGE{s.mutable_data()->mutable_train(0)->set_shards("/a/{0..1000000}");
+}
+, "data.train[0].shards: /a/{0..1000000}: its braces make more than 1000000 names"
+}
 , {"no_bucket", CHANGE{s.mutable_data()->add_validation()->set_shards("s3:///a.tar");
 }
 , "data.validation[0].shards: s3:///a.tar: names no bucket"

@@ -13,7 +13,7 @@
 //
 // Life of a training job here:
 //   1. Submit stores the spec: QUEUED. With a live packer it goes on to INDEXING: ExpandShards is
-//      leased to one packer, then IndexShard per shard to all; the sorted list is frozen
+//      leased to one packer, then IndexShard per shard to all; the list is frozen
 //      (ManifestFrozen) and the job is STARTING: it waits for its gang (scheduler.h).
 //   2. The gang gets PREPARE g. When all ranks report JOINED g, GenerationOpened is stored and
 //      RUN g goes out: RUNNING. A rank that breaks, is lost or does not join in time: RECOVERING,
