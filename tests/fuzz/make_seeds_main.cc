@@ -7,11 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
+#include "common/job_spec/print.h"
 #include "packer/shard_index.h"
 #include "packer/testing/encode.h"
+#include "packer/testing/job.h"
 #include "packer/testing/tar_writer.h"
 #include "proto/pack.pb.h"
 #include "tests/fuzz/memory_file.h"
+#include "worker/safetensors.h"
 
 namespace navit {
 namespace {
@@ -86,6 +89,30 @@ void WriteJson() {
         R"({"b": [1, -2.5e+3, {"a": null}, true, []], "a": "\u00e9\ud83d\ude00\n"})");
 }
 
+void WriteNames() {
+  int number = 0;
+  for (const char* name :
+       {"s3://bucket/{train,extra}/{00000..00999}.tar", "https://host:80/a%20b.tar?sig=x",
+        "/data/x-{0..10..2}{a..e}.tar", "{a,b{1..3,\\{\\,}}"}) {
+    Write("names", absl::StrCat("seed-", number++), name);
+  }
+}
+
+void WriteJobFiles() {
+  v1::JobSpec spec = testing::MakeSpec();
+  Write("job_file", "seed-0", ToYaml(spec));
+  Write("job_file", "seed-1", ToJson(spec));
+  Write("job_file", "seed-2", "packing.sequence_length=64");
+}
+
+void WriteWeights() {
+  const std::string path = absl::StrCat(folder, "/safetensors/seed-0");
+  Must(EnsureFolder(folder + "/safetensors"));
+  const float values[] = {1, 2, 3};
+  const TensorView tensors[] = {{"a", {3}, values}, {"b", {1}, absl::MakeSpan(values, 1)}};
+  Must(WriteSafetensors(path, tensors, {{"step", "7"}}).status());
+}
+
 }  // namespace
 }  // namespace navit
 
@@ -99,5 +126,8 @@ int main(int argc, char** argv) {
   navit::WriteTars();
   navit::WriteFrames();
   navit::WriteJson();
+  navit::WriteNames();
+  navit::WriteJobFiles();
+  navit::WriteWeights();
   return 0;
 }
