@@ -10,9 +10,6 @@
 namespace navit::image_internal {
 namespace {
 
-// Ancillary chunks (profiles, text) unpack to at most this; pixels are bounded by the header.
-constexpr png_alloc_size_t kMaxChunkBytes = 8 << 20;
-
 struct Source {
   absl::string_view rest;
 };
@@ -35,7 +32,8 @@ bool Decode(Source* source, png_structp png, png_infop info, uint32_t width, uin
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_read_fn(png, source, Read);
   png_set_user_limits(png, width, height);
-  png_set_chunk_malloc_max(png, kMaxChunkBytes);
+  // Of what is not pixels nothing counts here, and libpng takes a chunk's word for its length.
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png, info);
   if (png_get_image_width(png, info) != width || png_get_image_height(png, info) != height) {
     return false;

@@ -68,9 +68,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       file, header.format, header.width, header.height, target_width, target_height, &image);
   if (pixels > navit::kMaxImagePixels && reason != navit::v1::HOLE_REASON_TOO_LARGE) std::abort();
   if (reason != navit::v1::HOLE_REASON_NONE) return 0;
-  const navit::Image& first = image.planes[0].samples;
-  if (first.width < target_width || first.height < target_height || first.width > header.width ||
-      first.height > header.height) {
+  // Planes may be subsampled, but in each direction one of them is not.
+  uint32_t width = 0, height = 0;
+  for (size_t p = 0; p < image.plane_count(); ++p) {
+    width = std::max(width, image.planes[p].samples.width);
+    height = std::max(height, image.planes[p].samples.height);
+  }
+  if (width < target_width || height < target_height || width > header.width ||
+      height > header.height) {
     std::abort();
   }
   navit::ResizeScratch scratch;
