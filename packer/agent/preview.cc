@@ -20,6 +20,7 @@ SequenceCaption CaptionOf(const v1::JobSpec& spec, const WindowPlan& plan,
                           const v1::PreviewReply& reply) {
   SequenceCaption caption;
   caption.sequence_length = plan.sequence_length;
+  caption.prefix_tokens = plan.prefix_tokens;
   caption.title = spec.name();
   const uint32_t patch = spec.model().image().patch_size();
   caption.facts.push_back(absl::StrFormat("%d image tokens per sequence, 1 token = %dx%d pixels",
@@ -52,7 +53,9 @@ absl::StatusOr<v1::PreviewReply> MakePreview(const v1::JobSpec& spec, const JobP
     reply.set_shards_total(sample->all_shards());
   }
   uint64_t tokens = 0;
-  for (const PlannedExample& example : plan.examples) tokens += example.tokens;
+  for (const PlannedExample& example : plan.examples) {
+    if (example.tokens > 0) tokens += example.tokens + plan.prefix_tokens;
+  }
   reply.set_window_image_tokens(tokens);
 
   std::vector<v1::Pack> made;

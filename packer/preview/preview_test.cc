@@ -59,7 +59,7 @@ void AddImage(uint32_t rows, uint32_t columns, uint32_t kept, Rgb colour, v1::Pa
   }
 }
 
-SequenceCaption Caption(uint32_t sequence_length) { return {"job", {"facts"}, sequence_length}; }
+SequenceCaption Caption(uint32_t sequence_length) { return {"job", {"facts"}, sequence_length, 0}; }
 
 TEST(Canvas, WhatIsDrawnIsInThePng) {
   Canvas canvas(40, 30);
@@ -131,6 +131,28 @@ TEST(DrawSequences, PaddingIsHatched) {
   }
   EXPECT_NEAR(hatched[2] - hatched[0], 3 * (hatched[1] - hatched[0]), 200);
   EXPECT_GT(hatched[1], hatched[0] + 1000);
+}
+
+// Prefix tokens of every image take room on the bar, and are shaded.
+TEST(DrawSequences, PrefixTokensStandBeforeTheImagesPatches) {
+  const Rgb padding = {158, 163, 173};
+  v1::Pack pack;
+  AddImage(1, 3, 3, kRed, &pack);
+  AddImage(0, 0, 0, kRed, &pack);  // a hole has none
+  AddImage(1, 3, 3, kRed, &pack);
+  SequenceCaption caption = Caption(12);
+  const int all_padded = Count(Decode(*DrawSequences(caption, {pack})), padding);
+  caption.prefix_tokens = 3;
+  const Image full = Decode(*DrawSequences(caption, {pack}));
+  v1::Pack filled;
+  AddImage(1, 12, 12, kRed, &filled);
+  // The legend's padding lies elsewhere, with other pixels of its stripes.
+  EXPECT_NEAR(Count(full, padding), Count(Decode(*DrawSequences(Caption(12), {filled})), padding),
+              16);
+  EXPECT_GT(all_padded, Count(full, padding) + 1000);
+  // 0.6 of ink over the first accent, on a quarter of a bar of 1520 x 22 pixels and in the legend.
+  const Rgb shaded = {49, 67, 93};
+  EXPECT_NEAR(Count(full, shaded), 380 * 22 + 12 * 9, 2 * 22);
 }
 
 TEST(DrawSequences, KeptPatchesShowThePictureAndDroppedOnesAreBlank) {

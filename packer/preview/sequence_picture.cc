@@ -36,6 +36,8 @@ constexpr Rgb kRule = {218, 221, 227};
 constexpr Rgb kBlank = {229, 231, 236};
 constexpr Rgb kBlankEdge = {244, 245, 247};
 constexpr Rgb kPadding = {158, 163, 173};
+// Of ink over an image's colour, where its prefix tokens stand.
+constexpr double kPrefixShade = 0.6;
 // Neighbours differ, and white figures can be read on each.
 constexpr std::array<Rgb, 8> kAccents = {{{66, 104, 156},
                                           {205, 112, 42},
@@ -50,6 +52,7 @@ constexpr std::array<Rgb, 8> kAccents = {{{66, 104, 156},
 struct Segment {
   uint32_t rows = 0;
   uint32_t columns = 0;
+  // Places in the sequence: its prefix tokens and the patches that stayed.
   uint32_t first_token = 0;
   uint32_t tokens = 0;
   // [rows x columns]: the patch stayed.
@@ -69,7 +72,7 @@ uint16_t U16(const std::string& bytes, size_t index) {
                                static_cast<uint8_t>(bytes[2 * index + 1]) << 8);
 }
 
-absl::StatusOr<Sequence> ReadPack(const v1::Pack& pack) {
+absl::StatusOr<Sequence> ReadPack(const v1::Pack& pack, uint32_t prefix_tokens) {
   const absl::Status wrong = absl::InvalidArgumentError("not a pack: its columns do not fit");
   const int examples = pack.samples_size();
   if (pack.image_tokens_size() != examples || pack.grid_rows_size() != examples ||
@@ -79,20 +82,23 @@ absl::StatusOr<Sequence> ReadPack(const v1::Pack& pack) {
   const uint32_t p = pack.patch_size();
   const size_t patch_bytes = size_t{3} * p * p;
   Sequence sequence;
+  // Patches of the pack so far.
+  size_t begin = 0;
   for (int e = 0; e < examples; ++e) {
-    Segment segment;
-    segment.tokens = pack.image_tokens(e);
-    segment.rows = pack.grid_rows(e);
-    segment.columns = pack.grid_columns(e);
-    segment.first_token = sequence.tokens;
-    if (segment.tokens == 0) {
+    const uint32_t patches = pack.image_tokens(e);
+    if (patches == 0) {
       ++sequence.holes;
       continue;
     }
-    const size_t end = size_t{sequence.tokens} + segment.tokens;
+    Segment segment;
+    segment.tokens = prefix_tokens + patches;
+    segment.rows = pack.grid_rows(e);
+    segment.columns = pack.grid_columns(e);
+    segment.first_token = sequence.tokens;
+    const size_t end = begin + patches;
     if (pack.patches().size() < end * patch_bytes || pack.positions().size() < end * 4 ||
         segment.rows == 0 || segment.columns == 0 ||
-        uint64_t{segment.rows} * segment.columns < segment.tokens) {
+        uint64_t{segment.rows} * segment.columns < patches) {
       return wrong;
     }
     segment.kept.resize(size_t{segment.rows} * segment.columns);
@@ -101,7 +107,7 @@ absl::StatusOr<Sequence> ReadPack(const v1::Pack& pack) {
       uint8_t* row = image->Row(y);
       for (uint32_t x = 0; x < 3 * image->width; ++x) row[x] = kBlank[x % 3];
     }
-    for (size_t t = sequence.tokens; t < end; ++t) {
+    for (size_t t = begin; t < end; ++t) {
       const uint32_t r = U16(pack.positions(), 2 * t);
       const uint32_t c = U16(pack.positions(), 2 * t + 1);
       if (r >= segment.rows || c >= segment.columns) return wrong;
@@ -111,7 +117,8 @@ absl::StatusOr<Sequence> ReadPack(const v1::Pack& pack) {
                     pack.patches().data() + t * patch_bytes + size_t{3} * y * p, size_t{3} * p);
       }
     }
-    sequence.tokens = static_cast<uint32_t>(end);
+    begin = end;
+    sequence.tokens += segment.tokens;
     sequence.segments.push_back(std::move(segment));
   }
   return sequence;
@@ -191,8 +198,9 @@ void DrawLabel(const Sequence& sequence, uint32_t length, int number, int bottom
   canvas->Text(kMargin, top + line, absl::StrCat(sequence.tokens, "/", length), kFaint);
 }
 
-void DrawSequence(const Sequence& sequence, uint32_t length, double scale, int top,
+void DrawSequence(const Sequence& sequence, const SequenceCaption& caption, double scale, int top,
                   ResizeScratch* scratch, Canvas* canvas) {
+  const uint32_t length = caption.sequence_length;
   const int base = top + TallestImage(sequence, scale);
   const int bar = base + kBand;
   std::vector<int> widths;
@@ -220,6 +228,8 @@ void DrawSequence(const Sequence& sequence, uint32_t length, double scale, int t
     canvas->Trapezoid(base + 2, lefts[i] - 2, lefts[i] + widths[i] + 2, bar, left, right, accent,
                       0.22);
     canvas->Fill({left, bar, right - left, kBar}, accent);
+    const int patches = BarPlace(segment.first_token + caption.prefix_tokens, length);
+    canvas->Fill({left, bar, patches - left, kBar}, kInk, kPrefixShade);
     canvas->Fill({right - 1, bar, 1, kBar}, {255, 255, 255});
     const std::string tokens = absl::StrCat(segment.tokens);
     if (Canvas::TextWidth(tokens) + 4 <= right - left) {
@@ -239,7 +249,7 @@ void DrawSequence(const Sequence& sequence, uint32_t length, double scale, int t
 }
 
 // What the signs mean, on one line.
-void DrawLegend(int top, Canvas* canvas) {
+void DrawLegend(int top, bool prefix, Canvas* canvas) {
   int x = kMargin;
   const auto word = [&](absl::string_view text) {
     canvas->Text(x, top + 1, text, kFaint);
@@ -260,7 +270,9 @@ void DrawLegend(int top, Canvas* canvas) {
   canvas->Trapezoid(top, x + 10, x + 36, top + 8, x, x + 46, accent, 0.22);
   canvas->Fill({x, top + 8, 46, 9}, accent);
   x += 56;
-  word("the image's tokens in the sequence");
+  if (prefix) canvas->Fill({x - 56, top + 8, 12, 9}, kInk, kPrefixShade);
+  word(prefix ? "the image's tokens in the sequence, prefix tokens first"
+              : "the image's tokens in the sequence");
   canvas->Hatch({x, top, 46, 16}, kPadding);
   canvas->Outline({x, top, 46, 16}, kInk);
   x += 56;
@@ -276,7 +288,7 @@ absl::StatusOr<std::string> DrawSequences(const SequenceCaption& caption,
   }
   std::vector<Sequence> sequences;
   for (const v1::Pack& pack : packs) {
-    NAVIT_ASSIGN_OR_RETURN(Sequence sequence, ReadPack(pack));
+    NAVIT_ASSIGN_OR_RETURN(Sequence sequence, ReadPack(pack, caption.prefix_tokens));
     sequences.push_back(std::move(sequence));
   }
   const double scale = CommonScale(sequences, packs[0].patch_size());
@@ -294,12 +306,12 @@ absl::StatusOr<std::string> DrawSequences(const SequenceCaption& caption,
     canvas.Text(x, 72, fact, kInk);
     x += Canvas::TextWidth(fact) + 28;
   }
-  DrawLegend(100, &canvas);
+  DrawLegend(100, caption.prefix_tokens > 0, &canvas);
   canvas.Fill({kMargin, 130, kLabel + kContent, 1}, kRule);
   ResizeScratch scratch;
   int top = kTop;
   for (size_t i = 0; i < sequences.size(); ++i) {
-    DrawSequence(sequences[i], caption.sequence_length, scale, top, &scratch, &canvas);
+    DrawSequence(sequences[i], caption, scale, top, &scratch, &canvas);
     top += TallestImage(sequences[i], scale) + kBand + kBar;
     DrawLabel(sequences[i], caption.sequence_length, static_cast<int>(i), top, &canvas);
     top += kRowGap;

@@ -2,8 +2,8 @@
 //
 // Every row is a sequence. Its images stand side by side, all at one scale, in their own patches;
 // patches that were dropped are blank. The bar below is the sequence itself, one place a token:
-// each image's share hangs from the image by a tinted band, padding is hatched. Fill and image
-// count stand beside the row.
+// each image's share, its prefix tokens dark, hangs from the image by a tinted band; padding is
+// hatched. Fill and image count stand beside the row.
 #ifndef NAVIT_PACKER_PREVIEW_SEQUENCE_PICTURE_H_
 #define NAVIT_PACKER_PREVIEW_SEQUENCE_PICTURE_H_
 
@@ -23,6 +23,8 @@ struct SequenceCaption {
   std::vector<std::string> facts;
   // Image tokens that a sequence can hold, > 0.
   uint32_t sequence_length = 0;
+  // Of each image, before its patches (class and register tokens).
+  uint32_t prefix_tokens = 0;
 };
 
 // A PNG with a row for each of `packs`, which are non-empty and of one patch size > 0. Memory and
