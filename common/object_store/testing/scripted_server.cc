@@ -148,7 +148,9 @@ void ScriptedServer::Serve(int fd) {
     for (const std::string& line : reply.headers) absl::StrAppend(&head, line, "\r\n");
     head += "\r\n";
     if (reply.no_reply) break;
-    if (!SendAll(fd, head) || (request.method != "HEAD" && !SendAll(fd, reply.body))) break;
+    // In one piece: a second one would wait for the first one's acknowledgement.
+    if (request.method != "HEAD") head += reply.body;
+    if (!SendAll(fd, head)) break;
     if (reply.reset) {
       const linger at_once = {1, 0};
       setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
