@@ -1,10 +1,16 @@
 #include "common/grpc_channel.h"
 
+#include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "common/grpc_tls.h"
 #include "common/grpc_tuning.h"
 #include "common/status_macros.h"
@@ -21,6 +27,44 @@ std::shared_ptr<grpc::ChannelCredentials> Credentials(const TlsFiles& files) {
   options.watch_root_certs();
   if (!files.certificate.empty()) options.watch_identity_key_cert_pairs();
   return tls::TlsCredentials(options);
+}
+
+// gRPC connects to all addresses, watches the health of each, and sends calls to those that serve.
+constexpr char kWhoeverServes[] =
+    R"({"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}})";
+
+bool IsIpv4WithPort(absl::string_view address) {
+  const std::vector<std::string> parts = absl::StrSplit(address, ':');
+  in_addr ignored;
+  return parts.size() == 2 && inet_pton(AF_INET, parts[0].c_str(), &ignored) == 1;
+}
+
+// Turns a list into the form that gRPC knows; sets what several addresses need.
+absl::StatusOr<std::string> Resolve(const std::string& target, const ChannelOptions& options,
+                                    grpc::ChannelArguments* arguments) {
+  const bool list = absl::StrContains(target, ',');
+  if (!list && !absl::StartsWith(target, "dns:")) return target;
+  arguments->SetServiceConfigJSON(kWhoeverServes);
+  arguments->SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // A process that comes back may have another address.
+  arguments->SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
+  if (!list) return target;
+  const std::vector<std::string> addresses = absl::StrSplit(target, ',');
+  for (const std::string& address : addresses) {
+    if (!IsIpv4WithPort(address)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("address list '", target, "': '", address,
+                       "' is not IPV4:PORT; machines with names go under one name, "
+                       "dns:///NAME:PORT"));
+    }
+  }
+  if (options.tls.any() && options.tls_server_name.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("address list '", target,
+                     "' with TLS: the name in the certificates is needed (TLS server name)"));
+  }
+  arguments->SetString(GRPC_ARG_DEFAULT_AUTHORITY, addresses[0]);
+  return absl::StrCat("ipv4:", target);
 }
 
 }  // namespace
@@ -48,7 +92,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ta
   if (!options.tls_server_name.empty()) {
     arguments.SetSslTargetNameOverride(options.tls_server_name);
   }
-  return grpc::CreateCustomChannel(target, Credentials(options.tls), arguments);
+  NAVIT_ASSIGN_OR_RETURN(const std::string resolved, Resolve(target, options, &arguments));
+  return grpc::CreateCustomChannel(resolved, Credentials(options.tls), arguments);
 }
 
 }  // namespace navit

@@ -26,8 +26,14 @@ struct ChannelOptions {
   bool own_connection = false;
 };
 
+// `target` is one of
+//   HOST:PORT                  one server
+//   dns:///NAME:PORT           every address of NAME, looked up again whenever one is lost
+//   IPV4:PORT,IPV4:PORT,…      these servers
+// Of several servers, calls go to those whose health says SERVING: among coordinators, the leader.
 // Does not connect yet; a target that cannot be reached shows as UNAVAILABLE of the first call.
-// InvalidArgument or NotFound: TLS files incomplete or absent.
+// InvalidArgument or NotFound: a list of other things, or one with TLS and without
+// tls_server_name; TLS files incomplete or absent.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& target,
                                                            const ChannelOptions& options);
 

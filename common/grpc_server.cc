@@ -87,6 +87,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   int bound = 0;
   builder.AddListeningPort(options.listen, Credentials(options.tls), &bound);
   for (grpc::Service* service : services) builder.RegisterService(service);
+  if (options.other_calls != nullptr) builder.RegisterCallbackGenericService(options.other_calls);
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || bound == 0) {
@@ -95,7 +96,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   }
   server->port_ = bound;
   server->address_ = absl::StrCat(options.listen.substr(0, colon), ":", bound);
-  server->SetServing(true);
+  server->SetServing(options.serving);
   return server;
 }
 

@@ -14,6 +14,7 @@
 #include "common/tls.h"
 
 namespace grpc {
+class CallbackGenericService;
 class Server;
 class Service;
 }  // namespace grpc
@@ -29,14 +30,19 @@ struct GrpcServerOptions {
   // Serve other hosts without TLS: only where the network itself is private.
   bool insecure_listen = false;
   int64_t max_message_bytes = kMaxMessageBytes;
+  // Health from the start on.
+  bool serving = true;
+  // Gets the calls of methods that no service has; must outlive the server. nullptr: they are
+  // UNIMPLEMENTED.
+  grpc::CallbackGenericService* other_calls = nullptr;
 };
 
 class GrpcServer {
  public:
-  // `services` must outlive the server. Health answers SERVING for "" from the start; reflection is
-  // on; a second server on the same port is refused.
-  // InvalidArgument: not host:port; TLS files incomplete. FailedPrecondition: other hosts could
-  // reach `listen` and there is neither TLS nor insecure_listen. Unavailable: cannot listen there.
+  // `services` must outlive the server. Health of "" is options.serving from the start; reflection
+  // is on; a second server on the same port is refused. InvalidArgument: not host:port; TLS files
+  // incomplete. FailedPrecondition: other hosts could reach `listen` and there is neither TLS nor
+  // insecure_listen. Unavailable: cannot listen there.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcServerOptions& options, const std::vector<grpc::Service*>& services);
   // As Shutdown(1 s) unless that was called.
