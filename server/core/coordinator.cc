@@ -56,6 +56,8 @@ absl::Status Coordinator::Impl::Commit(v1::Event event, Instant now) {
   NAVIT_RETURN_IF_ERROR(CheckHealthy());
   event.set_seconds(now.unix_time);
   absl::Status status = store_->Append(absl::MakeConstSpan(&event, 1));
+  // Refused as it is: the store has not changed.
+  if (absl::IsInvalidArgument(status)) return status;
   if (!status.ok()) {
     // Whether it is stored is not known: only a replay can tell.
     healthy_ = false;

@@ -5,7 +5,8 @@
 //
 // State changes in one way: validate → store (EventStore::Append) → apply (JobState::Apply) → act.
 // A method that changes durable state returns only once the change is durable. When Append fails
-// every later call returns UNAVAILABLE (healthy() is false): the process must end and start again.
+// (but for an event that is too large, which is refused), every later call returns UNAVAILABLE
+// (healthy() is false): the process must end and start again.
 //
 // How callers wait: a method that has nothing yet says so at once (an empty Work, kWait, nullopt).
 // revision() grows with every change that could alter such an answer or a directive: wait until it
@@ -196,7 +197,8 @@ class Coordinator {
   // --- Jobs. Status codes as in jobs.proto. A repeated request_id gets the job as it is now.
 
   // The spec must be resolved and valid (common/job_spec). What needs the coordinator is checked
-  // here: ALREADY_EXISTS; INVALID_ARGUMENT when budgets.relay_bytes cannot hold two steps.
+  // here: ALREADY_EXISTS; INVALID_ARGUMENT when budgets.relay_bytes cannot hold two steps, or the
+  // spec is larger than the store takes.
   absl::StatusOr<v1::Job> Submit(const v1::SubmitRequest& request, Instant now);
   absl::StatusOr<v1::Job> Get(absl::string_view name) const;
   v1::ListReply List() const;

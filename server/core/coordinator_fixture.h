@@ -24,11 +24,13 @@ class MemoryStore : public EventStore {
   }
   absl::Status Append(absl::Span<const v1::Event> more) override {
     if (fails) return absl::InternalError("disk full");
+    if (refuses) return absl::InvalidArgumentError("too large");
     events.insert(events.end(), more.begin(), more.end());
     return absl::OkStatus();
   }
   std::vector<v1::Event> events;
   bool fails = false;
+  bool refuses = false;
 };
 
 class CoordinatorTest : public testing::Test {

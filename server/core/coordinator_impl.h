@@ -116,7 +116,8 @@ class Coordinator::Impl {
   absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
   absl::Status OnReport(const v1::WorkerReport& report, Instant now);
   absl::StatusOr<v1::Directive> DirectiveFor(const v1::WorkerId& worker);
-  // Stores, then applies. After an error nothing may be stored any more.
+  // Stores, then applies. INVALID_ARGUMENT: the store does not take such an event, nothing has
+  // changed. After any other error nothing may be stored any more.
   absl::Status Commit(v1::Event event, Instant now);
   absl::Status CheckHealthy() const;
   absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);

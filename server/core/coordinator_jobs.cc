@@ -40,7 +40,10 @@ absl::StatusOr<v1::Job> Coordinator::Impl::Submit(const v1::SubmitRequest& reque
   submitted->set_job_uid(next_uid_++);
   JobRuntime& runtime = runtimes_[spec.name()] = JobRuntime();
   runtime.waiting_since = now.steady;
-  NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
+  if (const absl::Status stored = Commit(std::move(event), now); !stored.ok()) {
+    runtimes_.erase(spec.name());
+    return stored;
+  }
   ++counters_.jobs_submitted;
   Log(spec.name(), "is queued");
   Advance(spec.name(), now);

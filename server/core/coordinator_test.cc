@@ -169,5 +169,16 @@ TEST_F(CoordinatorTest, AcceptsNothingAfterItsStoreFailed) {
   EXPECT_TRUE(absl::IsUnavailable(c_.Cancel(cancel, now_).status()));
 }
 
+TEST_F(CoordinatorTest, AJobThatTheStoreDoesNotTakeIsRefusedAndNothingElseChanges) {
+  submit_.mutable_spec()->set_name("large");
+  store_.refuses = true;
+  EXPECT_TRUE(absl::IsInvalidArgument(c_.Submit(submit_, now_).status()));
+  EXPECT_TRUE(c_.healthy());
+  EXPECT_TRUE(absl::IsNotFound(c_.Get("large").status()));
+  EXPECT_EQ(c_.JobRevision("large"), 0u);
+  store_.refuses = false;
+  EXPECT_TRUE(c_.Submit(submit_, now_).ok());
+}
+
 }  // namespace
 }  // namespace navit

@@ -20,8 +20,10 @@ class EventStore {
   // must not start. Called once, before the first Append.
   virtual absl::Status Load(const std::function<absl::Status(const v1::Event&)>& apply) = 0;
 
-  // Stores all of `events` or none, in order, and returns once they are durable. After an error it
-  // is unknown whether they were stored: the caller must write no more and start again from Load.
+  // Stores all of `events` or none, in order, and returns once they are durable. INVALID_ARGUMENT:
+  // they are larger than the store takes at once; nothing was stored, and the store goes on. After
+  // any other error it is unknown whether they were stored: the caller must write no more and start
+  // again from Load.
   //
   // A JobDeleted event ends what is needed of its job: the store may drop all earlier events of
   // that job, but keeps the JobDeleted itself.

@@ -2,10 +2,6 @@
 
 #include <sys/stat.h>
 
-// Streaming state on the stack.
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +11,7 @@
 #include "common/files.h"
 #include "common/status_macros.h"
 #include "server/store/migrate.h"
+#include "server/store/record_check.h"
 #include "server/store/sqlite.h"
 #include "server/store/store_lock.h"
 
@@ -23,15 +20,9 @@ namespace {
 
 constexpr int64_t kApplicationId = 0x6e617674;  // "navt"
 
-// xxh3 over (seq, job, body); seq 0 for manifests, whose hash stands in for the job.
+// Seq 0 for manifests, whose hash stands in for the job.
 int64_t RowCheck(uint64_t seq, absl::string_view name, absl::string_view body) {
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  const uint64_t head[2] = {seq, name.size()};
-  XXH3_64bits_update(&state, head, sizeof(head));
-  XXH3_64bits_update(&state, name.data(), name.size());
-  XXH3_64bits_update(&state, body.data(), body.size());
-  return static_cast<int64_t>(XXH3_64bits_digest(&state));
+  return static_cast<int64_t>(RecordCheck(seq, name, body));
 }
 
 absl::Status Configure(Database* database) {

@@ -16,6 +16,8 @@
 #include <set>
 #include <sstream>
 
+#include "server/store/test_events.h"
+
 namespace {
 // Set by a test: the next syncs fail with this errno.
 std::atomic<int> fail_sync_with{0};
@@ -43,30 +45,6 @@ namespace navit {
 namespace {
 
 using ::testing::HasSubstr;
-
-v1::Event StateEvent(const std::string& job, const std::string& reason) {
-  v1::Event event;
-  event.set_job(job);
-  event.mutable_job_state_changed()->set_state(v1::RUNNING);
-  event.mutable_job_state_changed()->set_reason(reason);
-  return event;
-}
-
-v1::Event ManifestEvent(const std::string& job, const std::string& hash) {
-  v1::Event event;
-  event.set_job(job);
-  event.mutable_manifest_frozen()->set_hash(hash);
-  event.mutable_manifest_frozen()->mutable_manifest()->set_train_samples(785);
-  event.mutable_manifest_frozen()->mutable_manifest()->add_train()->set_path("/data/a.tar");
-  return event;
-}
-
-v1::Event Deleted(const std::string& job) {
-  v1::Event event;
-  event.set_job(job);
-  event.mutable_job_deleted()->set_request_id("d");
-  return event;
-}
 
 std::string ReadBytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -102,69 +80,12 @@ class SqliteStoreTest : public ::testing::Test {
     return absl::OkStatus();
   }
 
-  // Debug strings of all events in order; "" with the status when they cannot be read.
-  absl::StatusOr<std::vector<std::string>> Events() {
-    std::vector<std::string> events;
-    const absl::Status status = store_->Load([&](const v1::Event& event) {
-      events.push_back(event.DebugString());
-      return absl::OkStatus();
-    });
-    if (!status.ok()) return status;
-    return events;
-  }
-
-  static std::vector<std::string> Strings(const std::vector<v1::Event>& events) {
-    std::vector<std::string> strings;
-    for (const v1::Event& event : events) strings.push_back(event.DebugString());
-    return strings;
-  }
+  absl::StatusOr<std::vector<std::string>> Events() { return StoredEvents(store_.get()); }
 
   std::string folder_;
   std::string path_;
   std::unique_ptr<SqliteStore> store_;
 };
-
-TEST_F(SqliteStoreTest, EventsComeBackInOrder) {
-  ASSERT_TRUE(Open().ok());
-  const std::vector<v1::Event> events = {StateEvent("a", "1"), ManifestEvent("a", "h1"),
-                                         StateEvent("b", "2"), ManifestEvent("b", "h1")};
-  ASSERT_TRUE(store_->Append(absl::MakeSpan(events).subspan(0, 3)).ok());
-  ASSERT_TRUE(store_->Append(absl::MakeSpan(events).subspan(3)).ok());
-  EXPECT_EQ(*Events(), Strings(events));
-  ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(*Events(), Strings(events));
-  EXPECT_EQ(store_->last_seq(), 4u);
-}
-
-TEST_F(SqliteStoreTest, ErrorOfApplyEndsLoad) {
-  ASSERT_TRUE(Open().ok());
-  ASSERT_TRUE(store_->Append({StateEvent("a", "1"), StateEvent("a", "2")}).ok());
-  int calls = 0;
-  const absl::Status status = store_->Load([&](const v1::Event&) {
-    ++calls;
-    return absl::DataLossError("does not fit");
-  });
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(calls, 1);
-}
-
-TEST_F(SqliteStoreTest, DeletedJobLeavesOnlyItsEnd) {
-  ASSERT_TRUE(Open().ok());
-  ASSERT_TRUE(
-      store_->Append({StateEvent("a", "1"), ManifestEvent("a", "h1"), ManifestEvent("b", "h2")})
-          .ok());
-  ASSERT_TRUE(store_->Append({Deleted("a")}).ok());
-  ASSERT_TRUE(store_->Append({StateEvent("a", "again")}).ok());
-  ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(*Events(), Strings({ManifestEvent("b", "h2"), Deleted("a"), StateEvent("a", "again")}));
-}
-
-TEST_F(SqliteStoreTest, SharedManifestStaysUntilItsLastJobGoes) {
-  ASSERT_TRUE(Open().ok());
-  ASSERT_TRUE(store_->Append({ManifestEvent("a", "h"), ManifestEvent("b", "h")}).ok());
-  ASSERT_TRUE(store_->Append({Deleted("a")}).ok());
-  EXPECT_EQ(*Events(), Strings({ManifestEvent("b", "h"), Deleted("a")}));
-}
 
 TEST_F(SqliteStoreTest, SecondOpenerIsRefused) {
   ASSERT_TRUE(Open().ok());
