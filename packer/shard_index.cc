@@ -3,6 +3,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <limits>
@@ -160,6 +161,15 @@ absl::StatusOr<Fingerprint> ReadFingerprint(ObjectStore* store, const std::strin
   return fingerprint;
 }
 
+// The last byte of all samples, as a number of bytes.
+double EndOfLastSample(const v1::ShardIndex& index) {
+  const int row = index.keys_size() - 1;
+  return static_cast<double>(std::max({index.image_offsets(row) + index.image_bytes(row),
+                                       index.txt_offsets(row) + index.txt_bytes(row),
+                                       index.json_offsets(row) + index.json_bytes(row),
+                                       index.cls_offsets(row) + index.cls_bytes(row)}));
+}
+
 v1::ShardEntry EntryOf(const std::string& shard, const std::string& sidecar,
                        const v1::ShardIndex& index) {
   v1::ShardEntry entry;
@@ -174,13 +184,14 @@ v1::ShardEntry EntryOf(const std::string& shard, const std::string& sidecar,
 }  // namespace
 
 absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::string& shard,
-                                               const IndexProgress& progress) {
+                                               const IndexProgress& progress, uint64_t most_bytes) {
   NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<TarReader> reader, TarReader::Open(store, shard));
   v1::ShardIndex index;
   index.set_format_version(kShardIndexFormatVersion);
   absl::flat_hash_set<std::string> earlier_keys;
   std::string current_key;
   std::array<bool, kKinds> present = {};
+  bool part = false;
   TarMember member;
   while (true) {
     NAVIT_ASSIGN_OR_RETURN(const bool more, reader->Next(&member));
@@ -192,7 +203,13 @@ absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::st
     };
     absl::string_view raw_key;
     absl::string_view extension;
-    if (!SplitKey(member.path, &raw_key, &extension)) continue;
+    const bool keyed = SplitKey(member.path, &raw_key, &extension);
+    if (member.header_offset >= most_bytes && index.keys_size() > 0 &&
+        !(keyed && EscapeInvalidUtf8(raw_key) == current_key)) {
+      part = true;
+      break;
+    }
+    if (!keyed) continue;
     const Kind kind = KindOf(extension);
     if (kind == kKinds) continue;
     if (member.link) return invalid("a link has no bytes of its own: pack the file itself");
@@ -228,7 +245,7 @@ absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::st
   if (index.keys_size() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(shard, ": no samples"));
   }
-  index.set_shard_bytes(reader->bytes_read());
+  index.set_shard_bytes(part ? reader->info().bytes : reader->bytes_read());
   index.set_shard_hash(reader->hash());
   if (reader->info().settled) index.set_shard_validator(reader->info().validator);
   return index;
@@ -287,6 +304,31 @@ absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string&
   NAVIT_ASSIGN_OR_RETURN(const v1::ShardIndex index, BuildShardIndex(store, shard, progress));
   NAVIT_RETURN_IF_ERROR(WriteShardIndex(store, index, sidecar));
   return EntryOf(shard, sidecar, index);
+}
+
+absl::StatusOr<ShardPart> IndexShardPart(ObjectStore* store, const std::string& shard,
+                                         const std::string& index_folder, uint64_t most_bytes) {
+  NAVIT_ASSIGN_OR_RETURN(const ObjectInfo info, store->Stat(shard));
+  ShardPart part;
+  if (info.bytes <= most_bytes) {
+    NAVIT_ASSIGN_OR_RETURN(part.entry, IndexShard(store, shard, index_folder));
+    return part;
+  }
+  const std::string sidecar = SidecarPath(shard, index_folder);
+  const absl::StatusOr<v1::ShardIndex> whole = ReadShardIndex(store, sidecar);
+  if (whole.ok() && whole->shard_bytes() == info.bytes) {
+    part.entry = EntryOf(shard, sidecar, *whole);
+    return part;
+  }
+  const std::string part_sidecar = absl::StrCat(sidecar, ".part");
+  absl::StatusOr<v1::ShardIndex> index = ReadShardIndex(store, part_sidecar);
+  if (!index.ok() || info.validator.empty() || index->shard_validator() != info.validator) {
+    NAVIT_ASSIGN_OR_RETURN(index, BuildShardIndex(store, shard, nullptr, most_bytes));
+    NAVIT_RETURN_IF_ERROR(WriteShardIndex(store, *index, part_sidecar));
+  }
+  part.entry = EntryOf(shard, part_sidecar, *index);
+  part.share = std::min(1.0, EndOfLastSample(*index) / static_cast<double>(info.bytes));
+  return part;
 }
 
 absl::Status CheckMemberHash(absl::string_view bytes, uint64_t hash, const v1::ShardEntry& entry,

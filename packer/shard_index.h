@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "absl/status/status.h"
@@ -16,6 +17,8 @@
 namespace navit {
 
 inline constexpr uint32_t kShardIndexFormatVersion = 2;
+
+inline constexpr uint64_t kWholeShard = std::numeric_limits<uint64_t>::max();
 
 // Called after each member with the bytes of the shard that were read so far.
 using IndexProgress = std::function<void(uint64_t bytes_read)>;
@@ -29,8 +32,12 @@ using IndexProgress = std::function<void(uint64_t bytes_read)>;
 // Errors of ObjectStore name the shard. InvalidArgument names shard and byte offset: not a tar
 // file, truncated, bad header checksum, two members of one key and kind, a key that comes back
 // after other keys, a sparse member, a link in place of a member that is used; or "no samples".
+//
+// `most_bytes`: ends with the first whole sample behind so many bytes of the shard. `shard_bytes`
+// of such an index is the whole shard's, `shard_hash` that of what was read.
 absl::StatusOr<v1::ShardIndex> BuildShardIndex(ObjectStore* store, const std::string& shard,
-                                               const IndexProgress& progress = nullptr);
+                                               const IndexProgress& progress = nullptr,
+                                               uint64_t most_bytes = kWholeShard);
 
 // FOLDER/NAME.navit-index, or SHARD.navit-index when `index_folder` is empty. In a folder NAME
 // holds a hash of the shard's path, so that equal file names of different folders do not meet.
@@ -52,6 +59,18 @@ absl::StatusOr<v1::ShardIndex> ReadShardIndex(ObjectStore* store, const std::str
 absl::StatusOr<v1::ShardEntry> IndexShard(ObjectStore* store, const std::string& shard,
                                           const std::string& index_folder,
                                           const IndexProgress& progress = nullptr);
+
+// A shard, or its beginning.
+struct ShardPart {
+  v1::ShardEntry entry;
+  // Of the shard's bytes, in (0, 1].
+  double share = 1;
+};
+// For a look at data before there is a job. As IndexShard for a shard of at most `most_bytes`. Of a
+// larger one takes the sidecar if it says the shard's size, else indexes the beginning alone, into
+// a sidecar of its own (SIDECAR.part).
+absl::StatusOr<ShardPart> IndexShardPart(ObjectStore* store, const std::string& shard,
+                                         const std::string& index_folder, uint64_t most_bytes);
 
 // Whether `bytes` of sample `key` still have the checksum that the index has. FailedPrecondition
 // names shard and key.

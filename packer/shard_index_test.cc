@@ -3,11 +3,14 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/files.h"
+#include "common/object_store/object_reader.h"
 #include "gtest/gtest.h"
 #include "packer/index_cache.h"
 #include "packer/testing/encode.h"
@@ -273,6 +276,60 @@ TEST_F(SidecarTest, AFullDiskIsAnError) {
   SetFileFaultHookForTest(nullptr);
   EXPECT_TRUE(absl::IsResourceExhausted(entry.status())) << entry.status();
   EXPECT_FALSE(FileExists(shard_ + ".navit-index"));
+}
+
+// Counts the bytes that are asked for.
+class CountingStore : public ObjectStore {
+ public:
+  absl::StatusOr<ObjectInfo> Stat(const std::string& name) override { return store_->Stat(name); }
+  absl::StatusOr<ObjectInfo> Read(const std::string& name, uint64_t offset, uint64_t bytes,
+                                  const std::string& validator, std::string* out) override {
+    bytes_read += bytes;
+    return store_->Read(name, offset, bytes, validator, out);
+  }
+  absl::StatusOr<std::vector<std::string>> Glob(const std::string& pattern) override {
+    return store_->Glob(pattern);
+  }
+  absl::Status Write(const std::string& name, absl::string_view bytes) override {
+    return store_->Write(name, bytes);
+  }
+  absl::Status Remove(const std::string& name) override { return store_->Remove(name); }
+
+  std::atomic<uint64_t> bytes_read{0};
+
+ private:
+  const std::shared_ptr<ObjectStore> store_ = testing::LocalStore();
+};
+
+TEST_F(ShardIndexTest, OfALargeShardTheBeginningIsEnough) {
+  constexpr uint64_t kMegabyte = 1000000;
+  TarWriter tar;
+  for (int i = 0; i < 60; ++i) {
+    tar.Add(absl::StrCat(i, ".jpg"), std::string(kMegabyte, 'x')).Add(absl::StrCat(i, ".txt"), "y");
+  }
+  tar.Add("not-for-us", std::string(10, 'x'));
+  testing::WriteBytes(shard_, tar.bytes());  // nobody will see that it has no end
+  CountingStore store;
+  const auto part = IndexShardPart(&store, shard_, "", 5 * kMegabyte / 2);
+  ASSERT_TRUE(part.ok()) << part.status();
+  EXPECT_EQ(part->entry.samples(), 3u) << "whole samples";
+  EXPECT_EQ(part->entry.bytes(), tar.bytes().size());
+  EXPECT_NEAR(part->share, 3 / 60., 0.001);
+  EXPECT_LE(store.bytes_read, 3 * ObjectReader::kPieceBytes);
+  EXPECT_FALSE(FileExists(shard_ + ".navit-index")) << "a job must not take it for the whole";
+  // What else reads indexes takes it as it is.
+  const auto index = IndexCache(testing::LocalStore()).Get(part->entry);
+  ASSERT_TRUE(index.ok()) << index.status();
+  EXPECT_EQ((*index)->keys(2), "2");
+  EXPECT_EQ((*index)->txt_bytes(2), 1u);
+
+  // A shard that is not large is indexed as for a job; then nothing is read again.
+  testing::WriteBytes(shard_, tar.Finish());
+  EXPECT_EQ(IndexShardPart(&store, shard_, "", kWholeShard)->entry.samples(), 60u);
+  const auto whole = IndexShardPart(&store, shard_, "", kMegabyte);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(whole->entry.samples(), 60u);
+  EXPECT_EQ(whole->share, 1);
 }
 
 TEST_F(SidecarTest, CacheServesAndNoticesChanges) {

@@ -8,7 +8,6 @@
 #include "common/object_store/url.h"
 #include "common/status_macros.h"
 #include "packer/caption_index.h"
-#include "packer/shard_index.h"
 #include "packer/shards.h"
 
 namespace navit {
@@ -107,6 +106,16 @@ absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const v1::IndexShard& work,
                          IndexShard(store_.get(), work.shard(), work.index_folder(), progress));
   NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), entry, captions));
   return entry;
+}
+
+absl::StatusOr<ShardPart> RealDataPlane::IndexPart(const v1::IndexShard& work,
+                                                   uint64_t most_bytes) {
+  NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
+                         CaptionTokenizer::Create(store_.get(), work.captions(), work.text()));
+  NAVIT_ASSIGN_OR_RETURN(
+      ShardPart part, IndexShardPart(store_.get(), work.shard(), work.index_folder(), most_bytes));
+  NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), part.entry, captions));
+  return part;
 }
 
 absl::StatusOr<std::shared_ptr<const JobPacks>> RealDataPlane::Open(

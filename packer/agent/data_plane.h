@@ -15,6 +15,7 @@
 #include "packer/pack_maker.h"
 #include "packer/plan.h"
 #include "packer/range_reader.h"
+#include "packer/shard_index.h"
 #include "proto/data.pb.h"
 #include "proto/fleet.pb.h"
 #include "proto/job_spec.pb.h"
@@ -42,6 +43,8 @@ class DataPlane {
   // the bytes read so far.
   virtual absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                                const std::function<void(uint64_t)>& progress) = 0;
+  // The same of no more than a beginning of the shard, as IndexShardPart.
+  virtual absl::StatusOr<ShardPart> IndexPart(const v1::IndexShard& work, uint64_t most_bytes) = 0;
   // As IndexCache::Get.
   virtual absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> ReadIndex(
       const v1::ShardEntry& entry) = 0;
@@ -65,6 +68,7 @@ class RealDataPlane : public DataPlane {
   absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) override;
   absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                        const std::function<void(uint64_t)>& progress) override;
+  absl::StatusOr<ShardPart> IndexPart(const v1::IndexShard& work, uint64_t most_bytes) override;
   absl::StatusOr<std::shared_ptr<const v1::ShardIndex>> ReadIndex(
       const v1::ShardEntry& entry) override {
     return indexes_->Get(entry);

@@ -67,9 +67,7 @@ void SetDatasets(const ShardSample& sample, v1::Forecast* forecast) {
     out->set_shards(entry.shards());
     out->set_shards_total(sample.shards_total[d]);
     out->set_samples(entry.samples());
-    out->set_samples_total(static_cast<uint64_t>(
-        std::llround(static_cast<double>(entry.samples()) / static_cast<double>(entry.shards()) *
-                     static_cast<double>(sample.shards_total[d]))));
+    out->set_samples_total(static_cast<uint64_t>(std::llround(sample.samples_total[d])));
   }
 }
 

@@ -30,7 +30,7 @@ absl::StatusOr<ShardSample> SampleShards(const v1::JobSpec& spec, const ShardSam
   ShardSample sample;
   sample.shards_total.assign(list.train_datasets().begin(), list.train_datasets().end());
   // By place in the list.
-  std::map<uint64_t, v1::ShardEntry> entries;
+  std::map<uint64_t, ShardPart> parts;
   uint64_t samples = 0;
   bool more = true;
   for (uint64_t round = 0; more; ++round) {
@@ -46,23 +46,28 @@ absl::StatusOr<ShardSample> SampleShards(const v1::JobSpec& spec, const ShardSam
       work.set_index_folder(spec.data().index());
       *work.mutable_captions() = spec.data().train(static_cast<int>(d)).captions();
       *work.mutable_text() = spec.model().text();
-      NAVIT_ASSIGN_OR_RETURN(entries[place], data->Index(work, [](uint64_t) {}));
-      samples += entries[place].samples();
+      NAVIT_ASSIGN_OR_RETURN(parts[place], data->IndexPart(work, options.most_shard_bytes));
+      samples += parts[place].entry.samples();
       more = true;
     }
   }
 
   auto manifest = std::make_shared<v1::DataManifest>();
-  auto entry = entries.begin();
+  auto part = parts.begin();
   uint64_t end = 0;
   for (const uint64_t shards : sample.shards_total) {
     end += shards;
     v1::DatasetEntry* dataset = manifest->add_train_datasets();
-    for (; entry != entries.end() && entry->first < end; ++entry) {
+    double whole_shards = 0;
+    for (; part != parts.end() && part->first < end; ++part) {
+      auto& [entry, share] = part->second;
       dataset->set_shards(dataset->shards() + 1);
-      dataset->set_samples(dataset->samples() + entry->second.samples());
-      *manifest->add_train() = std::move(entry->second);
+      dataset->set_samples(dataset->samples() + entry.samples());
+      whole_shards += static_cast<double>(entry.samples()) / share;
+      *manifest->add_train() = std::move(entry);
     }
+    sample.samples_total.push_back(whole_shards / static_cast<double>(dataset->shards()) *
+                                   static_cast<double>(shards));
   }
   manifest->set_train_samples(samples);
   sample.manifest = std::move(manifest);

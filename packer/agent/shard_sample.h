@@ -21,6 +21,8 @@ struct ShardSampleOptions {
   // of data.train has at least one.
   uint64_t enough_samples = 0;
   absl::Duration budget = absl::Seconds(10);
+  // Of a shard with more bytes its beginning alone is indexed.
+  uint64_t most_shard_bytes = uint64_t{1} << 30;
 };
 
 struct ShardSample {
@@ -28,6 +30,8 @@ struct ShardSample {
   std::shared_ptr<const v1::DataManifest> manifest;
   // Shards that there are, of each entry of data.train.
   std::vector<uint64_t> shards_total;
+  // Samples of each entry, judging by those indexed and the bytes and shards that are not.
+  std::vector<double> samples_total;
 
   // Shards of all entries: indexed, and in all.
   uint64_t shards() const { return static_cast<uint64_t>(manifest->train_size()); }
