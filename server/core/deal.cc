@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace navit {
+namespace {
+
+// Of both towers: an image's tokens, and its caption's.
+uint64_t Tokens(const PackCost& pack) { return uint64_t{pack.image_tokens} + pack.text_tokens; }
+
+// Σn² of both, the captions of a pack taken as equally long.
+uint64_t Squares(const PackCost& pack) {
+  const uint64_t text = pack.text_tokens;
+  return pack.sum_squares + (pack.valid_examples == 0 ? 0 : text * text / pack.valid_examples);
+}
+
+}  // namespace
 
 v1::StepDeal Deal(uint64_t step, uint64_t first_ordinal, absl::Span<const PackCost> packs,
                   uint32_t world_size) {
@@ -11,7 +23,8 @@ v1::StepDeal Deal(uint64_t step, uint64_t first_ordinal, absl::Span<const PackCo
   deal.set_step(step);
   deal.set_first_ordinal(first_ordinal);
   deal.set_packs(packs.size());
-  uint64_t samples = 0, valid = 0, holes = 0, tokens = 0, capacity = 0, text = 0, squares = 0;
+  uint64_t samples = 0, valid = 0, holes = 0, tokens = 0, capacity = 0, text = 0;
+  uint64_t all_tokens = 1, all_squares = 1;
   for (const PackCost& pack : packs) {
     samples += pack.examples;
     valid += pack.valid_examples;
@@ -19,7 +32,8 @@ v1::StepDeal Deal(uint64_t step, uint64_t first_ordinal, absl::Span<const PackCo
     tokens += pack.image_tokens;
     capacity += pack.capacity_tokens;
     text += pack.text_tokens;
-    squares += pack.sum_squares;
+    all_tokens += Tokens(pack);
+    all_squares += Squares(pack);
   }
   deal.set_samples(samples);
   deal.set_valid_examples(valid);
@@ -32,10 +46,8 @@ v1::StepDeal Deal(uint64_t step, uint64_t first_ordinal, absl::Span<const PackCo
 
   // cost = tokens/Σtokens + squares/Σsquares, times both sums: whole numbers below 2^128 as long as
   // both sums are below 2^62. One is added so that a pack of holes still counts for something.
-  const Wide all_tokens = tokens + 1;
-  const Wide all_squares = squares + 1;
   auto cost = [&](const PackCost& pack) {
-    return pack.image_tokens * all_squares + pack.sum_squares * all_tokens + 1;
+    return Wide{Tokens(pack)} * all_squares + Wide{Squares(pack)} * all_tokens + 1;
   };
   Wide total = 0;
   for (const PackCost& pack : packs) total += cost(pack);

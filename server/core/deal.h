@@ -24,9 +24,9 @@ struct PackCost {
 
 // Deals packs [first_ordinal, first_ordinal + packs.size()) of `step` to `world_size` > 0 ranks: a
 // pure function of its arguments, in integers. Every rank gets a run of neighbouring packs; runs
-// are balanced by the mean of the shares in image tokens and in Σn². Which rank gets the first run
-// turns with the step, so that the same rank is not always the one with a pack more. Ranks may get
-// none. Fills everything but `progress` and `last`.
+// are balanced by the mean of the shares in tokens and in Σn², of images and captions together.
+// Which rank gets the first run turns with the step, so that the same rank is not always the one
+// with a pack more. Ranks may get none. Fills everything but `progress` and `last`.
 v1::StepDeal Deal(uint64_t step, uint64_t first_ordinal, absl::Span<const PackCost> packs,
                   uint32_t world_size);
 

@@ -94,6 +94,17 @@ TEST(Deal, BalancesTokensAndSquares) {
       1);
 }
 
+TEST(Deal, CaptionsCount) {
+  // Images alike; the captions of the first pack are as dear as all else together.
+  std::vector<PackCost> packs(6, Cost(100, 5000));
+  EXPECT_EQ(Deal(2, 0, packs, 2).ranks(0).ordinals_size(), 3);
+  packs[0].text_tokens = 500;
+  EXPECT_EQ(Deal(2, 0, packs, 2).ranks(0).ordinals_size(), 1);
+  // Of equal captions each pack has its share.
+  for (PackCost& pack : packs) pack.text_tokens = 500;
+  EXPECT_EQ(Deal(2, 0, packs, 2).ranks(0).ordinals_size(), 3);
+}
+
 // No deal at all has its dearest rank below max(mean load, dearest pack); runs cost at most one
 // pack more than the mean.
 TEST(Deal, TheDearestRankIsWithinOnePackOfTheMean) {
