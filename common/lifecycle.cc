@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "common/files.h"
 #include "common/log.h"
+#include "common/process_settings.h"
 #include "common/version.h"
 
 ABSL_FLAG(std::string, log_level, "info",
@@ -30,6 +31,7 @@ ABSL_FLAG(std::string, port_file, "",
 namespace navit {
 
 std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& info) {
+  ApplyProcessSettings();
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   for (const std::string& argument : arguments) {
     if (argument == "--") break;

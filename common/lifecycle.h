@@ -33,7 +33,7 @@ struct ProgramInfo {
   const char* usage;
 };
 
-// Handles --help and --version (print, exit 0), parses flags (a mistake prints a line, exit 2),
+// Applies process_settings.h, handles --help and --version (print, exit 0), parses flags (a mistake prints a line, exit 2),
 // sets the log's level and format and returns what is left of the command line. Flags that
 // every program gets here: --log-level, --log-format, --port-file, --help, --version.
 std::vector<std::string> InitProgram(int argc, char** argv, const ProgramInfo& info);

@@ -1,5 +1,4 @@
 // navit-coordinator: jobs, leases, the relay; see server/core/coordinator.h.
-#include <malloc.h>
 
 #include <atomic>
 #include <cstdio>
@@ -142,10 +141,6 @@ int main(int argc, char** argv) {
       argc, argv,
       {"navit-coordinator", "runs training jobs on packers and trainers", "--state FILE [flags]"});
   navit::SetLogIdentity("coordinator", navit::HostName());
-  // Frames come and go all the time: their memory is used again rather than unmapped, cleared and
-  // faulted in anew.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   navit::ShutdownSignals signals;
   const absl::Status status = navit::Serve(&signals);
   if (status.ok()) return 0;

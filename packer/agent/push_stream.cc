@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/frame_bytes.h"
 #include "common/grpc_status.h"
 #include "common/wakeup.h"
-#include "proto/batches.grpc.pb.h"
 
 namespace navit {
 namespace {
@@ -18,21 +18,15 @@ constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
 
 }  // namespace
 
-struct PushClient::Stub {
-  std::unique_ptr<v1::Batches::Stub> batches;
-};
-
 PushClient::PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker,
                        PackQueue* queue, PackerMetrics* metrics, const Clock* clock,
                        std::function<void(uint64_t)> released)
-    : stub_(std::make_unique<Stub>(Stub{v1::Batches::NewStub(std::move(channel))})),
+    : channel_(std::move(channel)),
       worker_(std::move(worker)),
       queue_(queue),
       metrics_(metrics),
       clock_(clock),
       released_(std::move(released)) {}
-
-PushClient::~PushClient() = default;
 
 void PushClient::Cancel() {
   absl::MutexLock lock(&mutex_);
@@ -48,10 +42,11 @@ absl::Status PushClient::Run() {
     context_ = &context;
   }
   const uint64_t number = queue_->OpenStream();
-  auto stream = stub_->batches->Push(&context);
+  const auto stream = OpenStream<grpc::ByteBuffer, v1::PushReply>(
+      channel_.get(), "/navit.v1.Batches/Push", &context);
   v1::PushRequest hello;
   *hello.mutable_worker() = worker_;
-  bool writing = stream->Write(hello);
+  bool writing = stream->Write(ToBytes(hello));
 
   Wakeup reader_ended;
   std::thread reader([&] {
@@ -75,9 +70,10 @@ absl::Status PushClient::Run() {
     std::optional<PackQueue::Sendable> pack = queue_->TakeToSend(number);
     if (!pack) break;
     const absl::Duration start = clock_->SteadyNow();
-    writing = stream->Write(pack->frame);
-    metrics_->SendSeconds(pack->frame.header().job(),
-                          absl::ToDoubleSeconds(clock_->SteadyNow() - start));
+    v1::PushRequest& frame = pack->frame;
+    writing =
+        stream->Write(MakeFrame(frame.header(), OwningSlice(std::move(*frame.mutable_payload()))));
+    metrics_->SendSeconds(frame.header().job(), absl::ToDoubleSeconds(clock_->SteadyNow() - start));
     if (writing) queue_->Sent(pack->ticket);
   }
   // After a failed write the stream is over and the reader ends by itself.

@@ -28,7 +28,6 @@ class PushClient {
   PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker, PackQueue* queue,
              PackerMetrics* metrics, const Clock* clock,
              std::function<void(uint64_t lease_epoch)> released);
-  ~PushClient();
 
   // Opens a stream and serves it until it breaks (its status), Cancel (CANCELLED), or the queue is
   // closed (OK: everything written has arrived). Call from one thread.
@@ -37,9 +36,7 @@ class PushClient {
   void Cancel();
 
  private:
-  struct Stub;
-
-  const std::unique_ptr<Stub> stub_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const v1::WorkerId worker_;
   PackQueue* const queue_;
   PackerMetrics* const metrics_;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/process_settings.h"
 #include "server/bench/packs.h"
 
 int main(int argc, char** argv) {
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "relay_bench is started by relay_bench.py\n");
     return 2;
   }
+  navit::ApplyProcessSettings();
   const std::string role = argv[1];
   const std::string address = argv[2];
   const int number = std::atoi(argv[3]);

@@ -63,7 +63,8 @@ struct CoordinatorOptions {
   double backfill_seconds = 300;
   // Packs are granted at most this many steps ahead of the oldest uncommitted step.
   uint64_t lookahead_steps = 8;
-  // Packs that one packer may have been granted and not delivered.
+  // Packs that one packer may have been granted and not delivered. It gets more once it has
+  // delivered half of them.
   uint32_t max_grants_per_packer = 32;
   // A piece of work that fails this many times without a fatal failure fails its job.
   uint32_t max_work_failures = 5;

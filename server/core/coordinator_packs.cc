@@ -103,6 +103,8 @@ void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& askin
       for (uint64_t held : leases_.HeldBy(lease->holder)) {
         it->second -= std::min(it->second, runtime.ledger->Granted(held));
       }
+      // Several packs in one message: grants one by one would cost as much as forwarding.
+      if (it->second < options_.max_grants_per_packer / 2) it->second = 0;
       most += it->second;
     }
   }

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/frame_bytes.h"
 #include "common/log.h"
 #include "proto/batches.grpc.pb.h"
 #include "server/relay/frame.h"
@@ -30,14 +31,6 @@ absl::Status Parse(ByteBuffer* bytes, Message* message) {
         absl::StrCat("message is not a ", Message::descriptor()->name()));
   }
   return absl::OkStatus();
-}
-
-template <typename Message>
-ByteBuffer Serialize(const Message& message) {
-  ByteBuffer bytes;
-  bool own = false;
-  grpc::SerializationTraits<Message>::Serialize(message, &bytes, &own);
-  return bytes;
 }
 
 class PushStream : public BytesStream {
@@ -109,7 +102,7 @@ class PushStream : public BytesStream {
         });
     if (!reply.ok()) return End(reply.status());
     if (reply->grants().empty() && reply->released().empty()) return;
-    out_ = Serialize(*reply);
+    out_ = ToBytes(*reply);
     Write(&out_);
   }
 
@@ -177,7 +170,7 @@ class PullStream : public BytesStream {
     out_ = std::move(queue_.front());
     queue_.pop_front();
     metrics()->AddRelayBytesOut(out_.Length());
-    Write(&out_);
+    Write(&out_, /*more=*/!queue_.empty());
   }
 
   // Puts the next step's deal and frames into queue_, if they are there and fit.
@@ -210,7 +203,7 @@ class PullStream : public BytesStream {
     if (!window_.MaySend(bytes)) return;
     v1::PullReply deal;
     *deal.mutable_deal() = std::move(step->deal);
-    queue_.push_back(Serialize(deal));
+    queue_.push_back(ToBytes(deal));
     for (ByteBuffer& frame : frames) queue_.push_back(std::move(frame));
     window_.OnSent(bytes);
     step_bytes_ = 0;

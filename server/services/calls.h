@@ -150,10 +150,13 @@ class ServerStream : public Reactor, public Waiter {
   // The stream is over, however it ended.
   virtual void Closed() {}
 
+  // `more`: another message stands ready behind this one, so that both may go out together.
   template <typename Message>
-  void Write(const Message* message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Write(const Message* message, bool more = false) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = true;
-    this->StartWrite(message);
+    grpc::WriteOptions options;
+    if (more) options.set_buffer_hint();
+    this->StartWrite(message, options);
   }
 
   void End(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

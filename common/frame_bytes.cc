@@ -1,0 +1,33 @@
+#include "common/frame_bytes.h"
+
+#include <cstdint>
+#include <utility>
+
+namespace navit {
+namespace {
+
+void AppendVarint(uint64_t value, std::string* to) {
+  for (; value >= 0x80; value >>= 7) to->push_back(static_cast<char>(value | 0x80));
+  to->push_back(static_cast<char>(value));
+}
+
+}  // namespace
+
+grpc::ByteBuffer MakeFrame(const v1::PackHeader& header, const grpc::Slice& payload) {
+  // Field 1 is the header, field 2 the payload; both are length-delimited.
+  std::string front("\x0a");
+  AppendVarint(header.ByteSizeLong(), &front);
+  header.AppendToString(&front);
+  front.push_back('\x12');
+  AppendVarint(payload.size(), &front);
+  const grpc::Slice slices[] = {grpc::Slice(front), payload};
+  return grpc::ByteBuffer(slices, 2);
+}
+
+grpc::Slice OwningSlice(std::string bytes) {
+  auto* owned = new std::string(std::move(bytes));
+  return grpc::Slice(
+      owned->data(), owned->size(), [](void* it) { delete static_cast<std::string*>(it); }, owned);
+}
+
+}  // namespace navit
