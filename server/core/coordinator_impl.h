@@ -155,6 +155,8 @@ class Coordinator::Impl {
   v1::Job Describe(const JobState& job) const;
   v1::ListReply List() const;
   absl::StatusOr<v1::ExplainReply> Explain(absl::string_view name, Instant now) const;
+  // Who owes the missing packs of the oldest uncommitted step, in words; empty: none is missing.
+  std::string MissingPacks(const JobState& job) const;
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(absl::string_view name) const;
   absl::StatusOr<v1::HistoryReply> History(const v1::HistoryRequest& request) const;
   absl::StatusOr<v1::Curve> JobCurve(absl::string_view name, size_t points) const;

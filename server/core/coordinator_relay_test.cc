@@ -1,4 +1,5 @@
 // Grants, packs and wake-ups of the relay, as the coordinator decides them.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <utility>
@@ -89,6 +90,9 @@ TEST_F(RelayTest, AMissingPackOfTheOldestStepIsMadeByAnotherPacker) {
   for (size_t i = 1; i < packs.size(); ++i) ASSERT_TRUE(Deliver(packer_, packs[i]));
   for (const auto& pack : others) ASSERT_TRUE(Deliver(other, pack));
   EXPECT_FALSE(Ready(1));
+  const auto why = c_.Explain("j", now_);
+  ASSERT_TRUE(why.ok());
+  EXPECT_THAT(why->lines(), testing::Contains(testing::HasSubstr("step 1 lacks packs: 1 of p;")));
   // No room for anything else, and no second grant of what is granted.
   EXPECT_EQ(c_.gauges(now_).relay.at("j").granted_packs, 1u);
   EXPECT_TRUE(Granted(other, others_stream).empty());

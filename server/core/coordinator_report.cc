@@ -1,6 +1,9 @@
 // What people see of jobs and workers.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/step_curve.h"
@@ -63,6 +66,31 @@ v1::ListReply Coordinator::Impl::List() const {
   return reply;
 }
 
+std::string Coordinator::Impl::MissingPacks(const JobState& job) const {
+  const JobRuntime& runtime = runtimes_.find(job.name())->second;
+  const uint64_t step = job.committed_step() + 1;
+  const std::optional<JobState::StepRange> range = job.Step(step);
+  if (!range.has_value() || runtime.ledger == nullptr) return "";
+  std::map<std::string, uint64_t> owed;
+  uint64_t of_nobody = 0;
+  for (uint64_t ordinal = range->first; ordinal < range->end; ++ordinal) {
+    if (runtime.ledger->Present(ordinal)) continue;
+    const std::optional<uint64_t> epoch = runtime.ledger->LeaseOf(ordinal);
+    const Lease* lease = epoch.has_value() ? leases_.Find(*epoch) : nullptr;
+    if (lease == nullptr) {
+      ++of_nobody;
+    } else {
+      ++owed[lease->holder];
+    }
+  }
+  if (owed.empty() && of_nobody == 0) return "";
+  std::string line = absl::StrCat("step ", step, " lacks packs:");
+  for (const auto& [packer, packs] : owed) absl::StrAppend(&line, " ", packs, " of ", packer, ",");
+  if (of_nobody > 0) absl::StrAppend(&line, " ", of_nobody, " that no packer makes now,");
+  line.back() = ';';
+  return absl::StrCat(line, " ", workers_.Live(v1::PACKER).size(), " packers are registered");
+}
+
 absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view name,
                                                             Instant now) const {
   const JobState* job = state_.Find(name);
@@ -102,11 +130,8 @@ absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view na
   } else if (runtime.open) {
     reply.add_lines(absl::StrCat("generation ", job->generation(), ", ", runtime.slots.size(),
                                  " ranks, step ", job->committed_step()));
-    const std::optional<JobState::StepRange> next = job->Step(job->committed_step() + 1);
-    if (runtime.ledger != nullptr && next.has_value() &&
-        !runtime.ledger->AllPresent(next->first, next->end)) {
-      reply.add_lines(
-          absl::StrCat("packs of the next step are missing; ", packers, " packers are registered"));
+    if (std::string missing = MissingPacks(*job); !missing.empty()) {
+      reply.add_lines(std::move(missing));
     }
     // The least advanced rank is the one that the others wait for.
     const WorkerEntry* last = nullptr;
