@@ -131,6 +131,14 @@ absl::StatusOr<v1::Job> Client::Resume(const std::string& name) {
 absl::StatusOr<v1::Job> Client::Retry(const std::string& name) {
   return impl_->Call(&v1::Jobs::Stub::Retry, Mutation(name));
 }
+absl::StatusOr<v1::Job> Client::Update(const std::string& name,
+                                       const std::vector<std::string>& assignments) {
+  v1::UpdateRequest request;
+  request.set_request_id(NewRequestId());
+  request.set_name(name);
+  request.mutable_assignments()->Add(assignments.begin(), assignments.end());
+  return impl_->Call(&v1::Jobs::Stub::Update, request);
+}
 absl::Status Client::Delete(const std::string& name) {
   return impl_->Call(&v1::Jobs::Stub::Delete, Mutation(name)).status();
 }

@@ -30,6 +30,9 @@ class Client {
   absl::StatusOr<v1::Job> Pause(const std::string& name);
   absl::StatusOr<v1::Job> Resume(const std::string& name);
   absl::StatusOr<v1::Job> Retry(const std::string& name);
+  // Each assignment as in UpdateRequest.
+  absl::StatusOr<v1::Job> Update(const std::string& name,
+                                 const std::vector<std::string>& assignments);
   absl::Status Delete(const std::string& name);
   absl::StatusOr<v1::ExplainReply> Explain(const std::string& name);
   // Lets a packer look at the data, if there is one.

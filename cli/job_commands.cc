@@ -106,6 +106,18 @@ int Mutate(const CommandContext& context,
   return Print(context, *job, [&] { return absl::StrCat(StateName(job->state()), "\n"); });
 }
 
+int Update(const CommandContext& context) {
+  const std::vector<std::string> assignments = context.arguments.All("set");
+  if (assignments.empty()) {
+    return Fail(absl::InvalidArgumentError("update: needs --set FIELD=VALUE at least once"));
+  }
+  const auto client = MakeClient(context);
+  if (!client.ok()) return Fail(client.status());
+  const auto job = (*client)->Update(context.arguments.words()[0], assignments);
+  if (!job.ok()) return Fail(job.status());
+  return Print(context, *job, [&] { return absl::StrCat(StateName(job->state()), "\n"); });
+}
+
 int Delete(const CommandContext& context) {
   const auto client = MakeClient(context);
   if (!client.ok()) return Fail(client.status());
@@ -152,6 +164,13 @@ std::vector<Command> JobCommands() {
        1,
        {},
        mutation(&Client::Retry)},
+      {"update",
+       "JOB --set FIELD=VALUE...",
+       "change workers, priority, cadences, budgets or time-outs of a submitted job",
+       1,
+       1,
+       {"set"},
+       Update},
       {"delete", "JOB", "forget a finished job; its checkpoints stay", 1, 1, {}, Delete},
       {"checkpoints", "JOB", "the checkpoints of a job", 1, 1, {}, Checkpoints},
       {"audit",

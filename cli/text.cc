@@ -135,6 +135,12 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
   add("samples seen", absl::StrCat(job.samples_seen(), ", of them holes ", job.holes()));
   add("shards indexed", IndexProgress(job));
   add("generation", absl::StrCat(job.generation(), ", recoveries ", job.recoveries()));
+  if (job.held_seconds() > 0) {
+    add("trainers held", absl::StrFormat("%.2f h", job.held_seconds() / 3600) +
+                             (job.spec().budgets().max_hours() > 0
+                                  ? absl::StrFormat(" of %g h", job.spec().budgets().max_hours())
+                                  : ""));
+  }
   add("trainers", absl::StrJoin(job.trainers(), ", "));
   add("last checkpoint", job.last_checkpoint());
   for (const auto& score : job.scores().scores()) {

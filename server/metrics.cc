@@ -138,9 +138,10 @@ void AddJob(const v1::Job& job, const CoordinatorGauges& gauges, Families* out) 
 void AddCounters(const CoordinatorCounters& counters, Families* out) {
   out->Counter("navit_jobs_submitted_total", "Jobs submitted.", {},
                static_cast<double>(counters.jobs_submitted));
-  for (const v1::JobState state : {v1::SUCCEEDED, v1::FAILED, v1::CANCELLED}) {
-    const auto found = counters.jobs_finished.find(state);
-    out->Counter("navit_jobs_finished_total", "Jobs that ended.", {{"outcome", StateName(state)}},
+  for (const End& end : kEnds) {
+    const auto found = counters.jobs_finished.find(end.cause);
+    out->Counter("navit_jobs_finished_total", "Jobs that ended, and why.",
+                 {{"outcome", StateName(end.outcome)}, {"reason", end.name}},
                  found == counters.jobs_finished.end() ? 0 : static_cast<double>(found->second));
   }
   out->Histogram("navit_job_queue_wait_duration_seconds",

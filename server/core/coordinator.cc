@@ -29,6 +29,7 @@ absl::Status Coordinator::Impl::Start(Instant now) {
     runtime.waiting_since = now.steady;
     runtime.slots_changed = now.steady;
     runtime.opened_at = now.steady;
+    runtime.held_until = now.steady;
     // Members of the newest generation keep their places; they have until the heartbeat time-out to
     // register again.
     const bool has_gang = job->state() == v1::RUNNING || job->state() == v1::RECOVERING ||
@@ -286,6 +287,10 @@ absl::StatusOr<v1::Job> Coordinator::Resume(const v1::JobMutation& request, Inst
 }
 absl::StatusOr<v1::Job> Coordinator::Retry(const v1::JobMutation& request, Instant now) {
   return impl_->Retry(request, now);
+}
+absl::StatusOr<v1::Job> Coordinator::Update(const v1::UpdateRequest& request,
+                                            const v1::JobSpec& spec, Instant now) {
+  return impl_->Update(request, spec, now);
 }
 absl::Status Coordinator::Delete(const v1::JobMutation& request, Instant now) {
   return impl_->Delete(request, now);

@@ -43,6 +43,7 @@
 #include "proto/fleet.pb.h"
 #include "proto/jobs.pb.h"
 #include "server/core/durations.h"
+#include "server/core/end_cause.h"
 #include "server/core/event_store.h"
 #include "server/core/instant.h"
 
@@ -138,7 +139,7 @@ struct EvaluationPack {
 // Cumulative counts since the start of this process; for metrics.
 struct CoordinatorCounters {
   uint64_t jobs_submitted = 0;
-  std::map<v1::JobState, uint64_t> jobs_finished;
+  std::map<EndCause, uint64_t> jobs_finished;
   uint64_t leases_granted = 0;
   uint64_t leases_expired = 0;
   // By kind: "lease" (work or packs under a void lease), "generation", "incarnation".
@@ -209,6 +210,9 @@ class Coordinator {
   absl::StatusOr<v1::Job> Pause(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::Job> Resume(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::Job> Retry(const v1::JobMutation& request, Instant now);
+  // `spec`: the job's spec with the request's assignments, resolved and valid (UpdateSpec).
+  absl::StatusOr<v1::Job> Update(const v1::UpdateRequest& request, const v1::JobSpec& spec,
+                                 Instant now);
   absl::Status Delete(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::ExplainReply> Explain(absl::string_view name, Instant now) const;
   absl::StatusOr<v1::ListCheckpointsReply> ListCheckpoints(absl::string_view name) const;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "common/packs_digest.h"
 #include "server/core/coordinator.h"
 
 namespace navit {
@@ -153,6 +154,18 @@ class CoordinatorTest : public testing::Test {
   void OpenGeneration() {
     StartGeneration();
     Push();
+  }
+
+  // A report of step `step` of generation 1 with the packs that rank 0 was dealt.
+  void AddStep(uint64_t step, v1::ReportStepsRequest* request) {
+    const auto next = c_.NextStep("j", 1, 0, step);
+    ASSERT_EQ(next->kind, StepForRank::kReady);
+    ASSERT_EQ(next->packs.size(), 1u);
+    v1::StepReport* report = request->add_steps();
+    report->set_generation(1);
+    report->set_step(step);
+    report->set_packs(1);
+    report->set_packs_digest(PacksDigest({{step - 1, next->packs[0].index + 1}}));
   }
 
   Instant now_{100, 1000};

@@ -48,7 +48,7 @@ void Coordinator::Impl::Advance(const std::string& name, Instant now) {
         const v1::TrainerState& trainer = worker->report.trainer();
         if (trainer.job() == name && trainer.kind() != v1::TrainerState::IDLE) return;
       }
-      EndJob(name, v1::CANCELLED, "cancelled by a user", now);
+      EndJob(name, EndCause::kUser, "cancelled by a user", now);
       return;
     }
     default:
@@ -93,6 +93,12 @@ void Coordinator::Impl::PruneSlots(const JobState& job, Instant now) {
                        " s; last seen at ", Where(trainer)));
       FreeSlot(runtime, rank, now);
     }
+  }
+  // More than a changed spec takes: the last ranks go.
+  const v1::TrainersSpec& trainers = job.spec().workers().trainers();
+  const uint32_t most = std::max({1u, trainers.min(), trainers.max()});
+  for (size_t rank = runtime.slots.size(); rank > 0 && runtime.filled() > most; --rank) {
+    if (runtime.slots[rank - 1].has_value()) FreeSlot(runtime, rank - 1, now);
   }
 }
 
@@ -186,7 +192,7 @@ void Coordinator::Impl::TryOpen(const JobState& job, Instant now) {
   const uint32_t filled = runtime.filled();
   const bool pausing = job.state() == v1::PAUSING;
   if (pausing && filled == 0) {
-    EndJob(job.name(), v1::PAUSED, "paused at its last checkpoint: no trainer kept its state", now);
+    PauseJob(job.name(), "paused at its last checkpoint: no trainer kept its state", now);
     return;
   }
   if (filled == 0) return;
@@ -245,7 +251,7 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
   }
   if (job.state() == v1::PAUSING &&
       (source == nullptr || source->report.trainer().applied_step() == job.checkpoint_step())) {
-    EndJob(job.name(), v1::PAUSED, "paused at its last checkpoint", now);
+    PauseJob(job.name(), "paused at its last checkpoint", now);
     return;
   }
 
@@ -255,11 +261,12 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
       checkpoints.rbegin(), checkpoints.rend(),
       [&](const CheckpointRecord& c) { return runtime.bad_checkpoints.count(c.path) == 0; });
   if (source == nullptr && !checkpoints.empty() && whole == checkpoints.rend()) {
-    Fail(job.name(),
-         absl::StrCat("no trainer has the job's weights, and every kept checkpoint is damaged; the "
-                      "newest is ",
-                      checkpoints.back().path),
-         now);
+    EndJob(
+        job.name(), EndCause::kCheckpoint,
+        absl::StrCat("no trainer has the job's weights, and every kept checkpoint is damaged; the "
+                     "newest is ",
+                     checkpoints.back().path),
+        now);
     return;
   }
 
@@ -301,6 +308,7 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
                                                 : ""));
   runtime.open = true;
   runtime.opened_at = now.steady;
+  runtime.held_until = now.steady;
   runtime.wait_reason.clear();
   runtime.kv.clear();
   runtime.stop_purpose = JobRuntime::StopPurpose::kNone;
@@ -320,9 +328,9 @@ void Coordinator::Impl::Break(const JobState& job, const std::string& reason, In
     const std::string words = absl::StrCat(job.recoveries_without_progress(),
                                            " recoveries without a committed step; last: ", reason);
     if (job.state() == v1::PAUSING) {
-      EndJob(job.name(), v1::PAUSED, absl::StrCat("paused at its last checkpoint: ", words), now);
+      PauseJob(job.name(), absl::StrCat("paused at its last checkpoint: ", words), now);
     } else {
-      Fail(job.name(), words, now);
+      EndJob(job.name(), EndCause::kRecoveries, words, now);
     }
     return;
   }

@@ -44,10 +44,13 @@ struct JobRuntime {
   double waiting_since = 0;
   double slots_changed = 0;
   double opened_at = 0;
+  // Up to when its trainers' time is in JobState::held_seconds.
+  double held_until = 0;
   // What the scheduler or the gang waits for, in words.
   std::string wait_reason;
 
-  enum class StopPurpose { kNone, kPause, kDrain };
+  // kReopen: without a member that drains, or with a changed spec.
+  enum class StopPurpose { kNone, kPause, kReopen };
   StopPurpose stop_purpose = StopPurpose::kNone;
   uint64_t stop_after_step = 0;
   uint64_t stop_margin = 2;
@@ -139,14 +142,15 @@ class Coordinator::Impl {
   absl::StatusOr<v1::Job> Pause(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::Job> Resume(const v1::JobMutation& request, Instant now);
   absl::StatusOr<v1::Job> Retry(const v1::JobMutation& request, Instant now);
+  absl::StatusOr<v1::Job> Update(const v1::UpdateRequest& request, const v1::JobSpec& spec,
+                                 Instant now);
   absl::Status Delete(const v1::JobMutation& request, Instant now);
   absl::Status SetState(const std::string& job, v1::JobState state, const std::string& reason,
                         const std::string& request_id, Instant now);
   // Ends the job and lets its workers go.
-  void EndJob(const std::string& job, v1::JobState state, const std::string& reason, Instant now);
-  void Fail(const std::string& job, const std::string& reason, Instant now) {
-    EndJob(job, v1::FAILED, reason, now);
-  }
+  void EndJob(const std::string& job, EndCause cause, const std::string& reason, Instant now);
+  // Lets its workers go until it is resumed.
+  void PauseJob(const std::string& job, const std::string& reason, Instant now);
   // Workers, leases, packs and plans of the job are dropped.
   void LetGo(const std::string& job);
 
@@ -189,6 +193,8 @@ class Coordinator::Impl {
   absl::StatusOr<v1::CommitCheckpointReply> CommitCheckpoint(
       const v1::CommitCheckpointRequest& request, Instant now);
   absl::Status ReportEvent(const v1::ReportEventRequest& request, Instant now);
+  // Fails a job that has used up what it may.
+  void CheckBudgets(const JobState& job, Instant now);
   absl::Status CheckDigest(const JobState& job, const v1::StepReport& report);
 
   // --- coordinator_work.cc

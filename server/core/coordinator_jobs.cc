@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "server/core/coordinator_impl.h"
 #include "server/core/limits.h"
@@ -60,14 +61,19 @@ absl::Status Coordinator::Impl::SetState(const std::string& job, v1::JobState st
   change->set_reason(reason);
   change->set_request_id(request_id);
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
-  if (IsFinal(state)) ++counters_.jobs_finished[state];
   Log(job, absl::StrCat("is ", StateName(state), reason.empty() ? "" : ": ", reason));
   return absl::OkStatus();
 }
 
-void Coordinator::Impl::EndJob(const std::string& job, v1::JobState state,
-                               const std::string& reason, Instant now) {
-  if (SetState(job, state, reason, "", now).ok()) LetGo(job);
+void Coordinator::Impl::EndJob(const std::string& job, EndCause cause, const std::string& reason,
+                               Instant now) {
+  if (!SetState(job, EndOf(cause).outcome, reason, "", now).ok()) return;
+  ++counters_.jobs_finished[cause];
+  LetGo(job);
+}
+
+void Coordinator::Impl::PauseJob(const std::string& job, const std::string& reason, Instant now) {
+  if (SetState(job, v1::PAUSED, reason, "", now).ok()) LetGo(job);
 }
 
 void Coordinator::Impl::LetGo(const std::string& name) {
@@ -173,6 +179,26 @@ absl::StatusOr<v1::Job> Coordinator::Impl::Retry(const v1::JobMutation& request,
                                  job->manifest() == nullptr ? v1::QUEUED : v1::STARTING, "",
                                  request.request_id(), now));
   if (job->manifest() != nullptr) FollowCommit(*job);
+  Advance(request.name(), now);
+  return Get(request.name());
+}
+
+absl::StatusOr<v1::Job> Coordinator::Impl::Update(const v1::UpdateRequest& request,
+                                                  const v1::JobSpec& spec, Instant now) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  const JobState* job = state_.Find(request.name());
+  if (job == nullptr) return Get(request.name());
+  if (!request.request_id().empty() && job->HasRequest(request.request_id())) {
+    return Describe(*job);
+  }
+  if (spec.SerializeAsString() == job->spec().SerializeAsString()) return Describe(*job);
+  v1::Event event;
+  event.set_job(request.name());
+  event.mutable_spec_updated()->set_request_id(request.request_id());
+  *event.mutable_spec_updated()->mutable_spec() = spec;
+  NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
+  Log(request.name(), absl::StrCat("is updated: ", absl::StrJoin(request.assignments(), ", ")));
+  Changed(request.name());
   Advance(request.name(), now);
   return Get(request.name());
 }

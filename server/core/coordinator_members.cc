@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/packs_digest.h"
 #include "common/status_macros.h"
 #include "server/core/coordinator_impl.h"
@@ -70,7 +71,7 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
       broken = absl::StrCat(who, " left the generation");
     } else if (trainer.kind() == v1::TrainerState::BROKEN) {
       if (trainer.fatal()) {
-        Fail(job.name(), absl::StrCat(who, ": ", trainer.failure()), now);
+        EndJob(job.name(), EndCause::kTrainer, absl::StrCat(who, ": ", trainer.failure()), now);
         return;
       }
       if (!trainer.bad_checkpoint().empty() &&
@@ -100,15 +101,15 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
   if (first_stopped) {
     const uint64_t total = job.total_steps();
     if (total != 0 && job.committed_step() == total && job.checkpoint_step() == total) {
-      EndJob(job.name(), v1::SUCCEEDED, "", now);
+      EndJob(job.name(), EndCause::kDone, "", now);
       return;
     }
     if (job.state() == v1::PAUSING && job.checkpoint_step() == job.committed_step()) {
-      EndJob(job.name(), v1::PAUSED, "paused by a user", now);
+      PauseJob(job.name(), "paused by a user", now);
       return;
     }
-    if (broken.empty() && runtime.stop_purpose == JobRuntime::StopPurpose::kDrain) {
-      broken = "stopped for a member that drains";
+    if (broken.empty() && runtime.stop_purpose == JobRuntime::StopPurpose::kReopen) {
+      broken = draining ? "stopped for a member that drains" : "stopped for the job's changed spec";
     } else if (broken.empty() && stopped == runtime.slots.size()) {
       broken = absl::StrCat("all ranks stopped after step ", job.committed_step(),
                             " without a checkpoint of it");
@@ -120,8 +121,8 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
   }
   if (job.state() == v1::PAUSING) {
     SetStop(job, JobRuntime::StopPurpose::kPause);
-  } else if (draining) {
-    SetStop(job, JobRuntime::StopPurpose::kDrain);
+  } else if (draining || job.generation_is_outdated()) {
+    SetStop(job, JobRuntime::StopPurpose::kReopen);
   }
 }
 
@@ -232,26 +233,43 @@ absl::Status Coordinator::Impl::ReportSteps(const v1::ReportStepsRequest& reques
           absl::StrCat("step ", expected, " is expected, not step ", report.step()));
     }
     if (absl::Status status = CheckDigest(*job, report); !status.ok()) {
-      Fail(request.job(), std::string(status.message()), now);
+      EndJob(request.job(), EndCause::kMismatch, std::string(status.message()), now);
       return status;
     }
     *committed->add_steps() = report;
     ++expected;
   }
   if (committed->steps_size() == 0) return absl::OkStatus();
+  double& held_until = runtimes_[request.job()].held_until;
+  committed->set_held_seconds(now.steady - held_until);
   counters_.steps_committed += committed->steps_size();
   NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
+  held_until = now.steady;
   FollowCommit(*job);
-  const double allowed = std::max(
-      10.0, job->spec().budgets().bad_sample_fraction() * static_cast<double>(job->sums().samples));
-  if (static_cast<double>(job->sums().holes) > allowed) {
-    Fail(request.job(),
-         absl::StrCat(job->sums().holes, " of ", job->sums().samples,
-                      " samples are bad (budgets.bad_sample_fraction allows ",
-                      job->spec().budgets().bad_sample_fraction(), ", and 10 in all)"),
-         now);
-  }
+  CheckBudgets(*job, now);
   return absl::OkStatus();
+}
+
+void Coordinator::Impl::CheckBudgets(const JobState& job, Instant now) {
+  const v1::BudgetsSpec& budgets = job.spec().budgets();
+  const LineageSums& sums = job.sums();
+  const double allowed =
+      std::max(10.0, budgets.bad_sample_fraction() * static_cast<double>(sums.samples));
+  if (static_cast<double>(sums.holes) > allowed) {
+    EndJob(job.name(), EndCause::kBadSamples,
+           absl::StrCat(sums.holes, " of ", sums.samples,
+                        " samples are bad (budgets.bad_sample_fraction allows ",
+                        budgets.bad_sample_fraction(), ", and 10 in all)"),
+           now);
+    return;
+  }
+  const bool has_more = job.committed_step() != job.total_steps();
+  if (has_more && budgets.max_hours() > 0 && job.held_seconds() > 3600 * budgets.max_hours()) {
+    EndJob(job.name(), EndCause::kTime,
+           absl::StrFormat("held its trainers for %.2f hours (budgets.max_hours allows %g)",
+                           job.held_seconds() / 3600, budgets.max_hours()),
+           now);
+  }
 }
 
 absl::StatusOr<v1::CommitCheckpointReply> Coordinator::Impl::CommitCheckpoint(

@@ -208,10 +208,10 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
   const absl::StatusOr<RelayLedger::Arrival> arrival =
       runtime.ledger->Arrive(ordinal, under, frame_bytes, cost);
   if (absl::IsDataLoss(arrival.status())) {
-    Fail(job->name(),
-         absl::StrCat("pack ", header.index(), " of window ", header.window(), " by packer ",
-                      entry->name(), ": ", arrival.status().message()),
-         now);
+    EndJob(job->name(), EndCause::kMismatch,
+           absl::StrCat("pack ", header.index(), " of window ", header.window(), " by packer ",
+                        entry->name(), ": ", arrival.status().message()),
+           now);
   }
   NAVIT_RETURN_IF_ERROR(arrival.status());
   verdict.keep = *arrival == RelayLedger::Arrival::kKept;

@@ -35,6 +35,7 @@ v1::Job Coordinator::Impl::Describe(const JobState& state) const {
   job.set_samples_seen(state.sums().samples);
   job.set_holes(state.sums().holes);
   job.set_recoveries(state.recoveries());
+  job.set_held_seconds(state.held_seconds());
   if (state.manifest() != nullptr) {
     const uint64_t shards = state.manifest()->train_size() + state.manifest()->validation_size();
     job.set_shards_indexed(shards);

@@ -17,15 +17,8 @@ TEST_F(CoordinatorTest, DealsCommitsAndAudits) {
   request.set_job("j");
   request.set_generation(1);
   for (uint64_t step = 1; step <= 3; ++step) {
-    const auto next = c_.NextStep("j", 1, 0, step);
-    ASSERT_EQ(next->kind, StepForRank::kReady);
-    EXPECT_EQ(next->deal.last(), step == 3);
-    ASSERT_EQ(next->packs.size(), 1u);
-    v1::StepReport* report = request.add_steps();
-    report->set_generation(1);
-    report->set_step(step);
-    report->set_packs(1);
-    report->set_packs_digest(PacksDigest({{step - 1, next->packs[0].index + 1}}));
+    EXPECT_EQ(c_.NextStep("j", 1, 0, step)->deal.last(), step == 3);
+    AddStep(step, &request);
   }
   EXPECT_EQ(c_.NextStep("j", 1, 0, 4)->kind, StepForRank::kEnd);
   ASSERT_TRUE(c_.ReportSteps(request, now_).ok());
@@ -57,6 +50,7 @@ TEST_F(CoordinatorTest, WrongPacksFailTheJob) {
   request.add_steps()->set_step(1);
   EXPECT_TRUE(absl::IsDataLoss(c_.ReportSteps(request, now_)));
   EXPECT_EQ(c_.Get("j")->state(), v1::FAILED);
+  EXPECT_EQ(c_.counters().jobs_finished.at(EndCause::kMismatch), 1u);
 }
 
 TEST_F(CoordinatorTest, FallsBackToTheOlderCheckpointWhenTheNewestIsDamaged) {
@@ -65,15 +59,7 @@ TEST_F(CoordinatorTest, FallsBackToTheOlderCheckpointWhenTheNewestIsDamaged) {
   *steps.mutable_worker() = trainer_;
   steps.set_job("j");
   steps.set_generation(1);
-  for (uint64_t step = 1; step <= 2; ++step) {
-    const auto next = c_.NextStep("j", 1, 0, step);
-    ASSERT_EQ(next->kind, StepForRank::kReady);
-    v1::StepReport* report = steps.add_steps();
-    report->set_generation(1);
-    report->set_step(step);
-    report->set_packs(1);
-    report->set_packs_digest(PacksDigest({{step - 1, next->packs[0].index + 1}}));
-  }
+  for (uint64_t step = 1; step <= 2; ++step) AddStep(step, &steps);
   ASSERT_TRUE(c_.ReportSteps(steps, now_).ok());
   for (uint64_t step = 1; step <= 2; ++step) {
     v1::CommitCheckpointRequest commit;

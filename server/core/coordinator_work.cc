@@ -290,7 +290,7 @@ absl::Status Coordinator::Impl::FinishWork(const v1::FinishWorkRequest& request,
     v1::DataManifest* manifest = event.mutable_manifest_frozen()->mutable_manifest();
     status = runtime.indexing.Manifest(manifest);
     if (!status.ok()) {
-      Fail(job->name(), std::string(status.message()), now);
+      EndJob(job->name(), EndCause::kData, std::string(status.message()), now);
       return absl::OkStatus();
     }
     event.mutable_manifest_frozen()->set_hash(ManifestHash(*manifest));
@@ -319,7 +319,7 @@ void Coordinator::Impl::WorkFailed(const Lease& lease, const std::string& worker
     auto audit = audits_.find(lease.item.audit);
     if (audit != audits_.end()) audit->second.Fail(absl::AbortedError(words));
   } else if (!IsFinal(job->state())) {
-    Fail(lease.item.job, words, now);
+    EndJob(lease.item.job, EndCause::kData, words, now);
   }
 }
 
@@ -384,7 +384,7 @@ void Coordinator::Impl::PlanGroups(const std::string& name, Instant now) {
     runtime.plans.erase(runtime.plans.begin(), runtime.plans.lower_bound(first + windows));
     if (job.order().packs() == 0 &&
         (job.FullyPlanned() || job.order().windows() >= job.layout().windows_per_pass())) {
-      Fail(name, "the training data makes no pack: no sample is usable", now);
+      EndJob(name, EndCause::kData, "the training data makes no pack: no sample is usable", now);
       return;
     }
     FollowCommit(job);

@@ -42,6 +42,11 @@ absl::Status JobState::Apply(const v1::Event& event) {
       }
       return absl::OkStatus();
     }
+    case v1::Event::kSpecUpdated:
+      spec_ = event.spec_updated().spec();
+      requests_.insert(event.spec_updated().request_id());
+      generation_is_outdated_ = true;
+      return absl::OkStatus();
     case v1::Event::kManifestFrozen: {
       if (manifest_ != nullptr) return absl::InternalError("the shard list is frozen already");
       manifest_ = std::make_shared<const v1::DataManifest>(event.manifest_frozen().manifest());
@@ -187,6 +192,7 @@ absl::Status JobState::ApplyGeneration(const v1::Event& event) {
   source_rank_ = opened.source_rank();
   generation_checkpoint_ = opened.checkpoint();
   generation_step_ = opened.committed_step();
+  generation_is_outdated_ = false;
   while (records_.size() > kept) {
     const v1::StepReport& gone = records_.back();
     sums_.samples -= gone.samples();
@@ -220,6 +226,7 @@ absl::Status JobState::ApplySteps(const v1::StepsCommitted& steps) {
     }
   }
   for (const v1::StepReport& report : steps.steps()) AddRecord(report);
+  held_seconds_ += steps.held_seconds();
   recoveries_without_progress_ = 0;
   return absl::OkStatus();
 }
@@ -240,11 +247,17 @@ absl::Status JobState::ApplyCheckpoint(const v1::Event& event) {
   }
   checkpoints_.push_back({committed.step(), committed.generation(), committed.path(),
                           committed.bytes(), event.seconds()});
-  const size_t keep = std::max<uint32_t>(1, spec_.checkpoints().keep_last());
-  while (checkpoints_.size() > keep) {
-    to_remove_.push_back(checkpoints_.front().path);
-    checkpoints_.erase(checkpoints_.begin());
-  }
+  // The newest ones, and those that stay for good.
+  const size_t keep_last = std::max<uint32_t>(1, spec_.checkpoints().keep_last());
+  const uint32_t keep_every = spec_.checkpoints().keep_every_steps();
+  const size_t older = checkpoints_.size() - std::min(keep_last, checkpoints_.size());
+  const auto end = checkpoints_.begin() + static_cast<ptrdiff_t>(older);
+  const auto removed =
+      std::stable_partition(checkpoints_.begin(), end, [&](const CheckpointRecord& checkpoint) {
+        return keep_every != 0 && checkpoint.step % keep_every == 0;
+      });
+  for (auto it = removed; it != end; ++it) to_remove_.push_back(it->path);
+  checkpoints_.erase(removed, end);
   return absl::OkStatus();
 }
 

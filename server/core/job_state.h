@@ -101,6 +101,8 @@ class JobState {
   int source_rank() const { return source_rank_; }
   // Where that generation loads from when source_rank() is -1.
   const std::string& generation_checkpoint() const { return generation_checkpoint_; }
+  // The spec has changed since that generation opened.
+  bool generation_is_outdated() const { return generation_is_outdated_; }
   // The committed step when that generation opened.
   uint64_t generation_step() const { return generation_step_; }
 
@@ -108,6 +110,8 @@ class JobState {
   // records()[s - 1] is the record of step s.
   const std::vector<v1::StepReport>& records() const { return records_; }
   const LineageSums& sums() const { return sums_; }
+  // For which trainers were held, up to the newest committed step; what was rolled back counts too.
+  double held_seconds() const { return held_seconds_; }
   uint32_t recoveries() const { return recoveries_; }
   uint32_t recoveries_without_progress() const { return recoveries_without_progress_; }
 
@@ -151,9 +155,11 @@ class JobState {
   int source_rank_ = -1;
   std::string generation_checkpoint_;
   uint64_t generation_step_ = 0;
+  bool generation_is_outdated_ = false;
 
   std::vector<v1::StepReport> records_;
   LineageSums sums_;
+  double held_seconds_ = 0;
   uint32_t recoveries_ = 0;
   uint32_t recoveries_without_progress_ = 0;
 

@@ -153,6 +153,25 @@ TEST_F(JobStateTest, NeverRollsBackBelowACheckpointAndKeepsTheNewest) {
   EXPECT_TRUE(Open(2, 3).ok());
 }
 
+TEST_F(JobStateTest, KeepsTheNewestCheckpointsAndThoseOfEveryNthStep) {
+  spec_.mutable_checkpoints()->set_keep_every_steps(2);  // keep_last is 2.
+  Submit();
+  Freeze(40);
+  ASSERT_TRUE(Plan(0, 0, {4, 4}).ok());
+  ASSERT_TRUE(Open(1, 0).ok());
+  const std::vector<std::string> names = {"one", "two", "three", "four", "five"};
+  std::vector<std::string> removed;
+  for (uint64_t step = 1; step <= names.size(); ++step) {
+    ASSERT_TRUE(Commit(1, step).ok());
+    ASSERT_TRUE(Checkpoint(step, names[step - 1]).ok());
+    for (const std::string& path : job().checkpoints_to_remove()) removed.push_back(path);
+  }
+  EXPECT_EQ(removed, (std::vector<std::string>{"one", "three"}));
+  std::vector<std::string> kept;
+  for (const CheckpointRecord& checkpoint : job().checkpoints()) kept.push_back(checkpoint.path);
+  EXPECT_EQ(kept, (std::vector<std::string>{"two", "four", "five"}));
+}
+
 TEST_F(JobStateTest, ReplayGivesTheSameState) {
   Submit();
   Freeze(40);

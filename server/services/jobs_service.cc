@@ -10,6 +10,7 @@
 #include "common/files.h"
 #include "common/job_spec/pin_tokenizer.h"
 #include "common/job_spec/resolve.h"
+#include "common/job_spec/update.h"
 #include "common/job_spec/validate.h"
 #include "common/log.h"
 #include "proto/jobs.grpc.pb.h"
@@ -168,6 +169,18 @@ class JobsService : public v1::Jobs::CallbackService {
   grpc::ServerUnaryReactor* Retry(grpc::CallbackServerContext* call, const v1::JobMutation* request,
                                   v1::Job* reply) override {
     return Mutate(call, "Jobs.Retry", &Coordinator::Retry, request, reply);
+  }
+
+  grpc::ServerUnaryReactor* Update(grpc::CallbackServerContext* call,
+                                   const v1::UpdateRequest* request, v1::Job* reply) override {
+    return Now(call, "Jobs.Update", [=](Coordinator& core, Instant now) -> absl::Status {
+      absl::StatusOr<v1::Job> job = core.Get(request->name());
+      if (!job.ok()) return job.status();
+      const std::vector<FieldViolation> violations = UpdateSpec(
+          {request->assignments().begin(), request->assignments().end()}, job->mutable_spec());
+      if (!violations.empty()) return InvalidFields(violations);
+      return Put(core.Update(*request, job->spec(), now), reply);
+    });
   }
 
   grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* call,

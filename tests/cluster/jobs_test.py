@@ -39,9 +39,34 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         return job["reason"]
 
+    def losses(self, name):
+        return [step["loss"] for step in self.cluster.history(name)]
+
+    def undisturbed_losses(self):
+        """Of 400 steps; trained once."""
+        if "plain" not in {job["name"] for job in self.cluster.json("list")["jobs"]}:
+            self.cluster.wait(self.cluster.submit(self.job("plain", steps=400)), "succeeded")
+        return self.losses("plain")
+
+    def test_an_updated_job_goes_on_under_its_new_spec_with_the_undisturbed_curve(self):
+        name = self.cluster.submit(self.job("updated", steps=400))
+        self.cluster.navitctl("wait", name, "--for=step=4", "--timeout=60")
+        self.cluster.navitctl(
+            "update", name, "--set=checkpoints.every_steps=60", "--set=budgets.max_hours=2"
+        )
+        refused = self.cluster.navitctl("update", name, "--set=seed=1", check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("seed: cannot change in a submitted job", refused.stderr)
+        self.cluster.wait(name, "succeeded")
+        job = self.cluster.json("get", name)
+        self.assertGreaterEqual(job["generation"], 2)
+        self.assertEqual(job["spec"]["checkpoints"]["every_steps"], 60)
+        steps = [c["step"] for c in self.cluster.json("checkpoints", name)["checkpoints"]]
+        self.assertEqual(steps, [300, 360, 400])
+        self.assertIn(" of 2 h", self.cluster.navitctl("describe", name).stdout)
+        self.assertEqual(self.losses(name), self.undisturbed_losses())
+
     def test_pause_and_resume_give_the_undisturbed_curve(self):
-        plain = self.cluster.submit(self.job("plain", steps=400))
-        self.cluster.wait(plain, "succeeded")
         paused = self.cluster.submit(self.job("paused", steps=400))
         self.cluster.navitctl("wait", paused, "--for=step=4", "--timeout=60")
         self.cluster.navitctl("pause", paused)
@@ -50,8 +75,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual({w["state"] for w in workers}, {"idle"}, workers)
         self.cluster.navitctl("resume", paused)
         self.cluster.wait(paused, "succeeded")
-        losses = [[s["loss"] for s in self.cluster.history(j)] for j in (plain, paused)]
-        self.assertEqual(losses[0], losses[1])
+        self.assertEqual(self.losses(paused), self.undisturbed_losses())
 
     def test_cancel_and_retry(self):
         name = self.cluster.submit(self.job("cancelled", steps=400))
