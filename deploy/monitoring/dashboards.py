@@ -70,6 +70,18 @@ DASHBOARDS = [
                 stack=True,
             ),
             timeseries(
+                "Jobs that ended",
+                [
+                    (
+                        "sum by (outcome, reason) (increase({}[$__rate_interval])) > 0".format(
+                            fleet("navit_jobs_finished_total")
+                        ),
+                        "{{outcome}}: {{reason}}",
+                    )
+                ],
+                needs="a job that ended within the interval",
+            ),
+            timeseries(
                 "Queue wait",
                 [
                     (fleet_quantile(0.5, "navit_job_queue_wait_duration_seconds"), "median"),
@@ -240,6 +252,15 @@ DASHBOARDS = [
                 unit="images/s",
                 needs="a sample that was skipped",
             ),
+            timeseries(
+                "Shards to index",
+                [(job("navit_index_shards", 'state="pending"'), "{{navit_job}}")],
+            ),
+            timeseries(
+                "Indexing ends in",
+                [(job("navit_index_remaining_seconds"), "{{navit_job}}")],
+                unit="s",
+            ),
             Row("Time"),
             timeseries(
                 "Stage seconds",
@@ -282,6 +303,22 @@ DASHBOARDS = [
                 [(total(job("navit_packs_regenerated_total"), "navit_job"), "{{navit_job}}")],
                 unit="packs/s",
                 needs="a pack that was evicted or lost",
+            ),
+            timeseries(
+                "Read ahead", [("sum({})".format(fleet("navit_packer_read_ahead_bytes")), "bytes")], unit="bytes"
+            ),
+            timeseries(
+                "Requests to sources",
+                [(total(fleet("navit_source_requests_total"), "scheme", "code"), "{{scheme}} {{code}}")],
+                unit="requests/s",
+            ),
+            timeseries(
+                "Time of a request",
+                [
+                    (fleet_quantile(0.5, "navit_source_request_duration_seconds"), "median"),
+                    (fleet_quantile(0.99, "navit_source_request_duration_seconds"), "p99"),
+                ],
+                unit="s",
             ),
             timeseries(
                 "Read retries",
@@ -374,7 +411,12 @@ DASHBOARDS = [
             timeseries("Gradient norm", [(job("navit_grad_norm"), "{{navit_job}}")]),
             timeseries("Logit scale", [(job("navit_logit_scale"), "{{navit_job}}")]),
             timeseries("Learning rate", [(job("navit_learning_rate"), "{{navit_job}}")]),
+            stat("Parameters", "sum by (navit_job) ({})".format(job("navit_model_parameters")), text="{{navit_job}}"),
             Row("Scores and faults"),
+            timeseries(
+                "Loss stuck at ln N",
+                [("sum by (navit_job) ({})".format(job("navit_loss_stuck_total")), "{{navit_job}}")],
+            ),
             timeseries(
                 "Scores",
                 [(job("navit_eval_score", 'metric!~".*/chance"'), "{{metric}} @{{token_budget}}")],
@@ -452,6 +494,11 @@ DASHBOARDS = [
                 unit="writes/s",
             ),
             timeseries("Relay", [(total(fleet("navit_relay_bytes_total"), "direction"), "{{direction}}")], unit="Bps"),
+            timeseries(
+                "Log lines dropped",
+                [(total(fleet("navit_log_lines_dropped_total"), "instance"), "{{instance}}")],
+                unit="lines/s",
+            ),
             stat("Leader", "sum({})".format(fleet("navit_is_leader"))),
         ],
     ),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the dashboards of `dashboards.py` as Grafana JSON, and rules.yaml as the PrometheusRule that
-the operator of kube-prometheus-stack takes.
+"""Writes the dashboards of `dashboards.py` as Grafana JSON, rules.yaml as the PrometheusRule that the
+operator of kube-prometheus-stack takes, and `reference.py` as metrics.md.
 
     deploy/monitoring/generate.py            rewrites the files
     deploy/monitoring/generate.py --check    exit 1 when a file differs from what would be written
@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 
+import reference
 from dashboards import DASHBOARDS
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,6 +37,7 @@ def files():
     made["kubernetes/prometheus-rule.yaml"] = RULE_HEAD + "".join(
         "  " + line if line.strip() else line for line in groups.splitlines(True)
     )
+    made["metrics.md"] = reference.markdown()
     return made
 
 

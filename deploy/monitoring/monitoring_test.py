@@ -6,11 +6,11 @@ import subprocess
 import unittest
 
 import generate
+import reference
 from dashboards import DASHBOARDS
 
 HERE = pathlib.Path(__file__).absolute().parent
 ROOT = HERE.parents[1]
-SOURCES = ["packer/metrics.cc", "server/metrics.cc", "worker/metrics.cc", "common/metrics.cc"]
 
 
 def metric_names(text):
@@ -25,7 +25,7 @@ def metric_names(text):
 
 def exported():
     names = set()
-    for source in SOURCES:
+    for source in reference.SOURCES.values():
         names |= set(re.findall(r'"(navit_[a-z0-9_]+)"', (ROOT / source).read_text()))
     return names - {"navit_job"}
 
@@ -64,6 +64,12 @@ class MonitoringTest(unittest.TestCase):
         for where, names in looked_at.items():
             self.assertTrue(names, where)
             self.assertEqual(names - there, set(), where)
+
+    def test_the_reference_has_every_metric_and_no_other(self):
+        there = {n for metrics in reference.declared().values() for n in metrics}
+        self.assertEqual({n for n in there if n.startswith("navit_")}, exported())
+        self.assertEqual(set(reference.LABELS) - there, set())
+        self.assertEqual(reference.RARE - there, set())
 
     def test_rates_use_the_interval_of_the_dashboard(self):
         for dashboard in DASHBOARDS:

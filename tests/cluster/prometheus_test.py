@@ -11,6 +11,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import reference
 from dashboards import DASHBOARDS
 from tests.cluster import data
 from tests.cluster.cluster import Cluster, wait_until
@@ -98,7 +99,31 @@ def expressions(panel):
         )
 
 
+def samples(text):
+    """(name, label names) of every sample of a /metrics text; parts of histograms as one name."""
+    for line in text.splitlines():
+        match = re.match(r"([a-z_]+)(?:\{(.*)\})? ", line)
+        if match is None:
+            continue
+        labels = set(re.findall(r'([a-z_]+)="', match[2] or ""))
+        parts = re.fullmatch(r"(.*)_(bucket|sum|count)", match[1])
+        yield parts[1] if parts else match[1], labels - {"le"}
+
+
 class PrometheusTest(unittest.TestCase):
+    def check_against_the_reference(self, cluster):
+        """The processes of a running job show the metrics of the reference, and no others."""
+        declared = reference.declared()
+        seen = {}
+        for name, process in cluster.processes.items():
+            seen.setdefault(name.split("-")[0], {}).update(samples(process.metrics()))
+        for role, metrics in seen.items():
+            known = {**declared[role.capitalize()], **declared["Every process"]}
+            self.assertEqual(set(metrics) - set(known), set(), role)
+            self.assertEqual(set(known) - set(metrics) - reference.RARE, set(), role)
+            for metric, labels in metrics.items():
+                self.assertEqual(labels, reference.labels(metric), metric)
+
     def test_scrapes_all_processes_and_answers_every_panel(self):
         folder = FOLDER / "prometheus"
         with Cluster(folder) as cluster:
@@ -164,6 +189,7 @@ class PrometheusTest(unittest.TestCase):
                         text, r"[{,](job|instance|namespace|pod|container|node|service|endpoint)="
                     )
                     self.assertFalse(re.findall(r"^exported_", text, re.M))
+                self.check_against_the_reference(cluster)
                 cluster.navitctl("cancel", job)
             finally:
                 prometheus.stop()
