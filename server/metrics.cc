@@ -151,6 +151,17 @@ void AddCounters(const CoordinatorCounters& counters, Families* out) {
                  counters.time_to_first_step);
   out->Counter("navit_leases_expired_total", "Leases that were not renewed in time.", {},
                static_cast<double>(counters.leases_expired));
+  const std::pair<const char*, uint64_t> outcomes[] = {{"received", counters.packs_received},
+                                                       {"duplicate", counters.packs_duplicate},
+                                                       {"evicted", counters.packs_evicted},
+                                                       {"hedged", counters.packs_hedged}};
+  for (const auto& [outcome, packs] : outcomes) {
+    out->Counter(
+        "navit_relay_packs_total",
+        "Packs that came, those not wanted (any more), dropped to make room, and asked of a "
+        "second packer because the first was late.",
+        {{"outcome", outcome}}, static_cast<double>(packs));
+  }
   for (const char* kind : {"lease", "generation", "incarnation"}) {
     const auto found = counters.stale_writes_rejected.find(kind);
     out->Counter(

@@ -34,6 +34,7 @@ LABELS = {
     "navit_loss": JOB,
     "navit_packers_desired": JOB,
     "navit_relay_bytes_total": "direction",
+    "navit_relay_packs_total": "outcome",
     "navit_relay_queue_bytes": JOB,
     "navit_relay_queue_packs": JOB,
     "navit_rpc_duration_seconds": "method code",

@@ -188,7 +188,11 @@ void Coordinator::Impl::Tick(Instant now) {
   }
   std::vector<std::string> names;
   for (const auto& [name, job] : state_.jobs()) names.push_back(name);
-  for (const std::string& name : names) Advance(name, now);
+  for (const std::string& name : names) {
+    Advance(name, now);
+    const JobState* job = state_.Find(name);
+    if (job != nullptr && !LateWindows(*job, now).empty()) runtimes_[name].grants_stale = true;
+  }
   PlaceGangs(now);
   workers_.Forget(now.steady - 600);
 }
@@ -378,8 +382,8 @@ void Coordinator::ClosePush(const v1::WorkerId& worker, uint64_t stream) {
   impl_->ClosePush(worker, stream);
 }
 absl::StatusOr<v1::PushReply> Coordinator::NextGrants(const v1::WorkerId& worker, uint64_t stream,
-                                                      Instant) {
-  return impl_->NextGrants(worker, stream);
+                                                      Instant now) {
+  return impl_->NextGrants(worker, stream, now);
 }
 absl::StatusOr<PackVerdict> Coordinator::OnPack(const v1::WorkerId& worker,
                                                 const v1::PackHeader& header, uint64_t frame_bytes,

@@ -67,6 +67,11 @@ struct CoordinatorOptions {
   // Packs that one packer may have been granted and not delivered. It gets more once it has
   // delivered half of them.
   uint32_t max_grants_per_packer = 32;
+  // A packer that owes packs is late when it has delivered none for this many times the median time
+  // between two packs of a packer of the job, and no less than the seconds: its windows are leased
+  // a second time, the first copy of a pack wins.
+  double hedge_factor = 4;
+  double hedge_seconds = 5;
   // A piece of work that fails this many times without a fatal failure fails its job.
   uint32_t max_work_failures = 5;
   // Packs of one evaluation that one rank may have on the way.
@@ -152,6 +157,7 @@ struct CoordinatorCounters {
   uint64_t packs_received = 0;
   uint64_t packs_evicted = 0;
   uint64_t packs_duplicate = 0;
+  uint64_t packs_hedged = 0;
   // From submission to the first generation, and to the first committed step.
   Durations queue_wait;
   Durations time_to_first_step;

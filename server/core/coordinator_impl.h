@@ -6,6 +6,7 @@
 //   coordinator_members.cc  what members of a generation say
 //   coordinator_work.cc     leases and their results: indexing, planning
 //   coordinator_packs.cc    grants, packs, deals
+//   coordinator_hedge.cc    second leases beside packers that are late
 //   coordinator_evaluation.cc, coordinator_audit.cc, coordinator_probe.cc
 #ifndef NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
 #define NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
@@ -77,6 +78,8 @@ struct JobRuntime {
   double window_waits_since = -1;
   std::unique_ptr<RelayLedger> ledger;
   bool grants_stale = true;
+  // Times between two packs of a packer that owed them, the newest at the back.
+  std::deque<double> pack_intervals;
   // Packs of the windows of evaluation splits.
   std::map<std::pair<v1::Split, uint64_t>, uint32_t> evaluation_plans;
 
@@ -217,9 +220,10 @@ class Coordinator::Impl {
   absl::StatusOr<uint64_t> OpenPush(const v1::WorkerId& worker);
   void ClosePush(const v1::WorkerId& worker, uint64_t stream);
   void StopPush(WorkerEntry& worker);
-  absl::StatusOr<v1::PushReply> NextGrants(const v1::WorkerId& worker, uint64_t stream);
+  absl::StatusOr<v1::PushReply> NextGrants(const v1::WorkerId& worker, uint64_t stream,
+                                           Instant now);
   // `asking`: the packer that is answered with what it is granted.
-  void MakeGrants(const JobState& job, const WorkerEntry& asking);
+  void MakeGrants(const JobState& job, const WorkerEntry& asking, Instant now);
   absl::StatusOr<PackVerdict> OnPack(const v1::WorkerId& worker, const v1::PackHeader& header,
                                      uint64_t frame_bytes, Instant now);
   // The ledger and the window leases follow the committed step.
@@ -227,6 +231,19 @@ class Coordinator::Impl {
   absl::Status CheckPull(const v1::PullRequest::Open& open);
   absl::StatusOr<StepForRank> NextStep(absl::string_view job, uint64_t generation, uint32_t rank,
                                        uint64_t step);
+
+  // --- coordinator_hedge.cc
+  // The packer delivered a pack of the job.
+  void Delivered(JobRuntime& runtime, WorkerEntry& worker, Instant now);
+  // Packs that the packer was granted and that are not here.
+  size_t Owed(const std::string& worker) const;
+  bool Late(const JobRuntime& runtime, const Lease& lease, Instant now) const;
+  // The windows with a late first lease, in order.
+  std::vector<uint64_t> LateWindows(const JobState& job, Instant now) const;
+  std::optional<WorkItem> NextHedge(const JobState& job, const WorkerEntry& worker, Instant now);
+  // Grants the late packs to second leases. Whether there were any.
+  bool HedgeGrants(const JobState& job, Instant now);
+
   PackKey KeyOf(const JobState& job, uint64_t ordinal) const;
   void DropOrdinals(const JobState& job, const std::vector<uint64_t>& ordinals);
 

@@ -32,7 +32,7 @@ void Coordinator::Impl::FollowCommit(const JobState& job) {
   for (uint64_t epoch : leases_.OfJob(job.name())) {
     const Lease* lease = leases_.Find(epoch);
     if (lease->item.kind == WorkKind::kWindow && lease->item.split == v1::SPLIT_TRAIN &&
-        lease->finished && job.order().Planned(lease->item.id) &&
+        job.order().Planned(lease->item.id) &&
         job.order().NextOrdinal(lease->item.id, next) == std::numeric_limits<uint64_t>::max()) {
       ReleaseLease(epoch);
     }
@@ -63,6 +63,7 @@ void Coordinator::Impl::ClosePush(const v1::WorkerId& worker, uint64_t stream) {
 
 void Coordinator::Impl::StopPush(WorkerEntry& worker) {
   worker.push_stream = 0;
+  worker.owes_since = -1;
   worker.grants.clear();
   for (uint64_t epoch : leases_.HeldBy(worker.name())) {
     const Lease* lease = leases_.Find(epoch);
@@ -78,7 +79,7 @@ void Coordinator::Impl::StopPush(WorkerEntry& worker) {
   Changed();
 }
 
-void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& asking) {
+void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& asking, Instant now) {
   JobRuntime& runtime = runtimes_[job.name()];
   if (runtime.ledger == nullptr || !runtime.grants_stale) return;
   runtime.grants_stale = false;
@@ -97,7 +98,8 @@ void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& askin
     }
     const WorkerEntry* holder = workers_.Find(lease->holder);
     if (holder == nullptr || holder->push_stream == 0) continue;
-    makers[lease->item.id] = lease;
+    const Lease*& maker = makers[lease->item.id];
+    if (maker == nullptr || Late(runtime, *maker, now)) maker = lease;
     auto [it, first] = room.try_emplace(lease->holder, options_.max_grants_per_packer);
     if (first) {
       for (uint64_t held : leases_.HeldBy(lease->holder)) {
@@ -121,7 +123,7 @@ void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& askin
       runtime.ledger->GrantMissing(oldest_end, end, most, lease_of, &evicted);
   counters_.packs_evicted += evicted.size();
   DropOrdinals(job, evicted);
-  bool others = !evicted.empty();
+  bool others = HedgeGrants(job, now) || !evicted.empty();
   for (const RelayLedger::Grant& grant : grants) {
     WorkerEntry* holder = workers_.Find(leases_.Find(grant.lease)->holder);
     holder->grants[grant.lease].push_back(job.order().Locate(grant.ordinal).index);
@@ -132,13 +134,13 @@ void Coordinator::Impl::MakeGrants(const JobState& job, const WorkerEntry& askin
 }
 
 absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& worker,
-                                                            uint64_t stream) {
+                                                            uint64_t stream, Instant now) {
   WorkerEntry* entry = nullptr;
   NAVIT_RETURN_IF_ERROR(CheckWorker(worker, &entry));
   if (entry->push_stream != stream) {
     return absl::AbortedError(absl::StrCat("worker ", entry->name(), " has a newer push stream"));
   }
-  for (const JobState* job : JobsInOrder()) MakeGrants(*job, *entry);
+  for (const JobState* job : JobsInOrder()) MakeGrants(*job, *entry, now);
   MakeEvaluationGrants();
   v1::PushReply reply;
   for (const auto& [epoch, indexes] : entry->grants) {
@@ -147,6 +149,7 @@ absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& 
     for (uint32_t index : indexes) grant->add_indexes(index);
   }
   for (uint64_t epoch : entry->released) reply.add_released(epoch);
+  if (!entry->grants.empty() && entry->owes_since < 0) entry->owes_since = now.steady;
   entry->grants.clear();
   entry->released.clear();
   return reply;
@@ -214,6 +217,7 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
            now);
   }
   NAVIT_RETURN_IF_ERROR(arrival.status());
+  Delivered(runtime, *entry, now);
   verdict.keep = *arrival == RelayLedger::Arrival::kKept;
   if (!verdict.keep) ++counters_.packs_duplicate;
   runtime.grants_stale = true;

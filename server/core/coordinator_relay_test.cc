@@ -7,6 +7,7 @@
 
 #include "server/core/coordinator_fixture.h"
 #include "server/core/limits.h"
+#include "server/core/relay_ledger.h"
 
 namespace navit {
 namespace {
@@ -115,6 +116,86 @@ TEST_F(RelayTest, AMissingPackOfTheOldestStepIsMadeByAnotherPacker) {
   ASSERT_TRUE(Deliver(other, packs[0]));
   EXPECT_TRUE(Ready(1));
   EXPECT_TRUE(Ready(2));
+}
+
+// A packer that is alive, keeps its leases, and delivers nothing more.
+TEST_F(RelayTest, WindowsOfALatePackerAreLeasedTwiceAndTheFirstCopyWins) {
+  v1::WorkerId other;
+  other.set_name("q");
+  other.set_incarnation(1);
+  v1::RegisterRequest request;
+  *request.mutable_worker() = other;
+  request.set_role(v1::PACKER);
+  ASSERT_TRUE(c_.Register(request, now_).ok());
+  const uint64_t others_stream = *c_.OpenPush(other, now_);
+  StartGeneration();
+  Work(other);
+  const auto packs = Granted(packer_, stream_);
+  const auto others = Granted(other, others_stream);
+  const auto owed = packs.back();
+  for (size_t i = 0; i + 1 < packs.size(); ++i) ASSERT_TRUE(Deliver(packer_, packs[i]));
+  for (const auto& pack : others) ASSERT_TRUE(Deliver(other, pack));
+  const auto pass = [&](double seconds) {
+    for (double end = now_.steady + seconds; now_.steady < end;) {
+      now_.steady += 0.5;
+      for (const v1::WorkerId& packer : {packer_, other}) {
+        v1::WorkerReport alive;
+        *alive.mutable_worker() = packer;
+        for (const auto& [lease, window] : leased_) alive.add_lease_epochs(lease);
+        ASSERT_TRUE(c_.OnReport(alive, now_).ok());
+      }
+      Report(v1::TrainerState::RUNNING, 1);
+      c_.Tick(now_);
+    }
+  };
+  pass(4);
+  Work(other);
+  EXPECT_TRUE(Granted(other, others_stream).empty());
+  EXPECT_EQ(c_.counters().packs_hedged, 0u);
+  pass(2);
+  Work(packer_);  // Not for the late one itself.
+  Work(other);
+  const auto hedged = Granted(other, others_stream);
+  ASSERT_EQ(hedged.size(), 1u);
+  EXPECT_NE(hedged[0].first, owed.first);
+  EXPECT_EQ(leased_[hedged[0].first].window(), leased_[owed.first].window());
+  EXPECT_EQ(hedged[0].second, owed.second);
+  EXPECT_EQ(c_.counters().packs_hedged, 1u);
+  EXPECT_TRUE(Granted(other, others_stream).empty());
+  // Room for the pack is charged once.
+  EXPECT_EQ(c_.gauges(now_).relay.at("j").granted_packs, 1u);
+
+  ASSERT_TRUE(Deliver(other, hedged[0]));
+  EXPECT_TRUE(Ready(1));
+  EXPECT_FALSE(Deliver(packer_, owed));
+  EXPECT_EQ(c_.counters().packs_duplicate, 1u);
+  // It delivers again, and is not late any more.
+  pass(6);
+  EXPECT_EQ(c_.counters().packs_hedged, 1u);
+}
+
+TEST_F(RelayTest, AHedgedPackMayComeFromEither) {
+  RelayLedger ledger(40, 10);
+  std::vector<uint64_t> dropped;
+  const auto lease_of = [](uint64_t) -> std::optional<uint64_t> { return 1; };
+  ASSERT_EQ(ledger.GrantMissing(2, 4, SIZE_MAX, lease_of, &dropped).size(), 4u);
+  for (const uint64_t ordinal : {0, 1, 2}) EXPECT_TRUE(ledger.Hedge(ordinal, 2));
+  EXPECT_FALSE(ledger.Hedge(0, 3)) << "hedged already";
+  EXPECT_EQ(ledger.Granted(1), 1u);
+  EXPECT_EQ(ledger.Granted(2), 3u);
+  EXPECT_EQ(ledger.charged_bytes(), 40u);
+  EXPECT_EQ(*ledger.Arrive(0, 2, 10, PackCost()), RelayLedger::Arrival::kKept);
+  EXPECT_EQ(*ledger.Arrive(0, 1, 10, PackCost()), RelayLedger::Arrival::kNotWanted);
+  EXPECT_FALSE(ledger.Hedge(0, 3)) << "present";
+  EXPECT_EQ(*ledger.Arrive(1, 1, 10, PackCost()), RelayLedger::Arrival::kKept);
+  EXPECT_EQ(*ledger.Arrive(1, 2, 10, PackCost()), RelayLedger::Arrival::kNotWanted);
+  PackCost other;
+  other.content_hash = 5;
+  EXPECT_TRUE(absl::IsDataLoss(ledger.Arrive(1, 2, 10, other).status()));
+  // The second holder goes: the pack is missing again.
+  EXPECT_EQ(ledger.Revoke(2), 1u);
+  EXPECT_FALSE(ledger.LeaseOf(2).has_value());
+  EXPECT_EQ(ledger.charged_bytes(), 30u);
 }
 
 }  // namespace

@@ -108,6 +108,7 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
                         (job.state() == v1::STARTING && runtime.filled() > 0);
   if (!training) return std::nullopt;
 
+  if (std::optional<WorkItem> hedge = NextHedge(job, worker, now)) return hedge;
   const std::vector<uint64_t> needed = NeededWindows(job);
   std::optional<WorkItem> found;
   uint64_t held = 0;
@@ -215,6 +216,8 @@ void Coordinator::Impl::ReleaseLease(uint64_t epoch) {
       runtime.grants_stale = true;
     }
     if (WorkerEntry* holder = workers_.Find(lease->holder); holder != nullptr) {
+      // It may have dropped them: what it still owes is counted from now on.
+      holder->owes_since = -1;
       holder->grants.erase(epoch);
       holder->released.push_back(epoch);
     }

@@ -10,6 +10,7 @@ const Lease& LeaseTable::Grant(const WorkItem& item, const std::string& holder, 
   lease.item = item;
   lease.holder = holder;
   lease.ttl_seconds = ttl_seconds;
+  lease.granted = now;
   lease.expires = now + ttl_seconds;
   by_item_[item] = epoch;
   by_holder_[holder].insert(epoch);

@@ -26,10 +26,12 @@ struct WorkItem {
   uint64_t id = 0;
   // Audits: which one.
   uint64_t audit = 0;
+  // Windows: a second lease, beside that of a packer that is late.
+  bool hedge = false;
 
   friend bool operator<(const WorkItem& a, const WorkItem& b) {
-    return std::tie(a.job, a.kind, a.split, a.id, a.audit) <
-           std::tie(b.job, b.kind, b.split, b.id, b.audit);
+    return std::tie(a.job, a.kind, a.split, a.id, a.audit, a.hedge) <
+           std::tie(b.job, b.kind, b.split, b.id, b.audit, b.hedge);
   }
 };
 
@@ -38,6 +40,7 @@ struct Lease {
   WorkItem item;
   std::string holder;
   double ttl_seconds = 0;
+  double granted = 0;
   // On the coordinator's steady clock.
   double expires = 0;
   // The holder has reported its result; a window's lease stays while its packs are wanted.

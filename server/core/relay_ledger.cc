@@ -50,19 +50,30 @@ absl::StatusOr<RelayLedger::Arrival> RelayLedger::Arrive(uint64_t ordinal, uint6
                                             absl::Hex(hash->second)));
   }
   auto it = entries_.find(ordinal);
-  if (it == entries_.end() || it->second.present || it->second.lease != lease) {
+  if (it == entries_.end() || it->second.present ||
+      (it->second.lease != lease && it->second.late_lease != lease)) {
     return Arrival::kNotWanted;
   }
   Entry& entry = it->second;
   --granted_packs_;
-  auto granted = granted_by_lease_.find(lease);
-  if (--granted->second == 0) granted_by_lease_.erase(granted);
+  CountDown(entry.lease);
   entry.present = true;
   entry.bytes = bytes;
   entry.cost = cost;
   present_bytes_ += bytes;
   hashes_[ordinal] = cost.content_hash;
   return Arrival::kKept;
+}
+
+bool RelayLedger::Hedge(uint64_t ordinal, uint64_t lease) {
+  const auto it = entries_.find(ordinal);
+  if (it == entries_.end() || it->second.present || it->second.late_lease != 0) return false;
+  Entry& entry = it->second;
+  CountDown(entry.lease);
+  entry.late_lease = entry.lease;
+  entry.lease = lease;
+  ++granted_by_lease_[lease];
+  return true;
 }
 
 size_t RelayLedger::Revoke(uint64_t lease) {
@@ -146,10 +157,14 @@ void RelayLedger::Erase(std::map<uint64_t, Entry>::iterator it) {
     present_bytes_ -= it->second.bytes;
   } else {
     --granted_packs_;
-    auto granted = granted_by_lease_.find(it->second.lease);
-    if (--granted->second == 0) granted_by_lease_.erase(granted);
+    CountDown(it->second.lease);
   }
   entries_.erase(it);
+}
+
+void RelayLedger::CountDown(uint64_t lease) {
+  const auto granted = granted_by_lease_.find(lease);
+  if (--granted->second == 0) granted_by_lease_.erase(granted);
 }
 
 }  // namespace navit

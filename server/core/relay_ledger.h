@@ -38,7 +38,8 @@ class RelayLedger {
 
   enum class Arrival {
     kKept,
-    // Present already, below next_ordinal(), or not granted to this lease: drop the bytes.
+    // Present already, below next_ordinal(), or not granted to this lease (now, or before it was
+    // hedged): drop the bytes.
     kNotWanted,
   };
   // INVALID_ARGUMENT: larger than max_pack_bytes. DATA_LOSS: an earlier copy of the pack had
@@ -46,6 +47,9 @@ class RelayLedger {
   absl::StatusOr<Arrival> Arrive(uint64_t ordinal, uint64_t lease, uint64_t bytes,
                                  const PackCost& cost);
 
+  // A granted pack is granted to `lease` as well; whichever copy arrives first is kept. False: it
+  // is not granted, or hedged already.
+  bool Hedge(uint64_t ordinal, uint64_t lease);
   // Packs granted under `lease` are missing again. Returns how many.
   size_t Revoke(uint64_t lease);
   // The first ordinal of the oldest uncommitted step is now `ordinal`: up (commit: the packs before
@@ -76,11 +80,14 @@ class RelayLedger {
   struct Entry {
     bool present = false;
     uint64_t lease = 0;
+    // The lease under which it was granted before it was hedged; 0: it is not.
+    uint64_t late_lease = 0;
     uint64_t bytes = 0;
     PackCost cost;
   };
   bool EvictAbove(uint64_t ordinal, std::vector<uint64_t>* dropped);
   void Erase(std::map<uint64_t, Entry>::iterator it);
+  void CountDown(uint64_t lease);
 
   const uint64_t budget_bytes_;
   const uint64_t max_pack_bytes_;

@@ -31,6 +31,8 @@ struct WorkerEntry {
   uint64_t push_streams_opened = 0;
   std::map<uint64_t, std::vector<uint32_t>> grants;
   std::vector<uint64_t> released;
+  // Packers: since when packs that it was granted are to come and none came; negative: none are.
+  double owes_since = -1;
 
   const std::string& name() const { return registration.worker().name(); }
   uint64_t incarnation() const { return registration.worker().incarnation(); }

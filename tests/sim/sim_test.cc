@@ -34,22 +34,25 @@ TEST(Simulator, HoldsTheInvariantsForMillionsOfEventsUnderFaults) {
     sum.worker_crashes += result.worker_crashes;
     sum.steps_rolled_back += result.steps_rolled_back;
     sum.packs_evicted += result.packs_evicted;
+    sum.packs_hedged += result.packs_hedged;
     sum.stale_rejected += result.stale_rejected;
     sum.jobs_succeeded += result.jobs_succeeded;
   }
   std::printf(
       "seeds 1000 to %lu: %lu events, %lu steps applied, %lu generations, %lu coordinator "
-      "crashes, %lu worker crashes, %lu steps rolled back, %lu packs evicted, %lu stale "
+      "crashes, %lu worker crashes, %lu steps rolled back, %lu packs evicted, %lu hedged, %lu "
+      "stale "
       "writes refused, %lu jobs succeeded\n",
       options.seed - 1, sum.events, sum.steps_applied, sum.generations, sum.coordinator_crashes,
-      sum.worker_crashes, sum.steps_rolled_back, sum.packs_evicted, sum.stale_rejected,
-      sum.jobs_succeeded);
+      sum.worker_crashes, sum.steps_rolled_back, sum.packs_evicted, sum.packs_hedged,
+      sum.stale_rejected, sum.jobs_succeeded);
   // The schedules must have reached what they are for.
   EXPECT_GT(sum.coordinator_crashes, 20u);
   EXPECT_GT(sum.worker_crashes, 50u);
   EXPECT_GT(sum.generations, 100u);
   EXPECT_GT(sum.steps_rolled_back, 0u);
   EXPECT_GT(sum.stale_rejected, 0u);
+  EXPECT_GT(sum.packs_hedged, 100u);
 }
 
 // Whether some seed of a bounded number shows a violation.

@@ -57,6 +57,8 @@ struct Packer {
   uint64_t incarnation = 0;
   bool up = true;
   double hung_until = 0;
+  // Alive, but no pack of its gets done before.
+  double slow_until = 0;
   uint64_t sequence = 0;
   // Whether this process forgets its leases when the coordinator is another one. Some do not.
   bool tidy = true;
@@ -235,7 +237,7 @@ class Sim {
       t.hung_until = world_.now() + 6 * world_.Uniform();
     } else if (kind < 0.7) {
       Packer& p = *std::next(packers_.begin(), world_.Draw() % packers_.size())->second;
-      p.hung_until = world_.now() + 6 * world_.Uniform();
+      (world_.Chance(0.5) ? p.hung_until : p.slow_until) = world_.now() + 6 * world_.Uniform();
     } else {
       const bool trainer = world_.Chance(0.5);
       const std::string name =
@@ -735,7 +737,7 @@ class Sim {
 
   void OnGrants(const std::shared_ptr<Packer>& w, uint64_t stream, const v1::PushReply& reply) {
     for (uint64_t epoch : reply.released()) w->leases.erase(epoch);
-    double delay = 0;
+    double delay = std::max(0.0, w->slow_until - world_.now());
     for (const auto& grant : reply.grants()) {
       auto lease = w->leases.find(grant.lease_epoch());
       if (lease == w->leases.end()) continue;

@@ -46,6 +46,7 @@ struct SimResult {
   uint64_t worker_crashes = 0;
   uint64_t steps_rolled_back = 0;
   uint64_t packs_evicted = 0;
+  uint64_t packs_hedged = 0;
   uint64_t stale_rejected = 0;
   uint64_t jobs_succeeded = 0;
   uint64_t jobs_cancelled = 0;

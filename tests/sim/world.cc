@@ -52,6 +52,7 @@ void World::StartCoordinator() {
   coordinator_options.join_timeout_seconds = 8;
   coordinator_options.gang_settle_seconds = 0.5;
   coordinator_options.lookahead_steps = 4;
+  coordinator_options.hedge_seconds = 1;
   coordinator_options.max_work_failures = 100000;
   coordinator_options.broken_rules = options.broken_rules;
   coordinator_options.log = [this](absl::string_view, absl::string_view line) {
@@ -120,6 +121,7 @@ void World::AfterCall() {
   result.generations += counters.generations_opened - seen_.generations_opened;
   result.steps_rolled_back += counters.steps_rolled_back - seen_.steps_rolled_back;
   result.packs_evicted += counters.packs_evicted - seen_.packs_evicted;
+  result.packs_hedged += counters.packs_hedged - seen_.packs_hedged;
   for (const auto& [kind, count] : counters.stale_writes_rejected) {
     auto it = seen_.stale_writes_rejected.find(kind);
     result.stale_rejected += count - (it == seen_.stale_writes_rejected.end() ? 0 : it->second);
