@@ -22,6 +22,7 @@
 #include "kernels/position_waves.h"
 #include "kernels/prefix_tokens.h"
 #include "kernels/qk_norm.h"
+#include "kernels/resampled_table.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/segment_attention.h"
@@ -187,6 +188,22 @@ TEST_P(KernelsTest, PositionTable) {
       ExpectNear(dr, dr2, 3e-6, "drow");
       ExpectNear(dc, dc2, 3e-6, "dcolumn");
     }
+  }
+}
+
+TEST_P(KernelsTest, ResampledTable) {
+  constexpr int kTokens = 5, kRows = 3;
+  Floats weights = Random(kTokens * 2 * kRows);
+  for (size_t i = 0; i < weights.size(); i += 4) weights[i] = 0;
+  for (int dim : {2, 32, 46}) {
+    const Floats table = Random(kRows * kRows * dim), dx = Random(kTokens * dim);
+    Floats x = Random(kTokens * dim), x2 = x, dtable = Random(table.size()), dtable2 = dtable;
+    ref::ResampledTableForward({kTokens, dim, kRows, weights.data(), table.data(), x.data()});
+    ResampledTableForward({kTokens, dim, kRows, weights.data(), table.data(), x2.data()}, pool_);
+    ExpectNear(x, x2, 1e-5, "x");
+    ref::ResampledTableBackward({kTokens, dim, kRows, weights.data(), dx.data(), dtable.data()});
+    ResampledTableBackward({kTokens, dim, kRows, weights.data(), dx.data(), dtable2.data()}, pool_);
+    ExpectNear(dtable, dtable2, 1e-5, "dtable");
   }
 }
 

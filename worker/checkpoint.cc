@@ -19,6 +19,7 @@
 #include "common/job_spec/parse.h"
 #include "common/job_spec/print.h"
 #include "common/status_macros.h"
+#include "worker/parameter_tensors.h"
 #include "worker/safetensors.h"
 
 namespace navit {
@@ -35,25 +36,6 @@ constexpr char kUpdates[] = "updates";
 
 std::string IdentityHex(const v1::JobSpec& spec) {
   return HashHex(absl::StrCat(absl::Hex(IdentityHash(spec), absl::kZeroPad16)));
-}
-
-void AddTensors(const ParameterTable& table, const AlignedBuffer& buffer, const char* prefix,
-                std::vector<TensorView>* views) {
-  for (const ParameterInfo& info : table.entries()) {
-    views->push_back({absl::StrCat(prefix, info.name), info.shape,
-                      buffer.span().subspan(info.offset, info.size)});
-  }
-}
-
-absl::Status CopyTensors(const ParameterTable& table, const Safetensors& file, const char* prefix,
-                         AlignedBuffer* buffer) {
-  std::fill_n(buffer->data(), buffer->size(), 0.0f);
-  for (const ParameterInfo& info : table.entries()) {
-    NAVIT_ASSIGN_OR_RETURN(const absl::Span<const float> values,
-                           file.Find(absl::StrCat(prefix, info.name), info.shape));
-    std::copy(values.begin(), values.end(), buffer->data() + info.offset);
-  }
-  return absl::OkStatus();
 }
 
 // The generation of a folder named like a checkpoint.

@@ -162,6 +162,23 @@ absl::StatusOr<Safetensors> Safetensors::Read(const std::string& path,
   return file;
 }
 
+absl::StatusOr<Safetensors> Safetensors::FromBytes(std::string path, std::string bytes) {
+  Safetensors file;
+  file.path_ = std::move(path);
+  file.bytes_ = std::move(bytes);
+  if (absl::Status status = file.Parse(); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file.path_, ": is no safetensors file of float32: ", status.message()));
+  }
+  return file;
+}
+
+std::vector<std::string> Safetensors::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : tensors_) names.push_back(name);
+  return names;
+}
+
 absl::Status Safetensors::Parse() {
   uint64_t header_bytes = 0;
   if (bytes_.size() < sizeof(header_bytes)) return absl::DataLossError("too short");

@@ -44,6 +44,14 @@ class Safetensors {
   // missing, cut, does not match, or is no safetensors file with F32 tensors; names the file.
   static absl::StatusOr<Safetensors> Read(const std::string& path, const WrittenFile& expected);
 
+  // A file of any origin, named `path` in errors. InvalidArgument: it is no safetensors file with
+  // F32 tensors.
+  static absl::StatusOr<Safetensors> FromBytes(std::string path, std::string bytes);
+
+  const std::string& path() const { return path_; }
+  bool Has(const std::string& name) const { return tensors_.count(name) > 0; }
+  // Sorted.
+  std::vector<std::string> names() const;
   // NotFound, or InvalidArgument when the shape is another; names tensor and file. The span lives
   // as long as this object.
   absl::StatusOr<absl::Span<const float>> Find(const std::string& name,

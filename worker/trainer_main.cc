@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/log_shipper.h"
 #include "common/metrics.h"
+#include "common/object_store/object_store.h"
 #include "common/version.h"
 #include "worker/trainer.h"
 
@@ -57,6 +58,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.run.collective_ports = *ports;
+  navit::ObjectStoreOptions store;
+  store.environment = navit::ProcessEnvironment();
+  options.run.store = navit::MakeObjectStore(store);
   navit::v1::RegisterRequest& registration = options.session.registration;
   registration.mutable_worker()->set_name(name);
   registration.mutable_worker()->set_incarnation(navit::NewIncarnation());

@@ -13,6 +13,7 @@
 #include "worker/checkpoint.h"
 #include "worker/evaluation.h"
 #include "worker/replica_state.h"
+#include "worker/weights/init_from.h"
 
 namespace navit {
 namespace {
@@ -179,6 +180,11 @@ absl::Status TrainingRun::LoadState() {
           absl::StrCat("no weights for committed step ", run_.committed_step));
     }
     InitializeState(model_->table, spec_.seed(), &model_->state);
+    const absl::Status initialized =
+        InitializeFrom(options_.store.get(), spec_.init_from(), model_->table, &model_->state);
+    if (!initialized.ok()) {
+      return absl::IsUnavailable(initialized) ? initialized : Fatal(initialized);
+    }
   }
   NAVIT_RETURN_IF_ERROR(CompareReplicas(run_.committed_step, model_->state, &collective_));
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });

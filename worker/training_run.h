@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/object_store/object_store.h"
 #include "kernels/thread_pool.h"
 #include "worker/batch_source.h"
 #include "worker/checkpointer.h"
@@ -47,6 +48,8 @@ struct TrainingRunOptions {
   // This host's address for collectives.
   std::string collective_host = "127.0.0.1";
   PortRange collective_ports;
+  // Where init_from is read from.
+  std::shared_ptr<ObjectStore> store = MakeObjectStore();
   // Replicas are compared after every so many steps.
   uint64_t compare_every_steps = 100;
   // Tests: called at the start of every phase, on the run's threads.

@@ -224,6 +224,12 @@ void CheckPosition(const v1::ImageTowerSpec& image, Violations& out) {
   if (size.heads() > 0) {
     needs(kind == Image::ROPE, size.width() / size.heads(), 4, "a head (width / heads)");
   }
+  if (image.position_interpolation() != Image::LINEAR &&
+      (kind != Image::JOINT || image.position_coordinates() == Image::ABSOLUTE)) {
+    Add(out, "model.image.position_interpolation",
+        "must be linear unless position_embedding is joint and position_coordinates are not "
+        "absolute");
+  }
   if (image.pooling() == Image::TOKEN && image.prefix_tokens() == 0) {
     Add(out, "model.image.pooling", "token needs model.image.prefix_tokens of at least 1");
   }
@@ -241,6 +247,21 @@ void CheckModel(const v1::ModelSpec& model, Violations& out) {
   CheckTower(model.text().preset(), model.text().size(), "model.text", out);
   const std::string& tokenizer = model.text().tokenizer();
   if (tokenizer != kByteTokenizer) CheckSource(tokenizer, "model.text.tokenizer", out);
+}
+
+void CheckInitFrom(const v1::InitFromSpec& from, Violations& out) {
+  const bool whole = !from.checkpoint().empty() || !from.job().empty();
+  if (!from.image().empty() && whole) {
+    Add(out, "init_from.image", "must not be given together with checkpoint or job");
+  }
+  CheckSource(from.image(), "init_from.image", out);
+  CheckSource(from.checkpoint(), "init_from.checkpoint", out);
+  if (from.image().empty() != (from.names() == v1::InitFromSpec::NAMES_UNSPECIFIED)) {
+    Add(out, "init_from.names", "must be given with image, and with it alone");
+  }
+  if (from.has_step() && from.job().empty()) {
+    Add(out, "init_from.step", "must be given with job alone");
+  }
 }
 
 void CheckTrainFor(const v1::TrainFor& train_for, Violations& out) {
@@ -314,6 +335,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
                      spec.packing().sequence_length()));
   }
   CheckModel(spec.model(), out);
+  CheckInitFrom(spec.init_from(), out);
   CheckLength(spec.optimizer().betas_size(), 2, "optimizer.betas", out);
   CheckTrainFor(spec.train_for(), out);
   CheckOrder(spec.workers().trainers().min(), spec.workers().trainers().max(),

@@ -9,6 +9,7 @@
 #include "common/field_violations.h"
 #include "common/files.h"
 #include "common/job_spec/pin_tokenizer.h"
+#include "common/job_spec/pin_weights.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/update.h"
 #include "common/job_spec/validate.h"
@@ -38,9 +39,30 @@ absl::Status CheckWritable(const std::string& folder) {
   return absl::OkStatus();
 }
 
-absl::Status ResolveAndValidate(ObjectStore* store, v1::JobSpec* spec) {
+// Puts the folder of the checkpoint that init_from.job names into init_from.checkpoint; a spec that
+// was submitted before has it.
+std::vector<FieldViolation> PinCheckpoint(CoordinatorHost* host, v1::InitFromSpec* from) {
+  if (from->job().empty() || !from->checkpoint().empty()) return {};
+  absl::StatusOr<v1::ListCheckpointsReply> kept;
+  host->Call(
+      [&](Coordinator& core, PackBytes&, Instant) { kept = core.ListCheckpoints(from->job()); });
+  if (!kept.ok()) return {{"init_from.job", std::string(kept.status().message())}};
+  uint64_t newest = 0;
+  for (const v1::ListCheckpointsReply::Checkpoint& checkpoint : kept->checkpoints()) {
+    if (from->has_step() ? checkpoint.step() != from->step() : checkpoint.step() < newest) continue;
+    newest = checkpoint.step();
+    from->set_checkpoint(checkpoint.path());
+  }
+  if (!from->checkpoint().empty()) return {};
+  return {{from->has_step() ? "init_from.step" : "init_from.job",
+           absl::StrCat("job ", from->job(), " has no such checkpoint")}};
+}
+
+absl::Status ResolveAndValidate(CoordinatorHost* host, ObjectStore* store, v1::JobSpec* spec) {
   ResolveJobSpec(spec);
   std::vector<FieldViolation> violations = ValidateJobSpec(*spec);
+  if (violations.empty()) violations = PinCheckpoint(host, spec->mutable_init_from());
+  if (violations.empty()) violations = PinWeights(store, spec);
   if (violations.empty()) violations = PinTokenizer(store, spec);
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
@@ -93,7 +115,8 @@ class JobsService : public v1::Jobs::CallbackService {
                                    const v1::SubmitRequest* request, v1::Job* reply) override {
     return Answer(context_, call, "Jobs.Submit", [&]() -> absl::Status {
       v1::SubmitRequest resolved = *request;
-      const absl::Status valid = ResolveAndValidate(store_.get(), resolved.mutable_spec());
+      const absl::Status valid =
+          ResolveAndValidate(context_.host, store_.get(), resolved.mutable_spec());
       if (!valid.ok()) return valid;
       const absl::Status writable = CheckWritable(resolved.spec().checkpoints().directory());
       if (!writable.ok()) {
@@ -108,7 +131,7 @@ class JobsService : public v1::Jobs::CallbackService {
                                      const v1::ValidateRequest* request,
                                      v1::ValidateReply* reply) override {
     v1::JobSpec spec = request->spec();
-    const absl::Status valid = ResolveAndValidate(store_.get(), &spec);
+    const absl::Status valid = ResolveAndValidate(context_.host, store_.get(), &spec);
     if (valid.ok()) DescribeSpec(spec, reply);
     if (!valid.ok() || !request->look_at_data()) {
       return Answer(context_, call, "Jobs.Validate", [&] { return valid; });
@@ -259,7 +282,8 @@ class JobsService : public v1::Jobs::CallbackService {
                                     v1::PreviewReply* reply) override {
     v1::PreviewRequest resolved = *request;
     if (request->has_spec()) {
-      const absl::Status valid = ResolveAndValidate(store_.get(), resolved.mutable_spec());
+      const absl::Status valid =
+          ResolveAndValidate(context_.host, store_.get(), resolved.mutable_spec());
       if (!valid.ok()) return Answer(context_, call, "Jobs.Preview", [&] { return valid; });
     }
     return ByPackers(

@@ -72,6 +72,12 @@ absl::Status CheckPosition(const ModelConfig& config) {
         absl::StrCat("model.image.position_rows: must be max_grid (", config.max_grid,
                      ") for absolute coordinates, is ", config.position_rows));
   }
+  if (config.resamples_positions() &&
+      (config.position != Image::JOINT || config.coordinates == Image::ABSOLUTE)) {
+    return absl::InvalidArgumentError(
+        "model.image.position_interpolation: must be linear unless position_embedding is joint and "
+        "position_coordinates are not absolute");
+  }
   int64_t divisor = 1;
   int64_t number = config.image.width;
   if (config.position == Image::FACTORIZED_STACK || config.position == Image::FOURIER) divisor = 2;
@@ -147,6 +153,9 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   }
   if (model.image().position_coordinates() != v1::ImageTowerSpec::COORDINATES_UNSPECIFIED) {
     config.coordinates = model.image().position_coordinates();
+  }
+  if (model.image().position_interpolation() != v1::ImageTowerSpec::INTERPOLATION_UNSPECIFIED) {
+    config.interpolation = model.image().position_interpolation();
   }
   config.position_rows = model.image().has_position_rows()
                              ? static_cast<int64_t>(model.image().position_rows())

@@ -52,6 +52,8 @@ struct ModelConfig {
   int64_t max_grid = 0;
   v1::ImageTowerSpec::PositionEmbedding position = v1::ImageTowerSpec::FACTORIZED_SUM;
   v1::ImageTowerSpec::Coordinates coordinates = v1::ImageTowerSpec::ABSOLUTE;
+  // How a joint table with fractional coordinates is read.
+  v1::ImageTowerSpec::Interpolation interpolation = v1::ImageTowerSpec::LINEAR;
   // Rows of each position table of the image tower; max_grid with absolute coordinates.
   int64_t position_rows = 0;
   // Rows of the text tower's token table.
@@ -64,6 +66,8 @@ struct ModelConfig {
   std::array<float, 3> pixel_mean = {0.5f, 0.5f, 0.5f};
   std::array<float, 3> pixel_std = {0.5f, 0.5f, 0.5f};
 
+  // The table is resized to the grid by a filter (resample_weights.h).
+  bool resamples_positions() const { return interpolation != v1::ImageTowerSpec::LINEAR; }
   // Numbers of one patch: patch_size * patch_size * 3, in the order (row, column, channel).
   int64_t patch_dim() const { return patch_size * patch_size * 3; }
 };

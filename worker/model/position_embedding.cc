@@ -1,13 +1,17 @@
 #include "worker/model/position_embedding.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
 #include <numbers>
 
 #include "kernels/position_table.h"
 #include "kernels/position_waves.h"
 #include "kernels/prefix_tokens.h"
+#include "kernels/resampled_table.h"
 #include "kernels/rope.h"
+#include "worker/model/resample_weights.h"
 
 namespace navit {
 namespace {
@@ -45,14 +49,36 @@ std::vector<float> SinusoidalFrequencies(int64_t width) {
   return frequencies;
 }
 
+// How many places the table's rows are spread over, along each axis of example `i`.
+std::array<int64_t, 2> Sides(const ModelConfig& config, const Batch& batch, int64_t i) {
+  const int64_t rows = batch.grids[2 * i];
+  const int64_t columns = batch.grids[2 * i + 1];
+  if (config.coordinates != Image::ASPECT_FRACTIONAL) return {rows, columns};
+  return {std::max(rows, columns), std::max(rows, columns)};
+}
+
+// Fills weights [T, 2, position_rows].
+void PositionWeights(const ModelConfig& config, const Batch& batch, float* weights) {
+  std::map<int64_t, std::vector<float>> by_side;
+  const int64_t rows = config.position_rows;
+  for (int64_t i = 0; i < batch.examples(); ++i) {
+    const std::array<int64_t, 2> sides = Sides(config, batch, i);
+    for (int axis = 0; axis < 2; ++axis) {
+      std::vector<float>& of_side = by_side[sides[axis]];
+      if (of_side.empty()) of_side = ResampleWeights(config.interpolation, rows, sides[axis]);
+      for (int64_t t = batch.image_cu_seqlens[i]; t < batch.image_cu_seqlens[i + 1]; ++t) {
+        std::copy_n(of_side.data() + batch.positions[2 * t + axis] * rows, rows,
+                    weights + (2 * t + axis) * rows);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* coordinates) {
   for (int64_t i = 0; i < batch.examples(); ++i) {
-    int64_t sides[2] = {batch.grids[2 * i], batch.grids[2 * i + 1]};
-    if (config.coordinates == Image::ASPECT_FRACTIONAL) {
-      sides[0] = sides[1] = std::max(sides[0], sides[1]);
-    }
+    const std::array<int64_t, 2> sides = Sides(config, batch, i);
     for (int64_t t = batch.image_cu_seqlens[i]; t < batch.image_cu_seqlens[i + 1]; ++t) {
       for (int axis = 0; axis < 2; ++axis) {
         const int64_t place = batch.positions[2 * t + axis];
@@ -89,6 +115,10 @@ PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(tabl
 PositionActivations PositionEmbedding::LayOut(int64_t tokens, int64_t segments,
                                               Arena* arena) const {
   PositionActivations a;
+  if (config_.resamples_positions()) {
+    a.weights = arena->Take(2 * tokens * config_.position_rows);
+    return a;
+  }
   a.coordinates = arena->Take(2 * tokens);
   if (config_.position != Image::ROPE) return a;
   const int64_t prefix_tokens = config_.image.prefix_tokens;
@@ -103,6 +133,17 @@ void PositionEmbedding::Forward(const float* parameters, const Batch& batch,
                                 kernels::ThreadPool& pool) const {
   const int64_t tokens = batch.image_tokens();
   const int64_t width = config_.image.width;
+  if (config_.resamples_positions()) {
+    PositionWeights(config_, batch, a.weights);
+    kernels::ResampledTableForward({.tokens = tokens,
+                                    .dim = width,
+                                    .table_rows = config_.position_rows,
+                                    .weights = a.weights,
+                                    .table = parameters + first_,
+                                    .x = x},
+                                   pool);
+    return;
+  }
   PositionCoordinates(config_, batch, a.coordinates);
   if (config_.position == Image::ROPE) {
     const int64_t head_dim = config_.image.head_dim();
@@ -144,7 +185,15 @@ void PositionEmbedding::Backward(const float* parameters, float* gradients, cons
                                  kernels::ThreadPool& pool) const {
   const int64_t tokens = batch.image_tokens();
   const int64_t width = config_.image.width;
-  if (IsTable(config_.position)) {
+  if (config_.resamples_positions()) {
+    kernels::ResampledTableBackward({.tokens = tokens,
+                                     .dim = width,
+                                     .table_rows = config_.position_rows,
+                                     .weights = a.weights,
+                                     .dx = dx,
+                                     .dtable = gradients + first_},
+                                    pool);
+  } else if (IsTable(config_.position)) {
     kernels::PositionTableBackward({.tokens = tokens,
                                     .dim = width,
                                     .table_rows = config_.position_rows,

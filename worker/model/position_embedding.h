@@ -20,7 +20,8 @@ namespace navit {
 void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* coordinates);
 
 struct PositionActivations {
-  float* coordinates = nullptr;  // [T, 2]
+  float* coordinates = nullptr;  // [T, 2]; null where the table is resampled
+  float* weights = nullptr;      // [T, 2, position_rows], see kernels/resampled_table.h; else null
   // [U, 2, head_dim / 2] for RoPE, else null; see kernels/rope.h. U counts prefix tokens, which do
   // not turn; rope_patches [T, 2, head_dim / 2] are those without.
   float* rope = nullptr;

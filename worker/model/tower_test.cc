@@ -38,6 +38,11 @@ std::vector<Variant> Variants() {
   aspect.position = Image::JOINT;
   aspect.coordinates = Image::ASPECT_FRACTIONAL;
   aspect.position_rows = 5;
+  ModelConfig& resampled = add("resampled_joint");
+  resampled.position = Image::JOINT;
+  resampled.coordinates = Image::FRACTIONAL;
+  resampled.interpolation = Image::CUBIC_ANTIALIAS;
+  resampled.position_rows = 5;
   for (const auto& [name, pooling] :
        {std::pair("mean", Image::MEAN), std::pair("max", Image::MAX)}) {
     ModelConfig& config = add(name);

@@ -1,0 +1,81 @@
+#include "worker/weights/stored_model.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/byte_tokenizer.h"
+#include "common/job_spec/parse.h"
+#include "common/job_spec/resolve.h"
+#include "common/object_store/url.h"
+#include "common/status_macros.h"
+#include "proto/data.pb.h"
+#include "worker/parameter_tensors.h"
+
+namespace navit {
+namespace {
+
+constexpr uint64_t kMostJsonBytes = uint64_t{16} << 20;
+constexpr uint64_t kMostWeightBytes = uint64_t{256} << 30;
+constexpr char kWeights[] = "model.safetensors";
+
+// What the manifest of a checkpoint says of its weights; an export has none.
+absl::Status CheckManifest(ObjectStore* store, const std::string& folder,
+                           const std::string& weights) {
+  const std::string path = absl::StrCat(folder, "/manifest.json");
+  const absl::StatusOr<std::string> text = ReadObject(store, path, kMostJsonBytes);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  NAVIT_RETURN_IF_ERROR(text.status());
+  v1::CheckpointManifest manifest;
+  if (!google::protobuf::util::JsonStringToMessage(*text, &manifest).ok()) {
+    return absl::DataLossError(absl::StrCat(path, ": is not a checkpoint manifest"));
+  }
+  for (const v1::CheckpointManifest::File& file : manifest.files()) {
+    if (file.name() != kWeights) continue;
+    if (file.bytes() == weights.size() && file.hash() == HashHex(weights)) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(folder, "/", kWeights, ": its bytes do not match the manifest"));
+  }
+  return absl::DataLossError(absl::StrCat(path, ": lists no ", kWeights));
+}
+
+}  // namespace
+
+absl::StatusOr<Safetensors> LoadSafetensors(ObjectStore* store, const std::string& path) {
+  NAVIT_ASSIGN_OR_RETURN(std::string bytes, ReadObject(store, path, kMostWeightBytes));
+  return Safetensors::FromBytes(path, std::move(bytes));
+}
+
+absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::string& name) {
+  const std::string folder(absl::StripSuffix(name, "/"));
+  const std::string config = absl::StrCat(folder, "/config.json");
+  NAVIT_ASSIGN_OR_RETURN(const std::string text, ReadObject(store, config, kMostJsonBytes));
+  NAVIT_ASSIGN_OR_RETURN(v1::JobSpec spec, ParseJobFile(text, config));
+  ResolveJobSpec(&spec);
+  std::string* tokenizer = spec.mutable_model()->mutable_text()->mutable_tokenizer();
+  if (*tokenizer != kByteTokenizer && !IsUrl(*tokenizer) && !absl::StartsWith(*tokenizer, "/")) {
+    *tokenizer = absl::StrCat(folder, "/", *tokenizer);
+  }
+  const absl::StatusOr<ModelConfig> model =
+      ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss());
+  if (!model.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(config, ": ", model.status().message()));
+  }
+  const std::string path = absl::StrCat(folder, "/", kWeights);
+  NAVIT_ASSIGN_OR_RETURN(std::string bytes, ReadObject(store, path, kMostWeightBytes));
+  NAVIT_RETURN_IF_ERROR(CheckManifest(store, folder, bytes));
+  NAVIT_ASSIGN_OR_RETURN(const Safetensors file, Safetensors::FromBytes(path, std::move(bytes)));
+  ParameterTable table(*model);
+  AlignedBuffer parameters(table.total_size());
+  NAVIT_RETURN_IF_ERROR(CopyTensors(table, file, "", &parameters));
+  const auto step = file.metadata().find("step");
+  return StoredModel{std::move(spec), std::move(table), std::move(parameters),
+                     step == file.metadata().end() ? "unknown" : step->second};
+}
+
+}  // namespace navit
