@@ -55,6 +55,7 @@ std::vector<Command> FollowCommands();
 std::vector<Command> HistoryCommands();
 std::vector<Command> FileCommands();
 Command PreviewCommand();
+Command ExportCommand();
 
 // Prints `status` on stderr and returns its exit code.
 int Fail(const absl::Status& status);

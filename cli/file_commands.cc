@@ -128,6 +128,7 @@ std::vector<Command> FileCommands() {
        {"offline!", "set", "name"},
        Validate},
       PreviewCommand(),
+      ExportCommand(),
       {"init",
        "",
        "print a commented job file with every default",

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Loads a navit checkpoint and embeds images and captions, with nothing but numpy.
+"""Loads a navit checkpoint, or what navitctl export made of one, and embeds images and captions, with nothing but numpy.
 
     examples/embed_with_numpy.py CHECKPOINT --pixels image.npy     uint8 [height, width, 3], RGB
     examples/embed_with_numpy.py CHECKPOINT --caption "a red boat"
@@ -138,6 +138,18 @@ def waves(u, quarter):
     return np.concatenate([u[:, :1] * omega, u[:, 1:] * omega], -1)
 
 
+def resample(kind, rows, side):
+    """Weights [side, rows] that resize a table's axis: a filter widened where the table is reduced."""
+    centres = (np.arange(side)[:, None] + 0.5) * rows / side - 0.5
+    x = np.abs(np.arange(rows) - centres) / max(1, rows / side)
+    if kind == "linear_antialias":
+        weights = np.maximum(0, 1 - x)
+    else:
+        outer = np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0)
+        weights = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, outer)
+    return weights / weights.sum(1, keepdims=True)
+
+
 def rows_at(table, u):
     """Rows of `table` at real places `u`, linearly interpolated."""
     low = np.floor(u).astype(int)
@@ -167,6 +179,12 @@ class Model:
         if coordinates != "absolute":
             rows = image["position_rows"]
             sides = np.array(grid if coordinates == "fractional" else [max(grid)] * 2)
+            interpolation = image.get("position_interpolation", "linear")
+            if interpolation != "linear":
+                by_row, by_column = (resample(interpolation, rows, side)[places[:, axis]]
+                                     for axis, side in enumerate(sides))
+                table = self.w["image.position.table"]
+                return np.einsum("tr,tc,rcd->td", by_row, by_column, table), None
             u = np.clip((u + 0.5) * rows / sides - 0.5, 0, rows - 1)
         if kind == "rope":
             return 0, waves(u, image["size"]["width"] // image["size"]["heads"] // 4)
@@ -215,7 +233,7 @@ class Model:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("checkpoint", help="a folder like step-00001000-g1")
+    parser.add_argument("checkpoint", help="a folder like step-00001000-g1, or an export")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--pixels", help="a .npy file, uint8 [height, width, 3]")
     what.add_argument("--caption")

@@ -26,7 +26,7 @@
 #include "packer/image.h"
 #include "packer/patchify.h"
 #include "packer/philox.h"
-#include "packer/resize.h"
+#include "packer/render.h"
 #include "packer/shard_index.h"
 
 namespace navit {
@@ -48,19 +48,10 @@ class StageTimer {
   const SteadyClock::time_point begin_;
 };
 
-// The side that a picture of `whole` pixels is to have so that `part` of them have `target`.
-uint32_t WholeTarget(uint32_t target, uint32_t whole, uint32_t part) {
-  return static_cast<uint32_t>(
-      std::min<uint64_t>((uint64_t{target} * whole + part - 1) / part, 1u << 20));
-}
-
 // Memory that examples and packs reuse.
 struct Buffers {
   std::string ids;
-  DecodedImage decoded;
-  Image resized;
-  Image oriented;
-  ResizeScratch scratch;
+  RenderBuffers image;
   v1::Pack pack;
 };
 
@@ -78,7 +69,7 @@ class BufferPool {
   // Those that met an unusually large image are not kept.
   void Give(std::unique_ptr<Buffers> buffers) {
     size_t bytes = 0;
-    for (const DecodedImage::Plane& plane : buffers->decoded.planes) {
+    for (const DecodedImage::Plane& plane : buffers->image.decoded.planes) {
       bytes += plane.samples.bytes.size();
     }
     if (bytes > kMostKeptBytes) return;
@@ -92,18 +83,6 @@ class BufferPool {
   absl::Mutex mutex_;
   std::vector<std::unique_ptr<Buffers>> free_ ABSL_GUARDED_BY(mutex_);
 };
-
-Interpolation InterpolationOf(const v1::PreprocessSpec& spec) {
-  switch (spec.interpolation()) {
-    case v1::PreprocessSpec::BILINEAR:
-      return Interpolation::kBilinear;
-    case v1::PreprocessSpec::BOX:
-      return Interpolation::kBox;
-    default:
-      // Jobs that were resolved before the field existed too.
-      return Interpolation::kBicubic;
-  }
-}
 
 }  // namespace
 
@@ -238,47 +217,38 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
         " were planned: the indexes were made with another version of the tokenizer's library"));
   }
 
-  // Decoders and the resize work on the image as stored; it is turned last, when it is smallest.
   const uint32_t patch_size = spec.model().image().patch_size();
-  const bool turned = index.orientations(row) >= 5;
-  uint32_t width = index.widths(row);
-  uint32_t height = index.heights(row);
-  uint32_t target_width = example.grid_columns * patch_size;
-  uint32_t target_height = example.grid_rows * patch_size;
-  Part part = {0, 0, width, height};
-  uint32_t orientation = index.orientations(row);
-  if (turned) {
-    std::swap(width, height);
-    std::swap(target_width, target_height);
-  }
+  RenderRequest request;
+  request.format = index.image_formats(row);
+  request.width = index.widths(row);
+  request.height = index.heights(row);
+  request.orientation = index.orientations(row);
+  request.target_width = example.grid_columns * patch_size;
+  request.target_height = example.grid_rows * patch_size;
+  request.background = background;
+  request.interpolation = interpolation;
+  // The index has the sides as they are to be seen.
+  Part part = {0, 0, request.width, request.height};
+  if (request.orientation >= 5) std::swap(request.width, request.height);
   if (plan.split == v1::SPLIT_TRAIN) {
     const auto draws = [&](Purpose purpose) {
       return Draws(spec.seed(), example.dataset, example.epoch, example.sample, purpose);
     };
     part = DrawCrop(spec.preprocess().crop(), part.width, part.height, draws(Purpose::kCrop));
     if (DrawFlip(spec.preprocess().horizontal_flip(), draws(Purpose::kFlip))) {
-      orientation = FlippedOrientation(orientation);
+      request.orientation = FlippedOrientation(request.orientation);
     }
   }
-  part = StoredPart(part, index.orientations(row), width, height);
+  request.part = StoredPart(part, index.orientations(row), request.width, request.height);
   {
     StageTimer timer(Stage::kDecode, stats);
-    const v1::HoleReason reason =
-        DecodeImage(image_bytes, index.image_formats(row), width, height,
-                    WholeTarget(target_width, width, part.width),
-                    WholeTarget(target_height, height, part.height), &buffers->decoded, background);
+    const v1::HoleReason reason = DecodeForRender(image_bytes, request, &buffers->image);
     if (reason != v1::HOLE_REASON_NONE) return reason;
-    CropTo(part, width, height, &buffers->decoded);
   }
-  const Image* image = &buffers->resized;
+  const Image* image = nullptr;
   {
     StageTimer timer(Stage::kResize, stats);
-    ResizeImage(buffers->decoded, target_width, target_height, interpolation, &buffers->scratch,
-                &buffers->resized);
-    if (orientation > 1) {
-      ApplyOrientation(buffers->resized, orientation, &buffers->oriented);
-      image = &buffers->oriented;
-    }
+    image = &Render(request, &buffers->image);
   }
   const uint32_t patches = example.grid_rows * example.grid_columns;
   {
@@ -312,9 +282,7 @@ absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
   for (const auto* shards : {&impl->manifest->train(), &impl->manifest->validation()}) {
     for (const v1::ShardEntry& entry : *shards) impl->remote |= IsUrl(entry.path());
   }
-  for (int c = 0; c < std::min(3, spec.preprocess().background_size()); ++c) {
-    impl->background[c] = static_cast<uint8_t>(spec.preprocess().background(c));
-  }
+  impl->background = BackgroundOf(spec.preprocess());
   impl->interpolation = InterpolationOf(spec.preprocess());
   const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
     for (const v1::Dataset& dataset : datasets) {

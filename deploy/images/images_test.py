@@ -22,6 +22,7 @@ PROGRAMS = {
     "packer": "navit-packer",
     "trainer": "navit-trainer",
     "navitctl": "navitctl",
+    "embed": "navit-embed",
 }
 # What an image may add to its Debian.
 MOST_ADDED_BYTES = 64 << 20

@@ -8,7 +8,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 PREFIX = pathlib.Path(os.environ["TEST_TMPDIR"]) / "prefix"
-PROGRAMS = ["navit-coordinator", "navit-packer", "navit-trainer", "navitctl"]
+PROGRAMS = ["navit-coordinator", "navit-embed", "navit-packer", "navit-trainer", "navitctl"]
 
 
 def install(*arguments):

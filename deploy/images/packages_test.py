@@ -11,7 +11,10 @@ PROGRAMS = {
     "packer": "packer/navit-packer",
     "trainer": "worker/navit-trainer",
     "navitctl": "cli/navitctl",
+    "embed": "embed/navit-embed",
 }
+# It talks to nobody: some of common.txt is there for the others.
+ALONE = {"embed"}
 # Every Debian has these.
 BASE = {"libc6"}
 # Files that are read, not linked.
@@ -68,8 +71,9 @@ class PackagesTest(unittest.TestCase):
                 packages = linked(program)
                 self.assertGreater(len(packages), 5)
                 own = listed(name) - READ
-                self.assertEqual(common & own, set())
-                self.assertEqual(common | own, packages)
+                self.assertEqual(own, packages - common)
+                if name not in ALONE:
+                    self.assertLessEqual(common, packages)
 
     def test_every_program_has_an_image_that_installs_its_list(self):
         containerfile = (HERE / "Containerfile").read_text()
