@@ -10,7 +10,9 @@
 #include "hwy/highway.h"
 #include "kernels/adamw.h"
 #include "kernels/bias_gelu.h"
+#include "kernels/classification.h"
 #include "kernels/contrastive.h"
+#include "kernels/ema.h"
 #include "kernels/embedding.h"
 #include "kernels/l2_normalize.h"
 #include "kernels/layer_norm.h"
@@ -530,6 +532,45 @@ TEST_P(KernelsTest, SigmoidContrastive) {
   }
 }
 
+TEST_P(KernelsTest, Classification) {
+  for (int classes : {1, 2, 7, 10, 67, 1000}) {
+    for (float smoothing : {0.0f, 0.3f}) {
+      for (int rows : {0, 1, 13}) {
+        // Far beyond what e^z can hold.
+        const Floats logits = Random(rows * classes, 60);
+        std::vector<int32_t> label(rows);
+        for (int32_t& l : label) l = static_cast<int32_t>(Generator()() % classes);
+        for (bool softmax : {false, true}) {
+          Floats dz(logits.size()), dz2 = logits;
+          double loss = 0, loss2 = 0;
+          ClassificationArgs args{rows,      classes, logits.data(), label.data(),
+                                  smoothing, 0.01,    dz.data(),     &loss};
+          softmax ? ref::SoftmaxClassification(args) : ref::SigmoidClassification(args);
+          // In place.
+          args.logits = args.dlogits = dz2.data();
+          args.loss = &loss2;
+          softmax ? SoftmaxClassification(args, pool_) : SigmoidClassification(args, pool_);
+          // Of terms up to 0.01 · 300, which may cancel.
+          EXPECT_NEAR(loss, loss2, 1e-5 * std::abs(loss) + 1e-8);
+          ExpectNear(dz, dz2, 1e-7, "dlogits");
+        }
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, Ema) {
+  for (int count : {0, 1, 37, 20001}) {
+    const Floats value = Random(count);
+    Floats average = Random(count), average2 = average, same = value;
+    ref::Ema({count, 0.99, value.data(), average.data()});
+    Ema({count, 0.99, value.data(), average2.data()}, pool_);
+    ExpectNear(average, average2, 1e-6, "average");
+    Ema({count, 0.9, value.data(), same.data()}, pool_);
+    EXPECT_EQ(same, value);
+  }
+}
+
 TEST_P(KernelsTest, AdamW) {
   constexpr int kCount = 40003;
   const Floats grad = Random(kCount);
@@ -652,6 +693,25 @@ TEST(ReferenceGradients, SigmoidContrastiveDifferences) {
     CheckGradient(problem.x, dx, loss, "x");
     CheckGradient(problem.y, dy, loss, "y");
     CheckGradient(bias, {static_cast<float>(db)}, loss, "bias");
+  }
+}
+
+TEST(ReferenceGradients, ClassificationDifferences) {
+  constexpr int kRows = 3, kClasses = 5;
+  const std::vector<int32_t> label = {4, 0, 2};
+  for (float smoothing : {0.0f, 0.2f}) {
+    for (const auto loss_of : {&ref::SoftmaxClassification, &ref::SigmoidClassification}) {
+      Floats logits = Random(kRows * kClasses), dlogits(logits.size()), unused(logits.size());
+      double value = 0;
+      const auto loss = [&] {
+        loss_of(
+            {kRows, kClasses, logits.data(), label.data(), smoothing, 0.5, unused.data(), &value});
+        return value;
+      };
+      loss_of(
+          {kRows, kClasses, logits.data(), label.data(), smoothing, 0.5, dlogits.data(), &value});
+      CheckGradient(logits, dlogits, loss, "logits");
+    }
   }
 }
 
