@@ -56,6 +56,7 @@ std::vector<Command> HistoryCommands();
 std::vector<Command> FileCommands();
 Command PreviewCommand();
 Command ExportCommand();
+Command EvaluateCommand();
 
 // Prints `status` on stderr and returns its exit code.
 int Fail(const absl::Status& status);
@@ -66,9 +67,11 @@ int Print(const CommandContext& context, const google::protobuf::Message& messag
           const std::function<std::string()>& text);
 absl::StatusOr<std::unique_ptr<Client>> MakeClient(const CommandContext& context);
 
-// Reads the job file FILE (or - for standard input) with --set and --name applied, and resolves it.
-// INVALID_ARGUMENT: one line per fault.
-absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::string& file);
+// Reads the job file FILE (or - for standard input) with --set and --name applied, lets `prepare`,
+// if there is one, complete it, and resolves it. INVALID_ARGUMENT: one line per fault.
+absl::StatusOr<v1::JobSpec> ReadJob(
+    const CommandContext& context, const std::string& file,
+    const std::function<absl::Status(v1::JobSpec*)>& prepare = nullptr);
 
 // Follows the job to its end with a progress line on stderr; returns the exit code of its outcome.
 int Follow(const CommandContext& context, Client* client, const std::string& name);

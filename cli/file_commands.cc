@@ -87,7 +87,8 @@ int PrintText(const std::string& text) {
 
 }  // namespace
 
-absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::string& file) {
+absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::string& file,
+                                    const std::function<absl::Status(v1::JobSpec*)>& prepare) {
   std::string text;
   if (file == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
@@ -102,6 +103,11 @@ absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::st
     NAVIT_RETURN_IF_ERROR(SetField(assignment, &spec));
   }
   if (context.arguments.Has("name")) spec.set_name(context.arguments.Get("name", ""));
+  if (prepare) {
+    if (const absl::Status status = prepare(&spec); !status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(file, ": ", status.message()));
+    }
+  }
   ResolveJobSpec(&spec);
   std::vector<std::string> faults;
   for (const FieldViolation& violation : ValidateJobSpec(spec)) {
@@ -129,6 +135,7 @@ std::vector<Command> FileCommands() {
        Validate},
       PreviewCommand(),
       ExportCommand(),
+      EvaluateCommand(),
       {"init",
        "",
        "print a commented job file with every default",

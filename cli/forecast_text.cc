@@ -134,7 +134,10 @@ absl::StatusOr<std::string> ForecastText(const v1::JobSpec& spec, const v1::Fore
       "(%.4g)\n",
       Ratio(f.image_squares(), sequences), 100 * Ratio(f.image_squares(), f.dense_squares()),
       Ratio(f.dense_squares(), sequences));
-  absl::StrAppendFormat(&text, "caption tokens: mean %.1f\n", Ratio(f.text_tokens(), f.images()));
+  if (config.has_text()) {
+    absl::StrAppendFormat(&text, "caption tokens: mean %.1f\n",
+                          Ratio(f.text_tokens(), f.images()));
+  }
   text += EpochLines(spec, f);
 
   // For training: three times the forward pass.

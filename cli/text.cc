@@ -53,6 +53,28 @@ double MedianTokensPerSecond(const v1::HistoryReply& history) {
   return rates[rates.size() / 2];
 }
 
+// "heldout/image_to_text/r@5 @64", "12.5 %  (chance 1.00 %, 12x)"; chance has no row of its own.
+std::vector<std::vector<std::string>> ScoreRows(const v1::Scores& scores) {
+  std::vector<std::vector<std::string>> rows;
+  for (const v1::Scores::Score& score : scores.scores()) {
+    if (absl::EndsWith(score.metric(), "/chance")) continue;
+    std::string value = absl::StrFormat("%.1f %%", 100 * score.value());
+    for (const v1::Scores::Score& other : scores.scores()) {
+      if (other.metric() != score.metric() + "/chance" ||
+          other.token_budget() != score.token_budget()) {
+        continue;
+      }
+      absl::StrAppendFormat(&value, "  (chance %.2f %%", 100 * other.value());
+      if (other.value() > 0) {
+        absl::StrAppendFormat(&value, ", %.0fx", score.value() / other.value());
+      }
+      value += ")";
+    }
+    rows.push_back({absl::StrCat(score.metric(), " @", score.token_budget()), std::move(value)});
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::string StateName(v1::JobState state) { return Lower(v1::JobState_Name(state)); }
@@ -143,23 +165,11 @@ std::string Description(const v1::Job& job, const v1::HistoryReply& history) {
   }
   add("trainers", absl::StrJoin(job.trainers(), ", "));
   add("last checkpoint", job.last_checkpoint());
-  for (const auto& score : job.scores().scores()) {
-    if (absl::EndsWith(score.metric(), "/chance")) continue;
-    std::string value = absl::StrFormat("%.1f %%", 100 * score.value());
-    for (const auto& other : job.scores().scores()) {
-      if (other.metric() != score.metric() + "/chance" ||
-          other.token_budget() != score.token_budget()) {
-        continue;
-      }
-      absl::StrAppendFormat(&value, "  (chance %.2f %%", 100 * other.value());
-      if (other.value() > 0)
-        absl::StrAppendFormat(&value, ", %.0fx", score.value() / other.value());
-      value += ")";
-    }
-    add(score.metric(), value);
-  }
+  for (std::vector<std::string>& row : ScoreRows(job.scores())) rows.push_back(std::move(row));
   return Table(rows);
 }
+
+std::string ScoresTable(const v1::Scores& scores) { return Table(ScoreRows(scores)); }
 
 std::string VerdictText(const v1::TelemetryReply& reply) {
   const v1::Verdict& verdict = reply.verdict();

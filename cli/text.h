@@ -20,9 +20,12 @@ std::string JobsTable(const v1::ListReply& reply);
 std::string WorkersTable(const v1::ListWorkersReply& reply);
 std::string CheckpointsTable(const v1::ListCheckpointsReply& reply);
 std::string Description(const v1::Job& job, const v1::HistoryReply& history);
+// Every score at every token budget, with its chance level.
+std::string ScoresTable(const v1::Scores& scores);
 // What holds the job up, the next action and the numbers; empty: nothing is known.
 std::string VerdictText(const v1::TelemetryReply& reply);
-// One line of a job's log; control characters are escaped, so that no log moves a terminal's cursor.
+// One line of a job's log; control characters are escaped, so that no log moves a terminal's
+// cursor.
 std::string LogText(const v1::LogLine& line);
 std::string AuditText(const v1::AuditReply& reply);
 // "step 120/200  loss 2.311  15.2k useful tokens/s  padding 0.4 %  ETA 1m20s"; `now` in Unix

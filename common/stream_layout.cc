@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/prompts.h"
+
 namespace navit {
 namespace {
 
@@ -38,8 +40,30 @@ StreamLayout StreamLayout::ForJob(const v1::JobSpec& spec, const v1::DataManifes
   return StreamLayout(std::move(samples), Mixture(weights), spec.packing().window_samples(), total);
 }
 
-StreamLayout StreamLayout::ForEvaluation(const v1::JobSpec& spec, uint64_t dataset_samples) {
-  return StreamLayout(dataset_samples, spec.packing().window_samples(), dataset_samples);
+std::optional<StreamLayout> StreamLayout::ForEvaluation(const v1::JobSpec& spec,
+                                                        const v1::DataManifest& manifest,
+                                                        v1::Split split) {
+  uint64_t samples = 0, passes = std::max(1, spec.evaluation().token_budgets_size());
+  switch (split) {
+    case v1::SPLIT_VALIDATION:
+      samples = manifest.validation_samples();
+      break;
+    case v1::SPLIT_TRAINED_PAIRS:
+      samples = manifest.train_samples();
+      break;
+    case v1::SPLIT_PROBE:
+      samples =
+          std::min<uint64_t>(manifest.train_samples(), spec.evaluation().linear_probe().samples());
+      break;
+    case v1::SPLIT_PROMPTS:
+      samples = PromptCount(spec.evaluation().zero_shot());
+      passes = 1;
+      break;
+    default:
+      break;
+  }
+  if (samples == 0) return std::nullopt;
+  return StreamLayout(samples, spec.packing().window_samples(), samples * passes);
 }
 
 uint64_t StreamLayout::windows() const {

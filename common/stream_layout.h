@@ -7,11 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "common/mixture.h"
 #include "proto/data.pb.h"
 #include "proto/job_spec.pb.h"
+#include "proto/pack.pb.h"
 
 namespace navit {
 
@@ -47,8 +49,11 @@ class StreamLayout {
   // The layout of a resolved training job; requires one of data.train per entry of
   // manifest.train_datasets. A mixture is never given in epochs.
   static StreamLayout ForJob(const v1::JobSpec& spec, const v1::DataManifest& manifest);
-  // One pass over `dataset_samples` samples in shard order: the evaluation splits.
-  static StreamLayout ForEvaluation(const v1::JobSpec& spec, uint64_t dataset_samples);
+  // An evaluation split: its samples in order, as one epoch for each of evaluation.token_budgets
+  // (SPLIT_PROMPTS: one in all, which needs no manifest). nullopt: the job has no such samples.
+  static std::optional<StreamLayout> ForEvaluation(const v1::JobSpec& spec,
+                                                   const v1::DataManifest& manifest,
+                                                   v1::Split split);
 
   // Windows of the stream; kEndless for a job given in steps.
   uint64_t windows() const;

@@ -27,6 +27,9 @@ void AppendUint16(absl::string_view bytes, std::vector<uint16_t>* to) {
 
 absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(StoredModel model, ObjectStore* store,
                                                            const EmbedderOptions& options) {
+  if (!model.spec.model().has_text()) {
+    return absl::InvalidArgumentError("the model is a classifier, which has no embeddings");
+  }
   NAVIT_ASSIGN_OR_RETURN(std::shared_ptr<const Tokenizer> tokenizer,
                          OpenTokenizer(store, model.spec.model().text()));
   return std::unique_ptr<Embedder>(new Embedder(std::move(model), options, std::move(tokenizer)));
@@ -37,7 +40,7 @@ Embedder::Embedder(StoredModel model, const EmbedderOptions& options,
     : model_(std::move(model)),
       options_(options),
       token_budget_(options.token_budget > 0 ? options.token_budget
-                                             : model_.spec.evaluation().token_budget()),
+                                             : model_.spec.evaluation().token_budgets(0)),
       tokenizer_(std::move(tokenizer)),
       image_tower_(model_.table),
       text_tower_(model_.table),

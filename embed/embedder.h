@@ -23,7 +23,7 @@
 namespace navit {
 
 struct EmbedderOptions {
-  // Patches of an image, as evaluation.token_budget; 0: that of the model's job.
+  // Patches of an image, 0: the first of evaluation.token_budgets of the model's job.
   uint32_t token_budget = 0;
   // Pooled features of the tower instead of embeddings of unit length in the common space.
   bool features = false;

@@ -17,7 +17,7 @@ StoredModel Model() {
   v1::JobSpec spec;
   spec.mutable_model()->mutable_image()->set_preset("mu");
   spec.mutable_model()->mutable_image()->set_patch_size(4);
-  spec.mutable_evaluation()->set_token_budget(8);
+  spec.mutable_evaluation()->add_token_budgets(8);
   ResolveJobSpec(&spec);
   ParameterTable table(*ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()));
   ModelState state(table);

@@ -4,10 +4,11 @@
     examples/embed_with_numpy.py CHECKPOINT --pixels image.npy     uint8 [height, width, 3], RGB
     examples/embed_with_numpy.py CHECKPOINT --caption "a red boat"
 
-prints the embedding, of unit length, as JSON. The image is cut into whole patches from its upper left
-corner: resize it before to the size that it is to be seen at. Captions are read as bytes; for a job
-with a SentencePiece model give token ids: --tokens 5,17,3. It is written to be read: one segment at a
-time, in float64, for every kind of tower that a job file can describe.
+prints the embedding, of unit length, as JSON; with a classifier's checkpoint the logits. The image is
+cut into whole patches from its upper left corner: resize it before to the size that it is to be seen
+at. Captions are read as bytes; for a job with a SentencePiece model give token ids: --tokens 5,17,3.
+It is written to be read: one segment at a time, in float64, for every kind of tower that a job file
+can describe.
 """
 import argparse
 import json
@@ -107,7 +108,7 @@ class Tower:
         return y + self.mlp("pool.mlp", self.norm("pool.norm", y))
 
     def embed(self, x, angles=None):
-        """Tokens of one segment [T, D] to its embedding."""
+        """Tokens of one segment [T, D] to its embedding, or to a classifier's logits."""
         if self.prefix:
             x = np.concatenate([self.get("prefix"), x])
             if angles is not None:
@@ -122,6 +123,8 @@ class Tower:
             x = x + branch * self.get(block + ".scale2.gain", 1)
         after = self.encoder.get("norm_after_pooling")
         features = self.norm("norm", self.pool(x)) if after else self.pool(self.norm("norm", x))
+        if self.get("classifier.weight") is not None:
+            return self.linear("classifier", features)
         embedding = self.linear("projection", features)
         return embedding / max(np.linalg.norm(embedding), 1e-6)
 
@@ -162,7 +165,8 @@ class Model:
         """`weights` by name, `spec` the job file as in a checkpoint's config.json."""
         self.w, self.spec = weights, spec
         self.image = Tower(weights, "image", spec["model"]["image"])
-        self.text = Tower(weights, "text", spec["model"]["text"])
+        if "text" in spec["model"]:
+            self.text = Tower(weights, "text", spec["model"]["text"])
 
     @classmethod
     def load(cls, folder):

@@ -50,6 +50,10 @@ TextMember FindText(const v1::ShardIndex& index, int row, const CaptionField& fi
 std::optional<std::vector<std::string>> JsonStrings(absl::string_view json,
                                                     absl::Span<const std::string> path);
 
+// The same with numbers too, as they are written.
+std::optional<std::vector<std::string>> JsonScalars(absl::string_view json,
+                                                    absl::Span<const std::string> path);
+
 // xxh3 (64 bits) of the caption's bytes; never 0, which stands for a hole.
 uint64_t CaptionHash(absl::string_view caption);
 

@@ -121,6 +121,14 @@ TEST(JsonStrings, FollowsPathsThroughObjectsAndLists) {
   }
 }
 
+TEST(JsonScalars, FindsNumbersToo) {
+  const char* json = R"({"a":3,"b":[-1.5e+3,"4",true,null,{"c":0}]})";
+  EXPECT_EQ(JsonScalars(json, Texts{"a"}), Texts{"3"});
+  EXPECT_EQ(JsonScalars(json, Texts{"b"}), (Texts{"-1.5e+3", "4"}));
+  EXPECT_EQ(JsonScalars(json, Texts{"b", "c"}), Texts{"0"});
+  EXPECT_EQ(JsonScalars(R"({"a":03})", Texts{"a"}), std::nullopt);
+}
+
 TEST(Utf8, EscapesWhatIsInvalid) {
   EXPECT_EQ(EscapeInvalidUtf8("a\xC3\xA9\xFF"), "a\xC3\xA9\\xff");
   EXPECT_FALSE(IsValidUtf8("\xC0\x80"));

@@ -94,8 +94,13 @@ absl::StatusOr<ExampleDraws> ExampleDraws::Create(const v1::JobSpec& spec,
   if (image.max_grid() == 0 || image.max_grid() > 4096) {
     return Invalid("model.image.max_grid", "must be in [1, 4096]");
   }
-  if (spec.evaluation().token_budget() == 0 || spec.evaluation().token_budget() > 65536) {
-    return Invalid("evaluation.token_budget", "must be in [1, 65536]");
+  if (spec.evaluation().token_budgets().empty()) {
+    return Invalid("evaluation.token_budgets", "must have at least one");
+  }
+  for (const uint32_t budget : spec.evaluation().token_budgets()) {
+    if (budget == 0 || budget > 65536) {
+      return Invalid("evaluation.token_budgets", "must be in [1, 65536]");
+    }
   }
   return ExampleDraws(spec, stream_samples);
 }
@@ -220,8 +225,7 @@ DrawnTokens ExampleDraws::Training(uint32_t width, uint32_t height, uint32_t dat
   return drawn;
 }
 
-DrawnTokens ExampleDraws::Evaluation(uint32_t width, uint32_t height) const {
-  const uint32_t budget = spec_.evaluation().token_budget();
+DrawnTokens ExampleDraws::Evaluation(uint32_t width, uint32_t height, uint32_t budget) const {
   const Grid grid =
       ChooseGrid(width, height, uint64_t{budget} << 32, budget, spec_.model().image().max_grid());
   return {grid.rows, grid.columns, grid.rows * grid.columns, 0};

@@ -33,8 +33,8 @@ class ExampleDraws {
   // `seen`: its place in the job's stream.
   DrawnTokens Training(uint32_t width, uint32_t height, uint32_t dataset, uint64_t epoch,
                        uint64_t sample, uint64_t seen) const;
-  // The grid for evaluation.token_budget tokens; nothing is drawn or dropped.
-  DrawnTokens Evaluation(uint32_t width, uint32_t height) const;
+  // The grid for `budget` tokens; nothing is drawn or dropped.
+  DrawnTokens Evaluation(uint32_t width, uint32_t height, uint32_t budget) const;
 
  private:
   ExampleDraws(const v1::JobSpec& spec, uint64_t stream_samples);

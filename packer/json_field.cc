@@ -1,4 +1,4 @@
-// A strict reader of the strings at one path of a JSON object.
+// A strict reader of the strings and numbers at one path of a JSON object.
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -33,9 +33,9 @@ void AppendUtf8(uint32_t point, std::string* out) {
 // Each method consumes what it names; false: malformed.
 class Reader {
  public:
-  Reader(absl::string_view text, absl::Span<const std::string> path,
+  Reader(absl::string_view text, absl::Span<const std::string> path, bool numbers,
          std::vector<std::string>* found)
-      : rest_(text), path_(path), found_(*found) {}
+      : rest_(text), path_(path), numbers_(numbers), found_(*found) {}
 
   // The whole text: an object.
   bool Document() {
@@ -109,9 +109,7 @@ class Reader {
       case '"': {
         std::string text;
         if (!String(&text)) return false;
-        if (matched == path_.size() && found_.size() < kMaxCaptions) {
-          found_.push_back(std::move(text));
-        }
+        if (matched == path_.size()) Found(std::move(text));
         return true;
       }
       case 't':
@@ -120,9 +118,19 @@ class Reader {
         return Word("false");
       case 'n':
         return Word("null");
-      default:
-        return Number();
+      default: {
+        const absl::string_view before = rest_;
+        if (!Number()) return false;
+        if (numbers_ && matched == path_.size()) {
+          Found(std::string(before.substr(0, before.size() - rest_.size())));
+        }
+        return true;
+      }
     }
+  }
+
+  void Found(std::string text) {
+    if (found_.size() < kMaxCaptions) found_.push_back(std::move(text));
   }
 
   bool Digits() {
@@ -221,16 +229,28 @@ class Reader {
 
   absl::string_view rest_;
   const absl::Span<const std::string> path_;
+  // Numbers are found too.
+  const bool numbers_;
   std::vector<std::string>& found_;
 };
+
+std::optional<std::vector<std::string>> Find(absl::string_view json,
+                                             absl::Span<const std::string> path, bool numbers) {
+  std::vector<std::string> found;
+  if (!Reader(json, path, numbers, &found).Document()) return std::nullopt;
+  return found;
+}
 
 }  // namespace
 
 std::optional<std::vector<std::string>> JsonStrings(absl::string_view json,
                                                     absl::Span<const std::string> path) {
-  std::vector<std::string> found;
-  if (!Reader(json, path, &found).Document()) return std::nullopt;
-  return found;
+  return Find(json, path, /*numbers=*/false);
+}
+
+std::optional<std::vector<std::string>> JsonScalars(absl::string_view json,
+                                                    absl::Span<const std::string> path) {
+  return Find(json, path, /*numbers=*/true);
 }
 
 }  // namespace navit

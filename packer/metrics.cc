@@ -55,6 +55,8 @@ const char* HoleName(v1::HoleReason reason) {
       return "no_image";
     case v1::HOLE_REASON_NO_CAPTION:
       return "no_caption";
+    case v1::HOLE_REASON_NO_LABEL:
+      return "no_label";
     default:
       return "other";
   }

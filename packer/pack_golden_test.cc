@@ -31,7 +31,8 @@ std::string GoldenText(const v1::JobSpec& spec, std::shared_ptr<const v1::DataMa
   DataPlane plane(spec, manifest);
   std::string text;
   const StreamLayout layout = StreamLayout::ForJob(spec, *manifest);
-  const StreamLayout evaluation = StreamLayout::ForEvaluation(spec, manifest->train_samples());
+  const StreamLayout evaluation =
+      *StreamLayout::ForEvaluation(spec, *manifest, v1::SPLIT_TRAINED_PAIRS);
   for (const auto& [split, windows] : {std::pair{v1::SPLIT_TRAIN, layout.windows()},
                                        std::pair{v1::SPLIT_VALIDATION, evaluation.windows()}}) {
     for (uint64_t w = 0; w < windows; ++w) {

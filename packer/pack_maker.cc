@@ -24,8 +24,11 @@
 #include "packer/caption.h"
 #include "packer/caption_index.h"
 #include "packer/image.h"
+#include "packer/label.h"
+#include "packer/pack_buffers.h"
 #include "packer/patchify.h"
 #include "packer/philox.h"
+#include "packer/prompt_pack.h"
 #include "packer/render.h"
 #include "packer/shard_index.h"
 
@@ -46,42 +49,6 @@ class StageTimer {
  private:
   double* const seconds_;
   const SteadyClock::time_point begin_;
-};
-
-// Memory that examples and packs reuse.
-struct Buffers {
-  std::string ids;
-  RenderBuffers image;
-  v1::Pack pack;
-};
-
-// As many Buffers as there were ever calls at a time. Without them, most of what a pack costs
-// beside its images is fresh memory, faulted in page by page.
-class BufferPool {
- public:
-  std::unique_ptr<Buffers> Take() {
-    absl::MutexLock lock(&mutex_);
-    if (free_.empty()) return std::make_unique<Buffers>();
-    std::unique_ptr<Buffers> buffers = std::move(free_.back());
-    free_.pop_back();
-    return buffers;
-  }
-  // Those that met an unusually large image are not kept.
-  void Give(std::unique_ptr<Buffers> buffers) {
-    size_t bytes = 0;
-    for (const DecodedImage::Plane& plane : buffers->image.decoded.planes) {
-      bytes += plane.samples.bytes.size();
-    }
-    if (bytes > kMostKeptBytes) return;
-    absl::MutexLock lock(&mutex_);
-    free_.push_back(std::move(buffers));
-  }
-
- private:
-  static constexpr size_t kMostKeptBytes = 32 << 20;
-
-  absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Buffers>> free_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -113,10 +80,16 @@ struct PackMaker::Impl {
   std::shared_ptr<const v1::DataManifest> manifest;
   std::shared_ptr<IndexCache> indexes;
   std::shared_ptr<RangeReader> reader;
+  // Where the text of a data set's samples is.
+  struct Texts {
+    // Absent in a job without a text tower.
+    std::optional<CaptionTokenizer> captions;
+    std::optional<LabelReader> labels;
+  };
   // Of each entry of data.train and of data.validation.
-  std::vector<CaptionTokenizer> train_captions;
-  std::vector<CaptionTokenizer> validation_captions;
-  mutable BufferPool buffers;
+  std::vector<Texts> train_texts;
+  std::vector<Texts> validation_texts;
+  mutable PackBufferPool buffers;
   Rgb background = kWhite;
   Interpolation interpolation = Interpolation::kBicubic;
   // Some shard lies behind a network.
@@ -125,21 +98,41 @@ struct PackMaker::Impl {
   const RangeReader::Entries& Shards(const WindowPlan& plan) const {
     return plan.split == v1::SPLIT_VALIDATION ? manifest->validation() : manifest->train();
   }
-  const CaptionTokenizer& Captions(const WindowPlan& plan, const PlannedExample& example) const {
-    return plan.split == v1::SPLIT_VALIDATION ? validation_captions[example.dataset]
-                                              : train_captions[example.dataset];
+  const Texts& TextsOf(const WindowPlan& plan, const PlannedExample& example) const {
+    return plan.split == v1::SPLIT_VALIDATION ? validation_texts[example.dataset]
+                                              : train_texts[example.dataset];
+  }
+  // All entries of a split have labels, or none has.
+  bool HasLabels(const WindowPlan& plan) const {
+    const auto& texts = plan.split == v1::SPLIT_VALIDATION ? validation_texts : train_texts;
+    return texts.front().labels.has_value();
   }
 
   // What a pack reads; `used` gets the indexes of its shards.
   absl::StatusOr<std::vector<ShardRange>> Ranges(const WindowPlan& plan, uint32_t pack_index,
                                                  Indexes* used) const;
 
+  // The bytes of a text member as read, checked and counted; empty where there is none.
+  absl::StatusOr<absl::string_view> ReadText(
+      const CaptionField& field, const PlannedExample& example, const v1::ShardEntry& entry,
+      const v1::ShardIndex& index, const RangeReader::Batch& read, PackStats* stats) const;
+
+  // Chooses and tokenizes the planned caption into `buffers`.
+  absl::Status ReadCaption(const CaptionTokenizer& captions, const PlannedExample& example,
+                           const v1::ShardEntry& entry, const v1::ShardIndex& index,
+                           const RangeReader::Batch& read, PackBuffers* buffers,
+                           PackStats* stats) const;
+
   // Adds one example with tokens to `pack`; the reason when it is a hole, with nothing added.
   absl::StatusOr<v1::HoleReason> AddExample(const WindowPlan& plan, const PlannedExample& example,
                                             const v1::ShardEntry& entry,
                                             const v1::ShardIndex& index,
-                                            const RangeReader::Batch& read, Buffers* buffers,
+                                            const RangeReader::Batch& read, PackBuffers* buffers,
                                             v1::Pack* pack, PackStats* stats) const;
+
+  // Adds the planned examples of a pack.
+  absl::Status AddExamples(const WindowPlan& plan, uint32_t pack_index, PackBuffers* buffers,
+                           PackedBytes* made) const;
 
   // Batches that are read ahead, the oldest first: those of packs that were then not made here go
   // when newer ones come.
@@ -175,46 +168,78 @@ absl::StatusOr<std::vector<ShardRange>> PackMaker::Impl::Ranges(const WindowPlan
     }
     const int row = static_cast<int>(example.row);
     ranges.push_back({example.shard, index->image_offsets(row), index->image_bytes(row)});
-    const TextMember text = FindText(*index, row, Captions(plan, example).field());
-    ranges.push_back({example.shard, text.offset, text.bytes});
+    const Texts& texts = TextsOf(plan, example);
+    const auto add = [&](const CaptionField& field) {
+      const TextMember text = FindText(*index, row, field);
+      ranges.push_back({example.shard, text.offset, text.bytes});
+    };
+    if (texts.captions.has_value()) add(texts.captions->field());
+    if (texts.labels.has_value()) add(texts.labels->field);
   }
   return ranges;
 }
 
+absl::StatusOr<absl::string_view> PackMaker::Impl::ReadText(
+    const CaptionField& field, const PlannedExample& example, const v1::ShardEntry& entry,
+    const v1::ShardIndex& index, const RangeReader::Batch& read, PackStats* stats) const {
+  StageTimer timer(Stage::kRead, stats);
+  const int row = static_cast<int>(example.row);
+  const TextMember text = FindText(index, row, field);
+  if (text.bytes == 0) return absl::string_view();
+  const absl::string_view bytes = read.Bytes(example.shard, text.offset, text.bytes);
+  NAVIT_RETURN_IF_ERROR(CheckMemberHash(bytes, text.hash, entry, index.keys(row)));
+  stats->read_bytes += bytes.size();
+  return bytes;
+}
+
+absl::Status PackMaker::Impl::ReadCaption(const CaptionTokenizer& captions,
+                                          const PlannedExample& example,
+                                          const v1::ShardEntry& entry, const v1::ShardIndex& index,
+                                          const RangeReader::Batch& read, PackBuffers* buffers,
+                                          PackStats* stats) const {
+  NAVIT_ASSIGN_OR_RETURN(const absl::string_view bytes,
+                         ReadText(captions.field(), example, entry, index, read, stats));
+  StageTimer timer(Stage::kTokenize, stats);
+  std::vector<std::string> all = ExtractCaptions(captions.field(), bytes);
+  buffers->caption.clear();
+  buffers->ids.clear();
+  if (example.caption < all.size()) {
+    buffers->caption = std::move(all[example.caption]);
+    captions.Append(buffers->caption, &buffers->ids);
+  }
+  if (buffers->ids.size() == 2 * size_t{example.text_tokens}) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      entry.path(), ": sample ", index.keys(static_cast<int>(example.row)), ": its caption has ",
+      buffers->ids.size() / 2, " tokens, ", example.text_tokens,
+      " were planned: the indexes were made with another version of the tokenizer's library"));
+}
+
 absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
     const WindowPlan& plan, const PlannedExample& example, const v1::ShardEntry& entry,
-    const v1::ShardIndex& index, const RangeReader::Batch& read, Buffers* buffers, v1::Pack* pack,
-    PackStats* stats) const {
+    const v1::ShardIndex& index, const RangeReader::Batch& read, PackBuffers* buffers,
+    v1::Pack* pack, PackStats* stats) const {
   const int row = static_cast<int>(example.row);
-  const CaptionTokenizer& captions = Captions(plan, example);
-  const TextMember text = FindText(index, row, captions.field());
+  const Texts& texts = TextsOf(plan, example);
   const absl::string_view image_bytes =
       read.Bytes(example.shard, index.image_offsets(row), index.image_bytes(row));
-  const absl::string_view text_bytes = read.Bytes(example.shard, text.offset, text.bytes);
   {
     StageTimer timer(Stage::kRead, stats);
     NAVIT_RETURN_IF_ERROR(
         CheckMemberHash(image_bytes, index.image_hashes(row), entry, index.keys(row)));
-    NAVIT_RETURN_IF_ERROR(CheckMemberHash(text_bytes, text.hash, entry, index.keys(row)));
-    stats->read_bytes += image_bytes.size() + text_bytes.size();
+    stats->read_bytes += image_bytes.size();
     ++stats->samples_read;
   }
-
-  std::string caption;
-  {
-    StageTimer timer(Stage::kTokenize, stats);
-    std::vector<std::string> all = ExtractCaptions(captions.field(), text_bytes);
-    buffers->ids.clear();
-    if (example.caption < all.size()) {
-      caption = std::move(all[example.caption]);
-      captions.Append(caption, &buffers->ids);
-    }
+  std::optional<uint32_t> label;
+  if (texts.labels.has_value()) {
+    NAVIT_ASSIGN_OR_RETURN(const absl::string_view bytes,
+                           ReadText(texts.labels->field, example, entry, index, read, stats));
+    NAVIT_ASSIGN_OR_RETURN(
+        label, texts.labels->Read(bytes, absl::StrCat(entry.path(), ": sample ", index.keys(row))));
+    if (!label.has_value()) return v1::HOLE_REASON_NO_LABEL;
   }
-  if (buffers->ids.size() != 2 * size_t{example.text_tokens}) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        entry.path(), ": sample ", index.keys(row), ": its caption has ", buffers->ids.size() / 2,
-        " tokens, ", example.text_tokens,
-        " were planned: the indexes were made with another version of the tokenizer's library"));
+  if (texts.captions.has_value()) {
+    NAVIT_RETURN_IF_ERROR(
+        ReadCaption(*texts.captions, example, entry, index, read, buffers, stats));
   }
 
   const uint32_t patch_size = spec.model().image().patch_size();
@@ -258,9 +283,12 @@ absl::StatusOr<v1::HoleReason> PackMaker::Impl::AddExample(
         Draws(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kDropPatches));
     AppendPatches(*image, patch_size, chosen, pack->mutable_patches(), pack->mutable_positions());
   }
-  pack->add_text_tokens(example.text_tokens);
-  pack->mutable_text()->append(buffers->ids);
-  pack->add_caption_hashes(CaptionHash(caption));
+  if (texts.captions.has_value()) {
+    pack->add_text_tokens(example.text_tokens);
+    pack->mutable_text()->append(buffers->ids);
+    pack->add_caption_hashes(CaptionHash(buffers->caption));
+  }
+  if (label.has_value()) pack->add_labels(*label);
   pack->add_image_tokens(example.tokens);
   pack->add_grid_rows(example.grid_rows);
   pack->add_grid_columns(example.grid_columns);
@@ -284,17 +312,20 @@ absl::StatusOr<std::unique_ptr<PackMaker>> PackMaker::Create(
   }
   impl->background = BackgroundOf(spec.preprocess());
   impl->interpolation = InterpolationOf(spec.preprocess());
-  const auto open = [&](const auto& datasets, auto* out) -> absl::Status {
+  const auto open = [&](const auto& datasets, std::vector<Impl::Texts>* out) -> absl::Status {
     for (const v1::Dataset& dataset : datasets) {
-      NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer captions,
+      Impl::Texts& texts = out->emplace_back();
+      NAVIT_ASSIGN_OR_RETURN(texts.labels,
+                             LabelReader::Create(dataset.labels(), spec.model().classes()));
+      if (!spec.model().has_text()) continue;
+      NAVIT_ASSIGN_OR_RETURN(texts.captions,
                              CaptionTokenizer::Create(impl->indexes->store(), dataset.captions(),
                                                       spec.model().text()));
-      out->push_back(std::move(captions));
     }
     return absl::OkStatus();
   };
-  NAVIT_RETURN_IF_ERROR(open(spec.data().train(), &impl->train_captions));
-  NAVIT_RETURN_IF_ERROR(open(spec.data().validation(), &impl->validation_captions));
+  NAVIT_RETURN_IF_ERROR(open(spec.data().train(), &impl->train_texts));
+  NAVIT_RETURN_IF_ERROR(open(spec.data().validation(), &impl->validation_texts));
   return std::unique_ptr<PackMaker>(new PackMaker(std::move(impl)));
 }
 
@@ -303,7 +334,7 @@ PackMaker::~PackMaker() = default;
 
 void PackMaker::ReadAhead(const WindowPlan& plan, uint32_t pack_index) const {
   const Impl& impl = *impl_;
-  if (!impl.remote) return;
+  if (!impl.remote || plan.split == v1::SPLIT_PROMPTS) return;
   const Impl::AheadKey key{plan.split, plan.window, pack_index};
   {
     absl::MutexLock lock(&impl.mutex);
@@ -327,38 +358,31 @@ void PackMaker::ReadAhead(const WindowPlan& plan, uint32_t pack_index) const {
   }
 }
 
-absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pack_index) const {
-  const Impl& impl = *impl_;
-  const uint32_t patch_size = impl.spec.model().image().patch_size();
-
-  PackedBytes made;
-  v1::PackHeader& header = made.header;
-  std::unique_ptr<Buffers> buffers = impl.buffers.Take();
-  const auto give_back = absl::MakeCleanup([&] { impl.buffers.Give(std::move(buffers)); });
+absl::Status PackMaker::Impl::AddExamples(const WindowPlan& plan, uint32_t pack_index,
+                                          PackBuffers* buffers, PackedBytes* made) const {
   v1::Pack& pack = buffers->pack;
-  pack.Clear();
-  Impl::Indexes indexes;
-  NAVIT_ASSIGN_OR_RETURN(std::vector<ShardRange> ranges, impl.Ranges(plan, pack_index, &indexes));
+  v1::PackHeader& header = made->header;
+  Indexes used;
+  NAVIT_ASSIGN_OR_RETURN(std::vector<ShardRange> ranges, Ranges(plan, pack_index, &used));
   std::shared_ptr<RangeReader::Batch> read;
   {
-    StageTimer timer(Stage::kRead, &made.stats);
-    read = impl.TakeAhead({plan.split, plan.window, pack_index});
-    if (read == nullptr) read = impl.reader->Start(impl.Shards(plan), std::move(ranges));
+    StageTimer timer(Stage::kRead, &made->stats);
+    read = TakeAhead({plan.split, plan.window, pack_index});
+    if (read == nullptr) read = reader->Start(Shards(plan), std::move(ranges));
     NAVIT_RETURN_IF_ERROR(read->Wait());
   }
-  pack.set_epoch(static_cast<uint32_t>(plan.epoch));
-  pack.set_patch_size(patch_size);
+  const uint32_t patch_size = spec.model().image().patch_size();
   pack.mutable_patches()->reserve(size_t{3} * patch_size * patch_size * plan.sequence_length);
   for (uint32_t i = plan.pack_begin[pack_index]; i < plan.pack_begin[pack_index + 1]; ++i) {
     const PlannedExample& example = plan.examples[i];
     v1::HoleReason reason = example.hole;
     if (reason == v1::HOLE_REASON_NONE) {
       NAVIT_ASSIGN_OR_RETURN(
-          reason,
-          impl.AddExample(plan, example, impl.Shards(plan)[static_cast<int>(example.shard)],
-                          *indexes[example.shard], *read, buffers.get(), &pack, &made.stats));
-      if (reason != v1::HOLE_REASON_NONE)
-        made.stats.hole_tokens += example.tokens + plan.prefix_tokens;
+          reason, AddExample(plan, example, Shards(plan)[static_cast<int>(example.shard)],
+                             *used[example.shard], *read, buffers, &pack, &made->stats));
+      if (reason != v1::HOLE_REASON_NONE) {
+        made->stats.hole_tokens += example.tokens + plan.prefix_tokens;
+      }
     }
     pack.add_samples(example.id);
     if (reason == v1::HOLE_REASON_NONE) {
@@ -366,17 +390,37 @@ absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pac
       header.set_image_tokens(header.image_tokens() + static_cast<uint32_t>(tokens));
       header.set_valid_examples(header.valid_examples() + 1);
       header.set_sum_squares(header.sum_squares() + tokens * tokens);
-    } else {
-      pack.add_image_tokens(0);
-      pack.add_grid_rows(0);
-      pack.add_grid_columns(0);
+      continue;
+    }
+    pack.add_image_tokens(0);
+    pack.add_grid_rows(0);
+    pack.add_grid_columns(0);
+    if (spec.model().has_text()) {
       pack.add_text_tokens(0);
       pack.add_caption_hashes(0);
-      v1::Hole* hole = header.add_holes();
-      hole->set_sample(example.id);
-      hole->set_reason(reason);
     }
+    if (HasLabels(plan)) pack.add_labels(0);
+    v1::Hole* hole = header.add_holes();
+    hole->set_sample(example.id);
+    hole->set_reason(reason);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PackedBytes> PackMaker::Make(const WindowPlan& plan, uint32_t pack_index) const {
+  const Impl& impl = *impl_;
+  PackedBytes made;
+  v1::PackHeader& header = made.header;
+  std::unique_ptr<PackBuffers> buffers = impl.buffers.Take();
+  const auto give_back = absl::MakeCleanup([&] { impl.buffers.Give(std::move(buffers)); });
+  v1::Pack& pack = buffers->pack;
+  pack.Clear();
+  pack.set_epoch(static_cast<uint32_t>(plan.epoch));
+  pack.set_patch_size(impl.spec.model().image().patch_size());
+  NAVIT_RETURN_IF_ERROR(plan.split == v1::SPLIT_PROMPTS
+                            ? AddPrompts(impl.spec, impl.train_texts.front().captions, plan,
+                                         pack_index, &pack, &header)
+                            : impl.AddExamples(plan, pack_index, buffers.get(), &made));
 
   std::optional<StageTimer> timer(std::in_place, Stage::kSerialize, &made.stats);
   if (!pack.SerializeToString(&made.payload)) {

@@ -56,7 +56,7 @@ struct PackedBytes {
 // call runs on the caller's thread; call from several to make packs in parallel.
 class PackMaker {
  public:
-  // `spec` is resolved. The errors of CaptionTokenizer::Create.
+  // `spec` is resolved. The errors of CaptionTokenizer::Create and LabelReader::Create.
   static absl::StatusOr<std::unique_ptr<PackMaker>> Create(
       const v1::JobSpec& spec, std::shared_ptr<const v1::DataManifest> manifest,
       std::shared_ptr<IndexCache> indexes, std::shared_ptr<RangeReader> reader);
@@ -65,7 +65,8 @@ class PackMaker {
   // Requires pack_index < plan.packs(), and a plan of the same spec and manifest.
   //
   // FailedPrecondition names the shard: its size or a member's checksum is no longer the index's
-  // ("changed under the job"); or shard and key: the caption has other tokens than were planned.
+  // ("changed under the job"); or shard and key: the caption has other tokens than were planned, or
+  // the errors of LabelReader::Read.
   // Unavailable names the shard: it cannot be opened or read; worth a retry. Other errors of
   // ObjectStore: a shard that may not be read, no credentials. A sample whose bytes
   // are as indexed but cannot be used becomes a hole, never an error.

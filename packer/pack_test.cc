@@ -78,7 +78,7 @@ TEST_F(PackTest, PrefixTokensCountInTheSequence) {
   spec.mutable_packing()->set_sequence_length(64);
   spec.mutable_packing()->set_exact_fit(0.3);
   spec.mutable_resolution()->set_max_upscale(8);
-  spec.mutable_evaluation()->set_token_budget(64);
+  spec.mutable_evaluation()->set_token_budgets(0, 64);
   DataPlane plane(spec, Golden());
   for (const v1::Split split : {v1::SPLIT_TRAIN, v1::SPLIT_VALIDATION}) {
     const auto plan = plane.planner->Plan(split, 0);
@@ -116,7 +116,7 @@ TEST_F(PackTest, PrefixTokensCountInTheSequence) {
 // Evaluation: shard order, every image at the token budget, no patch dropped.
 TEST_F(PackTest, EvaluationSplits) {
   v1::JobSpec spec = MakeSpec();
-  spec.mutable_evaluation()->set_token_budget(200);
+  spec.mutable_evaluation()->set_token_budgets(0, 200);
   DataPlane plane(spec, Shards(40, 40));
   uint64_t next = 0;
   for (uint64_t w = 0; w < 2; ++w) {

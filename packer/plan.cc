@@ -29,17 +29,19 @@ struct SplitData {
     bool fail_without = false;
   };
   SampleRange range;
+  // Of each data set; none in a job without a text tower.
   std::vector<Captions> captions;
 };
 
 absl::StatusOr<SplitData> MakeSplitData(
     SampleRange range, const google::protobuf::RepeatedPtrField<v1::Dataset>& datasets,
-    const v1::TextTowerSpec& text, ObjectStore* store) {
+    const v1::ModelSpec& model, ObjectStore* store) {
   SplitData data{std::move(range), {}};
+  if (!model.has_text()) return data;
   for (const v1::Dataset& dataset : datasets) {
     const v1::CaptionsSpec& captions = dataset.captions();
     NAVIT_ASSIGN_OR_RETURN(CaptionTokenizer tokenizer,
-                           CaptionTokenizer::Create(store, captions, text));
+                           CaptionTokenizer::Create(store, captions, model.text()));
     data.captions.push_back({std::move(tokenizer), captions.choose() == v1::CaptionsSpec::RANDOM,
                              captions.if_missing() == v1::CaptionsSpec::FAIL});
   }
@@ -84,6 +86,11 @@ v1::HoleReason HoleByIndex(const v1::ShardIndex& index, int row) {
   }
   if (index.widths(row) == 0 || index.heights(row) == 0) return v1::HOLE_REASON_BAD_HEADER;
   return v1::HOLE_REASON_NONE;
+}
+
+// Of a pass over an evaluation split.
+uint32_t TokenBudget(const v1::EvaluationSpec& evaluation, uint64_t pass) {
+  return evaluation.token_budgets(static_cast<int>(pass));
 }
 
 // Fisher-Yates.
@@ -138,6 +145,24 @@ void FillPacks(const std::vector<PlannedExample>& planned, const std::vector<uin
     }
     plan->pack_begin.push_back(static_cast<uint32_t>(plan->examples.size()));
   }
+}
+
+// The window's sentences in order, as many in a pack as a training pack may have examples.
+WindowPlan PlanPrompts(const v1::JobSpec& spec, uint64_t window, const WindowExtent& extent) {
+  WindowPlan plan;
+  plan.split = v1::SPLIT_PROMPTS;
+  plan.window = window;
+  plan.sequence_length = spec.packing().sequence_length();
+  const uint32_t most = spec.packing().max_examples_per_sequence();
+  for (uint64_t i = 0; i < extent.samples; ++i) {
+    PlannedExample& example = plan.examples.emplace_back();
+    example.sample = example.id = extent.first_in_epoch + i;
+    if ((i + 1) % most == 0 || i + 1 == extent.samples) {
+      plan.pack_begin.push_back(static_cast<uint32_t>(i + 1));
+    }
+  }
+  plan.digest = Digest(plan);
+  return plan;
 }
 
 absl::Status Invalid(absl::string_view field, absl::string_view what) {
@@ -198,7 +223,8 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
   const std::vector<OrderedSample> ordered =
       split == v1::SPLIT_TRAIN
           ? data.range.Drawn(layout, window, spec.seed(), spec.packing().window_samples())
-          : data.range.InShardOrder(extent.first_in_stream, extent.samples);
+          : data.range.InShardOrder(extent.first_in_epoch, extent.samples,
+                                    layout.dataset_samples(0));
   std::vector<PlannedExample> examples(ordered.size());
   std::shared_ptr<const v1::ShardIndex> index;
   std::shared_ptr<const v1::CaptionIndex> caption_index;
@@ -207,18 +233,22 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
     PlannedExample& example = examples[i];
     static_cast<OrderedSample&>(example) = ordered[i];
     const v1::ShardEntry& shard = data.range.Shard(example.shard);
-    const SplitData::Captions& captions = data.captions[example.dataset];
+    const SplitData::Captions* captions =
+        data.captions.empty() ? nullptr : &data.captions[example.dataset];
     if (i == 0 || example.shard != ordered[i - 1].shard) {
       NAVIT_ASSIGN_OR_RETURN(index, indexes->Get(shard));
-      NAVIT_ASSIGN_OR_RETURN(caption_index, indexes->GetCaptions(shard, captions.tokenizer));
-      first_captions = FirstCaptions(*caption_index);
+      if (captions != nullptr) {
+        NAVIT_ASSIGN_OR_RETURN(caption_index, indexes->GetCaptions(shard, captions->tokenizer));
+        first_captions = FirstCaptions(*caption_index);
+      }
     }
     const int row = static_cast<int>(example.row);
     example.hole = HoleByIndex(*index, row);
     Draws draw(spec.seed(), example.dataset, example.epoch, example.sample, Purpose::kCaption);
-    if (!ChooseCaption(*caption_index, first_captions[example.row], first_captions[example.row + 1],
-                       captions.random && split == v1::SPLIT_TRAIN ? &draw : nullptr, &example)) {
-      if (captions.fail_without) {
+    if (captions != nullptr &&
+        !ChooseCaption(*caption_index, first_captions[example.row], first_captions[example.row + 1],
+                       captions->random && split == v1::SPLIT_TRAIN ? &draw : nullptr, &example)) {
+      if (captions->fail_without) {
         return absl::FailedPreconditionError(
             absl::StrCat(shard.path(), ": sample ", index->keys(row),
                          " has no caption, and captions.if_missing is fail"));
@@ -230,10 +260,11 @@ absl::StatusOr<std::vector<PlannedExample>> WindowPlanner::Impl::PlanExamples(
       continue;
     }
     const uint32_t width = index->widths(row), height = index->heights(row);
-    const DrawnTokens drawn = split == v1::SPLIT_TRAIN
-                                  ? draws.Training(width, height, example.dataset, example.epoch,
-                                                   example.sample, extent.first_in_stream + i)
-                                  : draws.Evaluation(width, height);
+    const DrawnTokens drawn =
+        split == v1::SPLIT_TRAIN
+            ? draws.Training(width, height, example.dataset, example.epoch, example.sample,
+                             extent.first_in_stream + i)
+            : draws.Evaluation(width, height, TokenBudget(spec.evaluation(), extent.epoch));
     example.grid_rows = drawn.grid_rows;
     example.grid_columns = drawn.grid_columns;
     example.tokens = drawn.tokens;
@@ -270,7 +301,7 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
   impl->manifest = std::move(manifest);
   impl->indexes = std::move(indexes);
   NAVIT_ASSIGN_OR_RETURN(impl->train, MakeSplitData(std::move(train), spec.data().train(),
-                                                    spec.model().text(), impl->indexes->store()));
+                                                    spec.model(), impl->indexes->store()));
   if (impl->manifest->validation_size() > 0) {
     if (spec.data().validation_size() == 0) {
       return absl::InvalidArgumentError("manifest: validation shards, but no data.validation");
@@ -283,7 +314,7 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
                                                impl->manifest->validation_samples(), "validation"));
     NAVIT_ASSIGN_OR_RETURN(impl->validation,
                            MakeSplitData(std::move(validation), spec.data().validation(),
-                                         spec.model().text(), impl->indexes->store()));
+                                         spec.model(), impl->indexes->store()));
   }
   return std::unique_ptr<WindowPlanner>(new WindowPlanner(std::move(impl)));
 }
@@ -291,21 +322,20 @@ absl::StatusOr<std::unique_ptr<WindowPlanner>> WindowPlanner::Create(
 absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window) const {
   const Impl& impl = *impl_;
   const bool training = split == v1::SPLIT_TRAIN;
-  if (!training && split != v1::SPLIT_VALIDATION && split != v1::SPLIT_TRAINED_PAIRS) {
-    return absl::InvalidArgumentError(absl::StrCat("unknown split ", static_cast<int>(split)));
+  const std::optional<StreamLayout> layout_of_split =
+      training ? StreamLayout::ForJob(impl.spec, *impl.manifest)
+               : StreamLayout::ForEvaluation(impl.spec, *impl.manifest, split);
+  if (!layout_of_split.has_value()) {
+    return absl::OutOfRangeError(absl::StrCat("the job has no data for ", v1::Split_Name(split)));
   }
-  if (split == v1::SPLIT_VALIDATION && !impl.validation.has_value()) {
-    return absl::OutOfRangeError("the job has no validation data");
-  }
-  const SplitData& data = split == v1::SPLIT_VALIDATION ? *impl.validation : *impl.train;
-  const StreamLayout layout = training
-                                  ? StreamLayout::ForJob(impl.spec, *impl.manifest)
-                                  : StreamLayout::ForEvaluation(impl.spec, data.range.samples());
+  const StreamLayout& layout = *layout_of_split;
   if (window >= layout.windows()) {
     return absl::OutOfRangeError(
         absl::StrCat("window ", window, ": the stream has ", layout.windows()));
   }
   const WindowExtent extent = layout.Window(window);
+  if (split == v1::SPLIT_PROMPTS) return PlanPrompts(impl.spec, window, extent);
+  const SplitData& data = split == v1::SPLIT_VALIDATION ? *impl.validation : *impl.train;
   NAVIT_ASSIGN_OR_RETURN(std::vector<PlannedExample> planned,
                          impl.PlanExamples(data, split, layout, window));
   if (training) {
@@ -321,7 +351,8 @@ absl::StatusOr<WindowPlan> WindowPlanner::Plan(v1::Split split, uint64_t window)
   plan.prefix_tokens = impl.spec.model().image().prefix_tokens();
   if (!training) {
     plan.sequence_length =
-        std::max(plan.sequence_length, impl.spec.evaluation().token_budget() + plan.prefix_tokens);
+        std::max(plan.sequence_length,
+                 TokenBudget(impl.spec.evaluation(), extent.epoch) + plan.prefix_tokens);
   }
   std::vector<uint32_t> with_tokens;
   std::vector<uint32_t> tokens;

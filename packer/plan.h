@@ -25,7 +25,8 @@ struct PlannedExample : OrderedSample {
   uint32_t grid_rows = 0;
   uint32_t grid_columns = 0;
   uint32_t tokens = 0;
-  // Which of the sample's captions, and how many tokens it has; 0 for a hole.
+  // Which of the sample's captions, and how many tokens it has; 0 for a hole, and in a job without
+  // a text tower.
   uint32_t caption = 0;
   uint32_t text_tokens = 0;
   // Side length R that was drawn, in pixels (evaluation: 0).
@@ -36,7 +37,7 @@ struct PlannedExample : OrderedSample {
 struct WindowPlan {
   v1::Split split = v1::SPLIT_TRAIN;
   uint64_t window = 0;
-  // Of the stream (common/stream_layout.h).
+  // Of the stream (common/stream_layout.h); of an evaluation split the place of its token budget.
   uint64_t epoch = 0;
   // Capacity of a pack, in image tokens.
   uint32_t sequence_length = 0;

@@ -60,9 +60,15 @@ OrderedSample SampleRange::Find(uint64_t id) const {
   return found;
 }
 
-std::vector<OrderedSample> SampleRange::InShardOrder(uint64_t first, uint64_t count) const {
+std::vector<OrderedSample> SampleRange::InShardOrder(uint64_t first, uint64_t count,
+                                                     uint64_t of) const {
+  // first + i of `of`, in whole numbers that do not overflow.
+  const uint64_t step = this->samples() / of, rest = this->samples() % of;
   std::vector<OrderedSample> samples(count);
-  for (uint64_t i = 0; i < count; ++i) samples[i] = Find(first + i);
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t place = first + i;
+    samples[i] = Find(place * step + place * rest / of);
+  }
   return samples;
 }
 

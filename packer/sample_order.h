@@ -43,8 +43,9 @@ class SampleRange {
     return (*shards_)[static_cast<int>(number)];
   }
 
-  // Positions [first, first + count) in the order of the shards: the evaluation splits.
-  std::vector<OrderedSample> InShardOrder(uint64_t first, uint64_t count) const;
+  // Positions [first, first + count) of `of` that lie evenly over the order of the shards: the
+  // evaluation splits. Requires first + count <= of <= samples().
+  std::vector<OrderedSample> InShardOrder(uint64_t first, uint64_t count, uint64_t of) const;
   // What `window` of the training stream draws: data set after data set, each in the shuffled order
   // of its epochs (packer/epoch_order.h). Requires the layout of this split.
   std::vector<OrderedSample> Drawn(const StreamLayout& layout, uint64_t window, uint64_t seed,

@@ -45,7 +45,7 @@ TEST(SampleOrderTest, ShardOrderRunsThroughTheDatasets) {
   const v1::DataManifest manifest = Manifest();
   const auto range = Range(manifest);
   ASSERT_TRUE(range.ok()) << range.status();
-  const std::vector<OrderedSample> all = range->InShardOrder(0, 63);
+  const std::vector<OrderedSample> all = range->InShardOrder(0, 63, 63);
   for (uint64_t i = 0; i < 63; ++i) {
     EXPECT_EQ(all[i].id, i);
     EXPECT_EQ(all[i].dataset, i < 50 ? 0u : 1u);

@@ -27,6 +27,7 @@ namespace {
 
 constexpr uint32_t kFormatVersion = 1;
 constexpr char kModelFile[] = "model.safetensors";
+constexpr char kAverageFile[] = "model_ema.safetensors";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
 constexpr char kConfigFile[] = "config.json";
 constexpr char kManifestFile[] = "manifest.json";
@@ -79,12 +80,18 @@ absl::StatusOr<WrittenCheckpoint> WriteFiles(const std::string& folder, const Ch
   };
 
   std::vector<TensorView> tensors;
-  AddTensors(table, state.parameters, "", &tensors);
-  NAVIT_ASSIGN_OR_RETURN(
-      const WrittenFile model,
-      WriteSafetensors(absl::StrCat(folder, "/", kModelFile), tensors,
-                       {{"format", "navit"}, {"step", absl::StrCat(info.step)}}));
-  add(kModelFile, model);
+  const auto add_model = [&](const char* name, const AlignedBuffer& weights) -> absl::Status {
+    tensors.clear();
+    AddTensors(table, weights, "", &tensors);
+    NAVIT_ASSIGN_OR_RETURN(
+        const WrittenFile file,
+        WriteSafetensors(absl::StrCat(folder, "/", name), tensors,
+                         {{"format", "navit"}, {"step", absl::StrCat(info.step)}}));
+    add(name, file);
+    return absl::OkStatus();
+  };
+  NAVIT_RETURN_IF_ERROR(add_model(kModelFile, state.parameters));
+  if (state.has_average()) NAVIT_RETURN_IF_ERROR(add_model(kAverageFile, state.average));
 
   tensors.clear();
   AddTensors(table, state.first_moment, kFirstMoment, &tensors);
@@ -104,6 +111,29 @@ absl::StatusOr<WrittenCheckpoint> WriteFiles(const std::string& folder, const Ch
   return written;
 }
 
+// The spec that the checkpoint's job had.
+absl::StatusOr<v1::JobSpec> StoredSpec(const std::string& folder,
+                                       const v1::CheckpointManifest& manifest) {
+  absl::StatusOr<v1::JobSpec> stored = ParseJobFile(
+      manifest.job_spec_json(), absl::StrCat(folder, "/", kManifestFile, ": job_spec_json"));
+  if (!stored.ok()) return absl::DataLossError(stored.status().message());
+  return stored;
+}
+
+// What of `different` changes what the weights mean.
+std::vector<std::string> OfTheModel(std::vector<std::string> different, bool has_classifier) {
+  different.erase(std::remove_if(different.begin(), different.end(),
+                                 [&](const std::string& path) {
+                                   if (path == "model.classes") return !has_classifier;
+                                   return !absl::StartsWith(path, "model.") &&
+                                          path != "loss.kind" &&
+                                          !absl::StartsWith(path, "preprocess.mean") &&
+                                          !absl::StartsWith(path, "preprocess.std");
+                                 }),
+                  different.end());
+  return different;
+}
+
 // Whether the checkpoint may go on as `job`.
 absl::Status CheckIdentity(const std::string& folder, const v1::CheckpointManifest& manifest,
                            const v1::JobData& job) {
@@ -112,10 +142,8 @@ absl::Status CheckIdentity(const std::string& folder, const v1::CheckpointManife
         absl::StrCat(folder, ": is a checkpoint of job ", manifest.job(), ", not of ", job.job()));
   }
   if (manifest.identity_hash() != IdentityHex(job.spec())) {
-    absl::StatusOr<v1::JobSpec> stored = ParseJobFile(
-        manifest.job_spec_json(), absl::StrCat(folder, "/", kManifestFile, ": job_spec_json"));
-    if (!stored.ok()) return absl::DataLossError(stored.status().message());
-    const std::vector<std::string> fields = IdentityDifference(*stored, job.spec());
+    NAVIT_ASSIGN_OR_RETURN(const v1::JobSpec stored, StoredSpec(folder, manifest));
+    const std::vector<std::string> fields = IdentityDifference(stored, job.spec());
     return absl::FailedPreconditionError(
         absl::StrCat(folder, ": was made with another ",
                      fields.empty() ? "job spec" : absl::StrJoin(fields, ", ")));
@@ -128,12 +156,23 @@ absl::Status CheckIdentity(const std::string& folder, const v1::CheckpointManife
   return absl::OkStatus();
 }
 
-absl::StatusOr<WrittenFile> FileEntry(const std::string& folder,
-                                      const v1::CheckpointManifest& manifest, const char* name) {
+std::optional<WrittenFile> FindFile(const v1::CheckpointManifest& manifest, const char* name) {
   for (const v1::CheckpointManifest::File& file : manifest.files()) {
     if (file.name() == name) return WrittenFile{file.bytes(), file.hash()};
   }
+  return std::nullopt;
+}
+
+absl::StatusOr<WrittenFile> FileEntry(const std::string& folder,
+                                      const v1::CheckpointManifest& manifest, const char* name) {
+  if (const std::optional<WrittenFile> file = FindFile(manifest, name)) return *file;
   return absl::DataLossError(absl::StrCat(folder, "/", kManifestFile, ": lists no ", name));
+}
+
+absl::Status ReadModel(const std::string& path, const WrittenFile& written,
+                       const ParameterTable& table, AlignedBuffer* weights) {
+  NAVIT_ASSIGN_OR_RETURN(const Safetensors file, Safetensors::Read(path, written));
+  return CopyTensors(table, file, "", weights);
 }
 
 }  // namespace
@@ -186,10 +225,14 @@ absl::StatusOr<v1::CheckpointManifest> LoadCheckpoint(const std::string& folder,
   NAVIT_RETURN_IF_ERROR(CheckIdentity(folder, manifest, job));
   NAVIT_ASSIGN_OR_RETURN(const WrittenFile model, FileEntry(folder, manifest, kModelFile));
   NAVIT_ASSIGN_OR_RETURN(const WrittenFile optimizer, FileEntry(folder, manifest, kOptimizerFile));
-  {
-    NAVIT_ASSIGN_OR_RETURN(const Safetensors file,
-                           Safetensors::Read(absl::StrCat(folder, "/", kModelFile), model));
-    NAVIT_RETURN_IF_ERROR(CopyTensors(table, file, "", &state->parameters));
+  NAVIT_RETURN_IF_ERROR(
+      ReadModel(absl::StrCat(folder, "/", kModelFile), model, table, &state->parameters));
+  const std::optional<WrittenFile> average = FindFile(manifest, kAverageFile);
+  if (state->has_average() && average.has_value()) {
+    NAVIT_RETURN_IF_ERROR(
+        ReadModel(absl::StrCat(folder, "/", kAverageFile), *average, table, &state->average));
+  } else {
+    StartAverage(state);
   }
   NAVIT_ASSIGN_OR_RETURN(const Safetensors file,
                          Safetensors::Read(absl::StrCat(folder, "/", kOptimizerFile), optimizer));
@@ -200,6 +243,25 @@ absl::StatusOr<v1::CheckpointManifest> LoadCheckpoint(const std::string& folder,
     return absl::DataLossError(
         absl::StrCat(folder, "/", kOptimizerFile, ": has no counter ", kUpdates));
   }
+  return manifest;
+}
+
+absl::StatusOr<v1::CheckpointManifest> LoadForEvaluation(const std::string& folder,
+                                                         const v1::JobSpec& spec,
+                                                         const ParameterTable& table,
+                                                         ModelState* state) {
+  NAVIT_ASSIGN_OR_RETURN(const v1::CheckpointManifest manifest, ReadCheckpointManifest(folder));
+  NAVIT_ASSIGN_OR_RETURN(const v1::JobSpec stored, StoredSpec(folder, manifest));
+  const std::vector<std::string> fields =
+      OfTheModel(IdentityDifference(stored, spec), table.config().classes > 0);
+  if (!fields.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder, ": was made with another ", absl::StrJoin(fields, ", ")));
+  }
+  const char* name = FindFile(manifest, kAverageFile).has_value() ? kAverageFile : kModelFile;
+  NAVIT_ASSIGN_OR_RETURN(const WrittenFile file, FileEntry(folder, manifest, name));
+  NAVIT_RETURN_IF_ERROR(
+      ReadModel(absl::StrCat(folder, "/", name), file, table, &state->parameters));
   return manifest;
 }
 

@@ -1,6 +1,7 @@
 // Checkpoints: a folder DIRECTORY/JOB/step-00012000-g7 (step 12000, written in generation 7) with
 //
 //   model.safetensors      the parameters, by the names of worker/model/parameters.h
+//   model_ema.safetensors  their moving average, if the job has one (optimizer.ema_decay)
 //   optimizer.safetensors  first_moment.NAME and second_moment.NAME of each; counters as metadata
 //   config.json            the resolved job spec, in the job file's dialect
 //   manifest.json          CheckpointManifest: what the folder holds, with sizes and hashes
@@ -54,8 +55,9 @@ absl::StatusOr<WrittenCheckpoint> WriteCheckpoint(const CheckpointInfo& info,
 // Reads manifest.json. DataLoss: missing or not a manifest.
 absl::StatusOr<v1::CheckpointManifest> ReadCheckpointManifest(const std::string& folder);
 
-// Fills `*state` (gradients aside) with the checkpoint for `job`, and returns its manifest. On an
-// error the state is undefined.
+// Fills `*state` (gradients aside) with the checkpoint for `job`, and returns its manifest. An
+// average that the checkpoint does not have begins at its weights. On an error the state is
+// undefined.
 // DataLoss: the checkpoint is damaged; names the file. FailedPrecondition: it is another job's, or
 // was made with other data or other identity fields; names them. Other codes: reading failed, may
 // be tried again.
@@ -63,6 +65,14 @@ absl::StatusOr<v1::CheckpointManifest> LoadCheckpoint(const std::string& folder,
                                                       const v1::JobData& job,
                                                       const ParameterTable& table,
                                                       ModelState* state);
+
+// Fills state->parameters alone, for an evaluation under `spec`: with the moving average if the
+// checkpoint has one. Its errors are LoadCheckpoint's; of another job's checkpoint only model, loss
+// and preprocessing must be those of `spec` (model.classes aside, where no classifier has them).
+absl::StatusOr<v1::CheckpointManifest> LoadForEvaluation(const std::string& folder,
+                                                         const v1::JobSpec& spec,
+                                                         const ParameterTable& table,
+                                                         ModelState* state);
 
 // Removes folders that the coordinator's retention no longer keeps. Only folders that are named
 // like checkpoints and lie in the job's root are removed: anything else is refused

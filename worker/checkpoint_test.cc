@@ -48,14 +48,18 @@ class CheckpointTest : public testing::Test {
     return job;
   }
 
-  ModelState RandomState(int salt) const {
-    ModelState state(table_);
+  ModelState RandomState(int salt, bool with_average = false) const {
+    ModelState state(table_, with_average);
     for (const ParameterInfo& info : table_.entries()) {
       for (size_t i = info.offset; i < info.offset + info.size; ++i) {
         state.parameters.data()[i] = static_cast<float>(i * 31 % 97 + salt) / 7;
         state.first_moment.data()[i] = static_cast<float>(i * 17 % 89 + salt) / 11;
         state.second_moment.data()[i] = static_cast<float>(i * 13 % 83 + salt) / 13;
       }
+    }
+    for (size_t i = 0; i < state.average.size(); ++i) {
+      // Not of the gaps between tensors.
+      if (state.parameters.data()[i] != 0) state.average.data()[i] = static_cast<float>(i % 71);
     }
     state.updates = 41 + salt;
     return state;
@@ -109,6 +113,30 @@ TEST_F(CheckpointTest, RoundTrip) {
   EXPECT_EQ(manifest->next_ordinal(), 12000 * job_.spec().packing().sequences_per_step());
   EXPECT_GT(manifest->plan_version(), 0);
   EXPECT_EQ(manifest->plan_version(), job_.spec().packing().plan_version());
+}
+
+TEST_F(CheckpointTest, TheAverageComesBackToTheBit) {
+  const ModelState state = RandomState(5, /*with_average=*/true);
+  const auto written = Write(10, 1, state);
+  ASSERT_TRUE(written.ok()) << written.status();
+  EXPECT_TRUE(FileExists(written->folder + "/model_ema.safetensors"));
+  ModelState loaded(table_, /*with_average=*/true);
+  ASSERT_TRUE(LoadCheckpoint(written->folder, job_, table_, &loaded).ok());
+  ExpectEqual(loaded.average, state.average);
+  ExpectEqual(loaded.parameters, state.parameters);
+  // A job without one does not read it; one that now wants one begins at the weights.
+  ModelState without(table_);
+  ASSERT_TRUE(LoadCheckpoint(written->folder, job_, table_, &without).ok());
+  ExpectEqual(without.parameters, state.parameters);
+  const auto plain = Write(11, 1, RandomState(5));
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  ASSERT_TRUE(LoadCheckpoint(plain->folder, job_, table_, &loaded).ok());
+  ExpectEqual(loaded.average, loaded.parameters);
+  // One that is listed must be whole.
+  ReplaceByte(written->folder + "/model_ema.safetensors", 5000);
+  const absl::Status damaged = LoadCheckpoint(written->folder, job_, table_, &loaded).status();
+  EXPECT_TRUE(absl::IsDataLoss(damaged)) << damaged;
+  EXPECT_TRUE(absl::StrContains(damaged.message(), "model_ema.safetensors")) << damaged;
 }
 
 // The layout that Python's safetensors reads: little-endian length, JSON, data.

@@ -62,9 +62,10 @@ void Checkpointer::AfterStep(uint64_t step, const ModelState& state) {
   JoinWriter();
   const absl::Duration start = Now();
   if (copy_ == nullptr) {
-    copy_ = std::make_unique<ModelState>(*table_);
+    copy_ = std::make_unique<ModelState>(*table_, state.has_average());
     copy_->gradients = AlignedBuffer();
   }
+  Copy(state.average, &copy_->average);
   Copy(state.parameters, &copy_->parameters);
   Copy(state.first_moment, &copy_->first_moment);
   Copy(state.second_moment, &copy_->second_moment);

@@ -28,7 +28,8 @@ absl::Status BroadcastState(int source, uint64_t step, ModelState* state, Collec
                      " numbers, expected step ", step, " with ", state->parameters.size()));
   }
   state->updates = header[0];
-  for (AlignedBuffer* buffer : {&state->parameters, &state->first_moment, &state->second_moment}) {
+  for (AlignedBuffer* buffer :
+       {&state->average, &state->parameters, &state->first_moment, &state->second_moment}) {
     NAVIT_RETURN_IF_ERROR(collective->Broadcast(Bytes(buffer), source));
   }
   return absl::OkStatus();

@@ -10,8 +10,8 @@
 
 namespace navit {
 
-// Parameters, moments and counters of `source` on every rank; all call it. FailedPrecondition: the
-// source's weights do not hold `step` steps, or its model has another size.
+// Parameters, their average, moments and counters of `source` on every rank; all call it.
+// FailedPrecondition: the source's weights do not hold `step` steps, or its model has another size.
 absl::Status BroadcastState(int source, uint64_t step, ModelState* state, Collective* collective);
 
 // Internal, naming the rank, when the parameters are not equal to the bit on all ranks.

@@ -211,7 +211,7 @@ void Trainer::StartRun() {
       ReportChanged();
       return;
     }
-    model_ = std::make_unique<TrainerModel>(*config);
+    model_ = std::make_unique<TrainerModel>(*config, run.job.spec().optimizer().ema_decay() > 0);
   }
   {
     std::lock_guard<std::mutex> lock(run_mutex_);

@@ -5,13 +5,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/job_kind.h"
 #include "common/job_spec/validate.h"
 #include "common/log.h"
 #include "common/packs_digest.h"
 #include "common/status_macros.h"
 #include "kernels/peak_flops.h"
 #include "worker/checkpoint.h"
-#include "worker/evaluation.h"
+#include "worker/evaluation_job.h"
 #include "worker/replica_state.h"
 #include "worker/weights/init_from.h"
 
@@ -126,6 +127,7 @@ absl::Status TrainingRun::Main() {
   step_ = std::make_unique<TrainStep>(&model_->table, *options, &model_->state, pool_.get(),
                                       [this](v1::Phase phase) { Enter(phase, current_step_); });
   NAVIT_RETURN_IF_ERROR(collective_.Connect(&client_));
+  if (IsEvaluationJob(spec_)) return RunEvaluationJob();
   NAVIT_RETURN_IF_ERROR(LoadState());
   if (run_.rank == 0) {
     checkpointer_ = std::make_unique<Checkpointer>(run_.job, run_.generation, run_.members.size(),
@@ -369,28 +371,56 @@ absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
     checkpointer_->AfterStep(step, model_->state);
   }
   const uint32_t every = spec_.evaluation().every_steps();
-  if (every > 0 && step % every == 0) return Evaluate({v1::SPLIT_VALIDATION}, step);
+  if (every > 0 && step % every == 0) return Evaluate(/*trained_pairs=*/false, step);
   return absl::OkStatus();
 }
 
-absl::Status TrainingRun::Evaluate(const std::vector<v1::Split>& splits, uint64_t step) {
+EvaluationArgs TrainingRun::EvaluationOf(uint64_t step) {
+  EvaluationArgs args;
+  args.spec = &spec_;
+  args.step = step;
+  args.table = &model_->table;
+  args.weights = model_->state.evaluated();
+  args.pool = pool_.get();
+  args.collective = &collective_;
+  args.client = &client_;
+  return args;
+}
+
+absl::Status TrainingRun::Evaluate(bool trained_pairs, uint64_t step) {
   v1::ReportEventRequest event;
   event.set_step(step);
-  for (v1::Split split : splits) {
-    if (split == v1::SPLIT_VALIDATION && spec_.data().validation_size() == 0) continue;
+  const EvaluationArgs args = EvaluationOf(step);
+  if (spec_.data().validation_size() > 0) {
     Enter(v1::PHASE_EVALUATE, step);
-    NAVIT_RETURN_IF_ERROR(EvaluateRetrieval(split, step, spec_.evaluation().token_budget(),
-                                            model_->table, model_->state, pool_.get(), &collective_,
-                                            &client_, event.mutable_scores()));
+    NAVIT_RETURN_IF_ERROR(EvaluateTasks(args, event.mutable_scores()));
+  }
+  if (trained_pairs) {
+    Enter(v1::PHASE_EVALUATE, step);
+    NAVIT_RETURN_IF_ERROR(EvaluateTrainedPairs(args, event.mutable_scores()));
   }
   if (event.scores().scores_size() == 0) return absl::OkStatus();
   return client_.ReportEvent(std::move(event));
 }
 
+absl::Status TrainingRun::RunEvaluationJob() {
+  cell_->Change([](TrainerProtocol& protocol) { protocol.OnLoading(); });
+  const absl::StatusOr<v1::CheckpointManifest> manifest = LoadForEvaluation(
+      spec_.evaluation().checkpoint(), spec_, model_->table, &model_->state);
+  // There is no other checkpoint to fall back on.
+  if (!manifest.ok()) {
+    return absl::IsUnavailable(manifest.status()) ? manifest.status() : Fatal(manifest.status());
+  }
+  StartAverage(&model_->state);
+  NAVIT_RETURN_IF_ERROR(CompareReplicas(manifest->step(), model_->state, &collective_));
+  cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });
+  current_step_ = manifest->step();
+  Enter(v1::PHASE_EVALUATE, current_step_);
+  return EvaluateCheckpoint(EvaluationOf(current_step_));
+}
+
 absl::Status TrainingRun::Finish(uint64_t step) {
-  std::vector<v1::Split> splits = {v1::SPLIT_VALIDATION};
-  if (spec_.evaluation().trained_pairs()) splits.push_back(v1::SPLIT_TRAINED_PAIRS);
-  NAVIT_RETURN_IF_ERROR(Evaluate(splits, step));
+  NAVIT_RETURN_IF_ERROR(Evaluate(spec_.evaluation().trained_pairs(), step));
   if (run_.rank != 0) return absl::OkStatus();
   Enter(v1::PHASE_CHECKPOINT, step);
   NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));

@@ -24,6 +24,7 @@
 #include "kernels/thread_pool.h"
 #include "worker/batch_source.h"
 #include "worker/checkpointer.h"
+#include "worker/evaluation.h"
 #include "worker/gloo_collective.h"
 #include "worker/metrics.h"
 #include "worker/model/batch.h"
@@ -36,7 +37,8 @@ namespace navit {
 
 // A job's weights on this trainer; they survive from one generation to the next.
 struct TrainerModel {
-  explicit TrainerModel(const ModelConfig& config) : table(config), state(table) {}
+  TrainerModel(const ModelConfig& config, bool with_average)
+      : table(config), state(table, with_average) {}
   const ParameterTable table;
   ModelState state;
 };
@@ -96,7 +98,11 @@ class TrainingRun {
   absl::Status Finish(uint64_t step);
   absl::Status Stop(uint64_t step);
   // All splits in one report: a later one replaces it.
-  absl::Status Evaluate(const std::vector<v1::Split>& splits, uint64_t step);
+  EvaluationArgs EvaluationOf(uint64_t step);
+  // evaluation.tasks on held-out data, and retrieval over the trained pairs if they are wanted.
+  absl::Status Evaluate(bool trained_pairs, uint64_t step);
+  // All that an EvaluationJob does.
+  absl::Status RunEvaluationJob();
   absl::Status AwaitAcknowledged();
   absl::Status Fatal(absl::Status status);
   void ReportLoop();

@@ -11,6 +11,7 @@
 namespace navit {
 
 std::vector<FieldViolation> PinTokenizer(ObjectStore* store, v1::JobSpec* spec) {
+  if (!spec->model().has_text()) return {};
   v1::TextTowerSpec* text = spec->mutable_model()->mutable_text();
   uint32_t vocabulary = kByteVocabularySize;
   std::string hash;

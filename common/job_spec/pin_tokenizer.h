@@ -12,7 +12,8 @@ namespace navit {
 
 // Sets model.text.vocabulary_size and .tokenizer_hash of a resolved, valid spec from the tokenizer,
 // whose file it reads. Violations: the file cannot be read or is none, or what the spec says
-// already (one that was submitted before does) is not the tokenizer's.
+// already (one that was submitted before does) is not the tokenizer's. Nothing happens without
+// model.text.
 std::vector<FieldViolation> PinTokenizer(ObjectStore* store, v1::JobSpec* spec);
 
 }  // namespace navit

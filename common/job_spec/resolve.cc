@@ -7,9 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/byte_tokenizer.h"
+#include "common/job_kind.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
-#include "common/byte_tokenizer.h"
 
 namespace navit {
 namespace {
@@ -100,6 +101,37 @@ void FillModel(v1::ModelSpec* model) {
   }
 }
 
+void FillEvaluation(uint32_t sequence_length, bool classification, v1::EvaluationSpec* evaluation) {
+  if (evaluation->token_budgets().empty()) {
+    evaluation->add_token_budgets(std::clamp(sequence_length, 1u, 196u));
+  }
+  if (evaluation->tasks().empty()) {
+    evaluation->add_tasks(classification ? v1::EvaluationSpec::CLASSIFICATION
+                                         : v1::EvaluationSpec::RETRIEVAL);
+  }
+  v1::ZeroShotSpec* zero_shot = evaluation->mutable_zero_shot();
+  if (HasTask(*evaluation, v1::EvaluationSpec::ZERO_SHOT) && zero_shot->templates().empty() &&
+      zero_shot->templates_file().empty()) {
+    zero_shot->add_templates("a photo of a {}.");
+  }
+}
+
+// What a job asks for that is never used where nothing is trained.
+void FillEvaluationJob(v1::JobSpec* spec) {
+  v1::DataSpec* data = spec->mutable_data();
+  if (data->train().empty() && !data->validation().empty() &&
+      !HasTask(spec->evaluation(), v1::EvaluationSpec::LINEAR_PROBE)) {
+    *data->add_train() = data->validation(0);
+  }
+  v1::TrainFor* train_for = spec->mutable_train_for();
+  if (!train_for->has_steps() && !train_for->has_epochs() && !train_for->has_examples()) {
+    train_for->set_steps(1);
+  }
+  if (spec->checkpoints().directory().empty()) {
+    spec->mutable_checkpoints()->set_directory(spec->evaluation().checkpoint());
+  }
+}
+
 }  // namespace
 
 std::optional<TowerPreset> FindTowerPreset(absl::string_view name) {
@@ -112,24 +144,28 @@ std::optional<TowerPreset> FindTowerPreset(absl::string_view name) {
 absl::string_view TowerPresetNames() { return "mu, Ti, S, M, B, L"; }
 
 void ResolveJobSpec(v1::JobSpec* spec) {
-  // Before the rules' defaults, which would fill it with a number that need not fit the sequence.
-  const bool own_token_budget = spec->evaluation().has_token_budget();
   FillDefaults(spec);
 
   v1::PackingSpec* packing = spec->mutable_packing();
   if (!packing->has_max_examples_per_sequence()) {
     packing->set_max_examples_per_sequence(std::max(1u, packing->sequence_length() / 8));
   }
-  if (!own_token_budget) {
-    v1::EvaluationSpec* evaluation = spec->mutable_evaluation();
-    evaluation->set_token_budget(
-        std::max(1u, std::min(evaluation->token_budget(), packing->sequence_length())));
-  }
   v1::TrainersSpec* trainers = spec->mutable_workers()->mutable_trainers();
   if (!trainers->has_max()) trainers->set_max(trainers->min());
   v1::Range* packers = spec->mutable_workers()->mutable_packers();
   if (!packers->has_max()) packers->set_max(packers->min());
   FillModel(spec->mutable_model());
+  const bool classification = IsClassification(spec->loss().kind());
+  if (classification) spec->mutable_model()->clear_text();
+  FillEvaluation(packing->sequence_length(), classification, spec->mutable_evaluation());
+  if (IsEvaluationJob(*spec)) FillEvaluationJob(spec);
+  // A group of defaults says nothing about labels.
+  for (auto* datasets :
+       {spec->mutable_data()->mutable_train(), spec->mutable_data()->mutable_validation()}) {
+    for (v1::Dataset& dataset : *datasets) {
+      if (dataset.labels().field().empty()) dataset.clear_labels();
+    }
+  }
 }
 
 }  // namespace navit

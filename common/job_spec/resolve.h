@@ -34,7 +34,12 @@ absl::string_view TowerPresetNames();
 //   model.text.preset, .size            the image tower's
 //   model.text.vocabulary_size          258 for bytes; a model file's is read by PinTokenizer
 //   model.embedding_dim                 the image tower's width
-//   evaluation.token_budget             196, or sequence_length if that is smaller
+//   evaluation.token_budgets            196, or sequence_length if that is smaller
+//   evaluation.tasks                    retrieval, or classification with a classification loss
+//   evaluation.zero_shot.templates      "a photo of a {}." for the task zero_shot
+//   data.train, train_for, checkpoints.directory of an EvaluationJob: not used there; the held-out
+//                                       data, one step, the checkpoint
+// Absent in the end: labels without a field, and model.text with a classification loss.
 // Fields that are present stay as they are. A second call changes nothing. Never fails: what cannot
 // be computed (an unknown preset) stays absent, and ValidateJobSpec says so.
 void ResolveJobSpec(v1::JobSpec* spec);

@@ -60,7 +60,7 @@ TEST(ResolveJobSpec, ComputesDefaultsFromOtherFields) {
   spec.mutable_model()->mutable_image()->mutable_size()->set_depth(4);
   ResolveJobSpec(&spec);
   EXPECT_EQ(spec.packing().max_examples_per_sequence(), 16u);
-  EXPECT_EQ(spec.evaluation().token_budget(), 128u);
+  EXPECT_EQ(spec.evaluation().token_budgets(0), 128u);
   EXPECT_EQ(spec.workers().trainers().max(), 3u);
   EXPECT_EQ(spec.workers().packers().max(), 2u);
   EXPECT_EQ(spec.model().image().size().width(), 384u);
@@ -80,6 +80,22 @@ TEST(ResolveJobSpec, TextPresetOfItsOwnTakesNothingFromTheImageTower) {
   EXPECT_EQ(spec.model().text().size().width(), 192u);
   EXPECT_EQ(spec.model().text().size().depth(), 12u);
   EXPECT_EQ(spec.model().text().size().heads(), 6u);
+}
+
+TEST(ResolveJobSpec, AClassificationLossHasNoTextTower) {
+  v1::JobSpec spec;
+  spec.mutable_loss()->set_kind(v1::LossSpec::SOFTMAX_CLASSIFICATION);
+  spec.mutable_data()->add_train()->mutable_labels()->set_field("cls");
+  spec.mutable_data()->add_train();
+  ResolveJobSpec(&spec);
+  EXPECT_FALSE(spec.model().has_text());
+  ASSERT_EQ(spec.evaluation().tasks_size(), 1);
+  EXPECT_EQ(spec.evaluation().tasks(0), v1::EvaluationSpec::CLASSIFICATION);
+  EXPECT_EQ(spec.data().train(0).labels().if_missing(), v1::CaptionsSpec::SKIP);
+  EXPECT_FALSE(spec.data().train(1).has_labels());
+  const v1::JobSpec once = spec;
+  ResolveJobSpec(&spec);
+  EXPECT_EQ(spec.SerializeAsString(), once.SerializeAsString());
 }
 
 TEST(ResolveJobSpec, ShortSequencesStillHoldOneExample) {

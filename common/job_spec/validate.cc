@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "common/braces.h"
 #include "common/byte_tokenizer.h"
+#include "common/job_kind.h"
 #include "common/job_spec/resolve.h"
 #include "common/job_spec/rules.h"
 #include "common/job_spec/scalar.h"
@@ -38,8 +39,9 @@ void CheckIdentity(const v1::JobSpec& spec, Violations& out) {
   if (spec.api_version() != "navit.v1") {
     Add(out, "api_version", absl::StrCat("must be navit.v1, is ", Quoted(spec.api_version())));
   }
-  if (spec.kind() != "TrainingJob") {
-    Add(out, "kind", absl::StrCat("must be TrainingJob, is ", Quoted(spec.kind())));
+  if (spec.kind() != kTrainingJob && spec.kind() != kEvaluationJob) {
+    Add(out, "kind",
+        absl::StrCat("must be TrainingJob or EvaluationJob, is ", Quoted(spec.kind())));
   }
   if (!spec.name().empty() && !IsDnsLabel(spec.name())) {
     Add(out, "name",
@@ -132,6 +134,37 @@ void CheckDatasets(const google::protobuf::RepeatedPtrField<v1::Dataset>& datase
           absl::StrCat("only a txt member has lines; captions.field is ", Quoted(caption)));
     }
   }
+}
+
+void CheckLabels(const v1::JobSpec& spec, Violations& out) {
+  const bool classification = IsClassification(spec.loss().kind());
+  if (classification && !spec.model().has_classes()) {
+    Add(out, "model.classes", "is required by the classification losses");
+  }
+  const auto check = [&](const auto& datasets, const char* path, bool needed) {
+    for (int i = 0; i < datasets.size(); ++i) {
+      const std::string field_path = JoinPath(IndexPath(path, i), "labels.field");
+      const std::string& field = datasets[i].labels().field();
+      if (field.empty()) {
+        if (needed) Add(out, field_path, "is required by the classification losses");
+        continue;
+      }
+      if (field != "cls" && !(absl::StartsWith(field, "json:") && field.size() > 5)) {
+        Add(out, field_path, absl::StrCat("must be cls or json:NAME, is ", Quoted(field)));
+      }
+      if (!classification && !spec.model().has_classes()) {
+        Add(out, "model.classes",
+            absl::StrCat("is required where labels are read (", field_path, ")"));
+      }
+    }
+  };
+  for (int i = 1; i < spec.data().train_size(); ++i) {
+    if (spec.data().train(i).has_labels() == spec.data().train(0).has_labels()) continue;
+    Add(out, JoinPath(IndexPath("data.train", i), "labels"),
+        "either all entries of data.train have labels, or none");
+  }
+  check(spec.data().train(), "data.train", classification);
+  check(spec.data().validation(), "data.validation", classification);
 }
 
 void CheckLength(int size, int wanted, const char* path, Violations& out) {
@@ -244,6 +277,7 @@ void CheckPosition(const v1::ImageTowerSpec& image, Violations& out) {
 void CheckModel(const v1::ModelSpec& model, Violations& out) {
   CheckTower(model.image().preset(), model.image().size(), "model.image", out);
   CheckPosition(model.image(), out);
+  if (!model.has_text()) return;
   CheckTower(model.text().preset(), model.text().size(), "model.text", out);
   const std::string& tokenizer = model.text().tokenizer();
   if (tokenizer != kByteTokenizer) CheckSource(tokenizer, "model.text.tokenizer", out);
@@ -261,6 +295,60 @@ void CheckInitFrom(const v1::InitFromSpec& from, Violations& out) {
   }
   if (from.has_step() && from.job().empty()) {
     Add(out, "init_from.step", "must be given with job alone");
+  }
+}
+
+// The texts themselves are checked where their files are read (pin_prompts.h).
+void CheckZeroShot(const v1::ZeroShotSpec& zero_shot, Violations& out) {
+  const auto check = [&](bool listed, const std::string& file, const std::string& path) {
+    if (listed == file.empty()) {
+      CheckSource(file, absl::StrCat(path, "_file"), out);
+      return;
+    }
+    Add(out, path, absl::StrCat("must be given either here or in ", path, "_file"));
+  };
+  check(zero_shot.class_names_size() > 0, zero_shot.class_names_file(),
+        "evaluation.zero_shot.class_names");
+  check(zero_shot.templates_size() > 0, zero_shot.templates_file(),
+        "evaluation.zero_shot.templates");
+}
+
+void CheckEvaluation(const v1::JobSpec& spec, Violations& out) {
+  const v1::EvaluationSpec& evaluation = spec.evaluation();
+  for (int i = 0; i < evaluation.token_budgets_size(); ++i) {
+    CheckOrder(evaluation.token_budgets(i), spec.packing().sequence_length(),
+               IndexPath("evaluation.token_budgets", i).c_str(), "packing.sequence_length", out);
+  }
+  const bool has_validation = spec.data().validation_size() > 0;
+  for (int i = 0; i < evaluation.tasks_size(); ++i) {
+    const std::string path = IndexPath("evaluation.tasks", i);
+    const auto task = evaluation.tasks(i);
+    const auto needs = [&](bool there, const char* what) {
+      if (!there) Add(out, path, absl::StrCat("needs ", what));
+    };
+    using Evaluation = v1::EvaluationSpec;
+    if (task == Evaluation::RETRIEVAL || task == Evaluation::ZERO_SHOT) {
+      needs(spec.model().has_text(), "a text tower, which a classification loss has not");
+    }
+    if (task == Evaluation::CLASSIFICATION) {
+      needs(!spec.model().has_text(), "a classification loss");
+    }
+    if (task != Evaluation::RETRIEVAL && has_validation) {
+      needs(spec.data().validation(0).has_labels(), "data.validation[0].labels");
+    }
+    if (task == Evaluation::LINEAR_PROBE && spec.data().train_size() > 0) {
+      needs(spec.data().train(0).has_labels(), "data.train[].labels");
+    }
+    if (task == Evaluation::ZERO_SHOT) CheckZeroShot(evaluation.zero_shot(), out);
+  }
+  if (IsEvaluationJob(spec)) {
+    if (!has_validation) Add(out, "data.validation", "is required for an EvaluationJob");
+    if (evaluation.checkpoint().empty()) {
+      Add(out, "evaluation.checkpoint", "is required for an EvaluationJob");
+    }
+    CheckPath(evaluation.checkpoint(), "evaluation.checkpoint", out);
+  } else if (!evaluation.checkpoint().empty()) {
+    Add(out, "evaluation.checkpoint", "is for an EvaluationJob");
   }
 }
 
@@ -316,6 +404,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
   CheckDataLists(spec, out);
   CheckDatasets(spec.data().train(), "data.train", out);
   CheckDatasets(spec.data().validation(), "data.validation", out);
+  CheckLabels(spec, out);
   CheckIndexFolder(spec.data().index(), out);
   CheckPath(spec.checkpoints().directory(), "checkpoints.directory", out);
   CheckLength(spec.preprocess().mean_size(), 3, "preprocess.mean", out);
@@ -342,8 +431,7 @@ std::vector<FieldViolation> ValidateJobSpec(const v1::JobSpec& spec) {
              "workers.trainers.min", "workers.trainers.max", out);
   CheckOrder(spec.workers().packers().min(), spec.workers().packers().max(), "workers.packers.min",
              "workers.packers.max", out);
-  CheckOrder(spec.evaluation().token_budget(), spec.packing().sequence_length(),
-             "evaluation.token_budget", "packing.sequence_length", out);
+  CheckEvaluation(spec, out);
   CheckTimeouts(spec.timeouts(), out);
   if (fields_are_sound) CheckRelay(spec, out);
   if (out.size() > kMostViolations) out.resize(kMostViolations);

@@ -100,7 +100,8 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , {"unknown_enum", CHANGE{s.mutable_loss()->set_kind(static_cast<v1::LossSpec::Kind>(77));
 }
-, "loss.kind: must be one of softmax, sigmoid; is the unknown number 77"
+, "loss.kind: must be one of softmax, sigmoid, softmax_classification, "
+  "sigmoid_classification; is the unknown number 77"
 }
 , {"api_version", CHANGE{s.set_api_version("navit.v2");
 }
@@ -108,7 +109,7 @@ const Case kCases[] = {{"bounds_low", CHANGE{s.mutable_packing()->set_windows_pe
 }
 , {"kind", CHANGE{s.set_kind("Pod");
 }
-, "kind: must be TrainingJob, is `Pod`"
+, "kind: must be TrainingJob or EvaluationJob, is `Pod`"
 }
 , {"no_name", CHANGE{s.clear_name();
 }
@@ -254,7 +255,7 @@ s.mutable_train_for()->set_steps(10);
 , {"prefix_tokens", CHANGE{s.mutable_model()->mutable_image()->set_prefix_tokens(16);
 s.mutable_packing()->set_sequence_length(16);
 s.mutable_packing()->set_max_examples_per_sequence(1);
-s.mutable_evaluation()->set_token_budget(16);
+s.mutable_evaluation()->add_token_budgets(16);
 }
 , "packing.sequence_length: must be above model.image.prefix_tokens (16), is 16"
 }
@@ -289,9 +290,9 @@ s.mutable_workers()->mutable_packers()->set_max(2);
 }
 , "workers.packers.min: must be at most workers.packers.max (2), is 3"
 }
-, {"token_budget", CHANGE{s.mutable_evaluation()->set_token_budget(577);
+, {"token_budget", CHANGE{s.mutable_evaluation()->add_token_budgets(577);
 }
-, "evaluation.token_budget: must be at most packing.sequence_length (576), is 577"
+, "evaluation.token_budgets[0]: must be at most packing.sequence_length (576), is 577"
 }
 , {"heartbeat", CHANGE{s.mutable_timeouts()->set_heartbeat_seconds(10);
 }
@@ -381,6 +382,90 @@ TEST(ValidateJobSpec, ChecksEveryUpperBound) {
   v1::JobSpec spec = GoodSpec();
   ResolveJobSpec(&spec);
   CheckBounds(*v1::JobSpec::descriptor(), "", &spec, &spec);
+}
+
+void Label(v1::JobSpec& s) {
+  s.mutable_model()->set_classes(10);
+  s.mutable_data()->mutable_train(0)->mutable_labels()->set_field("cls");
+  v1::Dataset* heldout = s.mutable_data()->add_validation();
+  heldout->set_shards("/data/test.tar");
+  heldout->mutable_labels()->set_field("json:label");
+}
+
+void Classify(v1::JobSpec& s) { s.mutable_loss()->set_kind(v1::LossSpec::SIGMOID_CLASSIFICATION); }
+
+TEST(ValidateJobSpec, ClassificationNeedsLabelsAndClasses) {
+  EXPECT_THAT(Violations([](v1::JobSpec& s) { Label(s), Classify(s); }), ElementsAre());
+  EXPECT_THAT(Violations(Classify),
+              ElementsAre("model.classes: is required by the classification losses",
+                          "data.train[0].labels.field: is required by the classification losses"));
+  EXPECT_THAT(Violations([](v1::JobSpec& s) {
+                Label(s);
+                s.mutable_data()->mutable_train(0)->mutable_labels()->set_field("txt");
+              }),
+              ElementsAre("data.train[0].labels.field: must be cls or json:NAME, is `txt`"));
+  EXPECT_THAT(Violations([](v1::JobSpec& s) {
+                Label(s);
+                s.mutable_model()->clear_classes();
+                s.mutable_data()->clear_validation();
+              }),
+              ElementsAre("model.classes: is required where labels are read "
+                          "(data.train[0].labels.field)"));
+  EXPECT_THAT(Violations([](v1::JobSpec& s) {
+                Label(s);
+                *s.mutable_data()->add_train() = s.data().train(0);
+                s.mutable_data()->mutable_train(1)->clear_labels();
+                s.mutable_train_for()->clear_epochs();
+                s.mutable_train_for()->set_steps(1);
+              }),
+              ElementsAre("data.train[1].labels: either all entries of data.train have labels, or "
+                          "none"));
+}
+
+TEST(ValidateJobSpec, TasksNameWhatTheyNeed) {
+  using Evaluation = v1::EvaluationSpec;
+  const auto with = [](std::vector<Evaluation::Task> tasks, bool classify) {
+    return Violations([&](v1::JobSpec& s) {
+      Label(s);
+      if (classify) Classify(s);
+      for (const Evaluation::Task task : tasks) s.mutable_evaluation()->add_tasks(task);
+    });
+  };
+  EXPECT_THAT(with({Evaluation::RETRIEVAL, Evaluation::LINEAR_PROBE}, false), ElementsAre());
+  EXPECT_THAT(with({Evaluation::CLASSIFICATION}, false),
+              ElementsAre("evaluation.tasks[0]: needs a classification loss"));
+  EXPECT_THAT(with({Evaluation::CLASSIFICATION, Evaluation::RETRIEVAL}, true),
+              ElementsAre("evaluation.tasks[1]: needs a text tower, which a classification loss has "
+                          "not"));
+  EXPECT_THAT(with({Evaluation::ZERO_SHOT}, false),
+              ElementsAre("evaluation.zero_shot.class_names: must be given either here or in "
+                          "evaluation.zero_shot.class_names_file"));
+  EXPECT_THAT(Violations([](v1::JobSpec& s) {
+                s.mutable_data()->add_validation()->set_shards("/data/test.tar");
+                s.mutable_evaluation()->add_tasks(Evaluation::LINEAR_PROBE);
+              }),
+              ElementsAre("evaluation.tasks[0]: needs data.validation[0].labels",
+                          "evaluation.tasks[0]: needs data.train[].labels"));
+}
+
+TEST(ValidateJobSpec, AnEvaluationJobNeedsACheckpointAndHeldOutDataAlone) {
+  const auto evaluation = [](v1::JobSpec& s) {
+    s.Clear();
+    s.set_name("scores");
+    s.set_kind("EvaluationJob");
+    s.mutable_data()->add_validation()->set_shards("/data/test.tar");
+    s.mutable_evaluation()->set_checkpoint("/checkpoints/good/step-00000010-g1");
+  };
+  EXPECT_THAT(Violations(evaluation), ElementsAre());
+  EXPECT_THAT(Violations([&](v1::JobSpec& s) {
+                evaluation(s);
+                s.mutable_evaluation()->clear_checkpoint();
+                s.mutable_checkpoints()->set_directory("/c");
+              }),
+              ElementsAre("evaluation.checkpoint: is required for an EvaluationJob"));
+  EXPECT_THAT(
+      Violations([](v1::JobSpec& s) { s.mutable_evaluation()->set_checkpoint("/checkpoints/a"); }),
+      ElementsAre("evaluation.checkpoint: is for an EvaluationJob"));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "packer/agent/data_plane.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -80,6 +81,13 @@ absl::Status ExpandAll(ObjectStore* store, const std::string& index_folder, absl
   return absl::OkStatus();
 }
 
+// How the captions of a shard are to be indexed; nullopt: the job has no text tower.
+absl::StatusOr<std::optional<CaptionTokenizer>> OpenCaptions(ObjectStore* store,
+                                                             const v1::IndexShard& work) {
+  if (!work.has_text()) return std::nullopt;
+  return CaptionTokenizer::Create(store, work.captions(), work.text());
+}
+
 }  // namespace
 
 RealDataPlane::RealDataPlane(DataPlaneOptions options)
@@ -100,21 +108,25 @@ absl::StatusOr<v1::ShardList> RealDataPlane::Expand(const v1::JobSpec& spec) {
 absl::StatusOr<v1::ShardEntry> RealDataPlane::Index(const v1::IndexShard& work,
                                                     const std::function<void(uint64_t)>& progress) {
   // First: a tokenizer that cannot be used is known before a shard is read.
-  NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
-                         CaptionTokenizer::Create(store_.get(), work.captions(), work.text()));
+  NAVIT_ASSIGN_OR_RETURN(const std::optional<CaptionTokenizer> captions,
+                         OpenCaptions(store_.get(), work));
   NAVIT_ASSIGN_OR_RETURN(v1::ShardEntry entry,
                          IndexShard(store_.get(), work.shard(), work.index_folder(), progress));
-  NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), entry, captions));
+  if (captions.has_value()) {
+    NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), entry, *captions));
+  }
   return entry;
 }
 
 absl::StatusOr<ShardPart> RealDataPlane::IndexPart(const v1::IndexShard& work,
                                                    uint64_t most_bytes) {
-  NAVIT_ASSIGN_OR_RETURN(const CaptionTokenizer captions,
-                         CaptionTokenizer::Create(store_.get(), work.captions(), work.text()));
+  NAVIT_ASSIGN_OR_RETURN(const std::optional<CaptionTokenizer> captions,
+                         OpenCaptions(store_.get(), work));
   NAVIT_ASSIGN_OR_RETURN(
       ShardPart part, IndexShardPart(store_.get(), work.shard(), work.index_folder(), most_bytes));
-  NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), part.entry, captions));
+  if (captions.has_value()) {
+    NAVIT_RETURN_IF_ERROR(IndexCaptions(store_.get(), part.entry, *captions));
+  }
   return part;
 }
 

@@ -39,8 +39,8 @@ class DataPlane {
   // The shards that the spec's patterns name. Errors name the field and the pattern, or data.index:
   // sidecars cannot be written where it says.
   virtual absl::StatusOr<v1::ShardList> Expand(const v1::JobSpec& spec) = 0;
-  // As IndexShard of packer/shard_index.h, then IndexCaptions of caption_index.h; `progress` gets
-  // the bytes read so far.
+  // As IndexShard of packer/shard_index.h, then IndexCaptions of caption_index.h if the job has a
+  // text tower; `progress` gets the bytes read so far.
   virtual absl::StatusOr<v1::ShardEntry> Index(const v1::IndexShard& work,
                                                const std::function<void(uint64_t)>& progress) = 0;
   // The same of no more than a beginning of the shard, as IndexShardPart.

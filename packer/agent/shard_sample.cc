@@ -45,7 +45,7 @@ absl::StatusOr<ShardSample> SampleShards(const v1::JobSpec& spec, const ShardSam
       work.set_shard(list.train(static_cast<int>(place)));
       work.set_index_folder(spec.data().index());
       *work.mutable_captions() = spec.data().train(static_cast<int>(d)).captions();
-      *work.mutable_text() = spec.model().text();
+      if (spec.model().has_text()) *work.mutable_text() = spec.model().text();
       NAVIT_ASSIGN_OR_RETURN(parts[place], data->IndexPart(work, options.most_shard_bytes));
       samples += parts[place].entry.samples();
       more = true;

@@ -32,7 +32,7 @@ v1::JobSpec MakeSpec(uint32_t window_samples) {
   spec.mutable_resolution()->set_max_pixels(90);
   spec.mutable_model()->mutable_image()->set_patch_size(8);
   spec.mutable_model()->mutable_text()->set_max_tokens(24);
-  spec.mutable_evaluation()->set_token_budget(64);
+  spec.mutable_evaluation()->add_token_budgets(64);
   spec.mutable_train_for()->set_epochs(2);
   ResolveJobSpec(&spec);
   return spec;

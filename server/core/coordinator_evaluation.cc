@@ -13,18 +13,17 @@ absl::StatusOr<uint64_t> Coordinator::Impl::OpenEvaluation(
   uint32_t rank = 0;
   NAVIT_RETURN_IF_ERROR(
       CheckMember(request.worker(), request.job(), request.generation(), &job, &rank));
-  if (request.split() != v1::SPLIT_VALIDATION && request.split() != v1::SPLIT_TRAINED_PAIRS) {
+  if (request.split() == v1::SPLIT_TRAIN) {
     return absl::InvalidArgumentError("split: must be an evaluation split");
   }
   if (rank != request.rank() || request.world_size() != job->members().size()) {
     return absl::FailedPreconditionError("rank, world_size: not those of the generation");
   }
-  const uint64_t samples = request.split() == v1::SPLIT_VALIDATION
-                               ? job->manifest()->validation_samples()
-                               : job->manifest()->train_samples();
-  if (samples == 0) {
+  const std::optional<StreamLayout> layout =
+      StreamLayout::ForEvaluation(job->spec(), *job->manifest(), request.split());
+  if (!layout.has_value()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("job ", job->name(), " has no held-out data"));
+        absl::StrCat("job ", job->name(), " has no data for ", v1::Split_Name(request.split())));
   }
   // A rank that opens a split again gave up its older stream.
   for (auto& [number, evaluation] : evaluations_) {
@@ -40,7 +39,7 @@ absl::StatusOr<uint64_t> Coordinator::Impl::OpenEvaluation(
   evaluation.rank = rank;
   evaluation.world_size = request.world_size();
   evaluation.split = request.split();
-  evaluation.windows = StreamLayout::ForEvaluation(job->spec(), samples).windows();
+  evaluation.windows = layout->windows();
   // Places count packs over all windows; a rank's packs are found from the first window on.
   const uint64_t number = next_evaluation_++;
   evaluations_[number] = std::move(evaluation);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/job_kind.h"
 #include "common/packs_digest.h"
 #include "common/status_macros.h"
 #include "server/core/coordinator_impl.h"
@@ -91,7 +92,8 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
     }
   }
 
-  // Rank 0 does last what has to be done: the final checkpoint. When it has stopped, all is done.
+  // Rank 0 does last what has to be done: the final checkpoint, or an EvaluationJob's report. When
+  // it has stopped, all is done.
   const WorkerEntry* first = workers_.Find(runtime.slots[0]->member.name);
   const bool first_stopped = first != nullptr && first->live() &&
                              first->incarnation() == runtime.slots[0]->member.incarnation &&
@@ -101,6 +103,10 @@ void Coordinator::Impl::WatchGeneration(const JobState& job, Instant now) {
   if (first_stopped) {
     const uint64_t total = job.total_steps();
     if (total != 0 && job.committed_step() == total && job.checkpoint_step() == total) {
+      EndJob(job.name(), EndCause::kDone, "", now);
+      return;
+    }
+    if (IsEvaluationJob(job.spec()) && !job.score_history().empty()) {
       EndJob(job.name(), EndCause::kDone, "", now);
       return;
     }

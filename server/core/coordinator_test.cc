@@ -145,6 +145,35 @@ TEST_F(CoordinatorTest, HandsOutTheHeldOutPacksInOrder) {
   }
 }
 
+class EvaluationJobTest : public CoordinatorTest {
+ protected:
+  EvaluationJobTest() { submit_.mutable_spec()->set_kind("EvaluationJob"); }
+};
+
+TEST_F(EvaluationJobTest, SucceedsWithItsScoresAndTrainsNothing) {
+  StartGeneration();
+  for (const auto& [epoch, window] : leased_) ADD_FAILURE() << "window " << window.window();
+  v1::ReportEventRequest event;
+  *event.mutable_worker() = trainer_;
+  event.set_job("j");
+  event.set_generation(1);
+  event.set_step(60);
+  event.mutable_scores()->add_scores()->set_metric("heldout/zero_shot/top@1");
+  ASSERT_TRUE(c_.ReportEvent(event, now_).ok());
+  EXPECT_EQ(c_.Get("j")->state(), v1::RUNNING);
+  Report(v1::TrainerState::STOPPED, 1);
+  c_.Tick(now_);
+  EXPECT_EQ(c_.Get("j")->state(), v1::SUCCEEDED);
+  EXPECT_EQ(c_.Get("j")->scores().scores_size(), 1);
+}
+
+TEST_F(EvaluationJobTest, DoesNotSucceedWithoutScores) {
+  StartGeneration();
+  Report(v1::TrainerState::STOPPED, 1);
+  c_.Tick(now_);
+  EXPECT_EQ(c_.Get("j")->state(), v1::RECOVERING);
+}
+
 TEST_F(CoordinatorTest, AcceptsNothingAfterItsStoreFailed) {
   store_.fails = true;
   v1::JobMutation cancel;

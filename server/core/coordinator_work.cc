@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "common/job_kind.h"
 #include "common/status_macros.h"
 #include "server/core/coordinator_impl.h"
 
@@ -106,7 +107,7 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
   const bool training = job.state() == v1::RUNNING || job.state() == v1::RECOVERING ||
                         job.state() == v1::PAUSING ||
                         (job.state() == v1::STARTING && runtime.filled() > 0);
-  if (!training) return std::nullopt;
+  if (!training || IsEvaluationJob(job.spec())) return std::nullopt;
 
   if (std::optional<WorkItem> hedge = NextHedge(job, worker, now)) return hedge;
   const std::vector<uint64_t> needed = NeededWindows(job);
@@ -153,7 +154,7 @@ void Coordinator::Impl::FillWork(const JobState& job, const WorkItem& item, v1::
       const std::optional<int> dataset = runtime.indexing.TrainDataset(item.id);
       *index->mutable_captions() =
           (dataset.has_value() ? data.train(*dataset) : data.validation(0)).captions();
-      *index->mutable_text() = job.spec().model().text();
+      if (job.spec().model().has_text()) *index->mutable_text() = job.spec().model().text();
       return;
     }
     case WorkKind::kWindow:

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/field_violations.h"
 #include "common/files.h"
+#include "common/job_spec/pin_prompts.h"
 #include "common/job_spec/pin_tokenizer.h"
 #include "common/job_spec/pin_weights.h"
 #include "common/job_spec/resolve.h"
@@ -64,6 +65,7 @@ absl::Status ResolveAndValidate(CoordinatorHost* host, ObjectStore* store, v1::J
   if (violations.empty()) violations = PinCheckpoint(host, spec->mutable_init_from());
   if (violations.empty()) violations = PinWeights(store, spec);
   if (violations.empty()) violations = PinTokenizer(store, spec);
+  if (violations.empty()) violations = PinPrompts(store, spec);
   return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
 }
 

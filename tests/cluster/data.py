@@ -86,7 +86,7 @@ def tiny_job(name, data, checkpoints, steps=12, **changes):
         },
         "train_for": {"steps": steps},
         "workers": {"trainers": {"min": 2, "max": 2}, "packers": {"min": 1, "max": 8}},
-        "evaluation": {"token_budget": 32},
+        "evaluation": {"token_budgets": [32]},
         "checkpoints": {"directory": str(checkpoints), "every_steps": 5},
         "timeouts": {
             "heartbeat_seconds": 2,

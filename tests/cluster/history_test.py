@@ -99,7 +99,7 @@ class HistoryTest(unittest.TestCase):
                         steps=60,
                         seed=seed,
                         workers={"trainers": {"min": 1, "max": 1}},
-                        evaluation={"token_budget": 32, "every_steps": 20},
+                        evaluation={"token_budgets": [32], "every_steps": 20},
                     )
                 )
                 cluster.wait(name, "succeeded")

@@ -16,7 +16,8 @@ TOWER = {"width": 24, "depth": 2, "mlp": 40, "heads": 2, "norm": "rms", "eps": 1
          "layer_scale": False, "map_bias": False}
 BASE = {"image": TOWER, "text": dict(TOWER, width=16, depth=1, mlp=28), "position": "sum",
         "coordinates": "absolute", "table_rows": GRID, "loss": "softmax", "equal": "ignore",
-        "patch_bias": True}
+        "patch_bias": True, "smoothing": 0.0}
+CLASSES = 7  # of the classification losses
 # Grids and caption lengths. Every fifth token is dropped.
 GRIDS = [(3, 4), (1, 1), (7, 2), (2, 8), (5, 5)]
 LENGTHS = [5, 1, 12, 3, 7]
@@ -44,16 +45,23 @@ def batch(first):
             "patches": drawn.whole(name + ".patches", len(places) * PATCH * PATCH * 3, 256)
             .reshape(len(places), -1),
             "text": drawn.whole(name + ".text", length, VOCABULARY),
-            "hash": 1 if i in (0, 2) else 100 + first + i})
+            "hash": 1 if i in (0, 2) else 100 + first + i,
+            "label": int(drawn.whole(name + ".label", 1, CLASSES)[0])})
     return examples
+
+
+def classifies(config):
+    return config["loss"].endswith("_classification")
 
 
 def shapes(config):
     """Names and shapes of the parameters that a configuration has."""
-    out = {"loss.logit_scale": (1,)}
+    out = {}
+    if not classifies(config):
+        out["loss.logit_scale"] = (1,)
     if config["loss"] == "sigmoid":
         out["loss.logit_bias"] = (1,)
-    for name in ("text", "image"):
+    for name in ("image",) if classifies(config) else ("text", "image"):
         tower = config[name]
         d, m, h = tower["width"], tower["mlp"], tower["heads"]
 
@@ -66,7 +74,11 @@ def shapes(config):
             out.update({mlp + ".fc1.weight": (m, d), mlp + ".fc1.bias": (m,),
                         mlp + ".fc2.weight": (d, m), mlp + ".fc2.bias": (d,)})
 
-        out[name + ".projection.weight"] = (EMBEDDING, d)
+        if classifies(config):
+            out.update({name + ".classifier.weight": (CLASSES, d),
+                        name + ".classifier.bias": (CLASSES,)})
+        else:
+            out[name + ".projection.weight"] = (EMBEDDING, d)
         if tower["pooling"] == "map":
             add_mlp(name + ".pool.mlp")
             add_norm(name + ".pool.norm")
@@ -95,9 +107,10 @@ def shapes(config):
                             block + ".attn.k_norm.gain": (d // h,)})
     d = config["image"]["width"]
     rows = config["table_rows"]
-    out.update({"text.position": (TEXT_POSITIONS, config["text"]["width"]),
-                "text.token_embed": (VOCABULARY, config["text"]["width"]),
-                "image.patch_embed.weight": (d, PATCH * PATCH * 3)})
+    if not classifies(config):
+        out.update({"text.position": (TEXT_POSITIONS, config["text"]["width"]),
+                    "text.token_embed": (VOCABULARY, config["text"]["width"])})
+    out["image.patch_embed.weight"] = (d, PATCH * PATCH * 3)
     if config["patch_bias"]:
         out["image.patch_embed.bias"] = (d,)
     if config["position"] in ("sum", "product", "stack"):
@@ -144,5 +157,10 @@ CASES = {
     "positives": with_(equal="positives"),
     "sigmoid": with_(loss="sigmoid"),
     "sigmoid_positives": with_(loss="sigmoid", equal="positives"),
+    "softmax_classification": with_(loss="softmax_classification"),
+    "softmax_smoothed": with_(loss="softmax_classification", smoothing=0.1),
+    "sigmoid_classification": with_(loss="sigmoid_classification"),
+    "sigmoid_smoothed": with_(loss="sigmoid_classification", smoothing=0.1),
     "training": with_(),
+    "training_classification": with_(loss="sigmoid_classification", smoothing=0.1),
 }

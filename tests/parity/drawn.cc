@@ -66,12 +66,17 @@ Batch DrawnBatch(const ModelConfig& config, uint64_t first) {
     for (int64_t byte = 0; byte < tokens * config.patch_dim(); ++byte) {
       batch.patches.push_back(static_cast<char>(DrawnWhole(name + ".patches", byte, 256)));
     }
+    batch.samples.push_back(first + i);
+    batch.image_cu_seqlens.push_back(batch.image_cu_seqlens.back() + tokens);
+    if (!config.has_text()) {
+      const auto classes = static_cast<uint32_t>(config.classes);
+      batch.labels.push_back(static_cast<int32_t>(DrawnWhole(name + ".label", 0, classes)));
+      continue;
+    }
     for (int id = 0; id < kLengths[i]; ++id) {
       batch.text.push_back(static_cast<uint16_t>(DrawnWhole(name + ".text", id, 258)));
     }
-    batch.samples.push_back(first + i);
     batch.caption_hashes.push_back(i == 0 || i == 2 ? 1 : 100 + first + i);
-    batch.image_cu_seqlens.push_back(batch.image_cu_seqlens.back() + tokens);
     batch.text_cu_seqlens.push_back(batch.text_cu_seqlens.back() + kLengths[i]);
   }
   return batch;

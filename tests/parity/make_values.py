@@ -23,6 +23,10 @@ def parameters(config, dtype):
 
 
 def loss_of(p, examples, config):
+    if cases.classifies(config):
+        return getattr(model, config["loss"])(
+            model.image_embeddings(p, examples, config),
+            torch.tensor([e["label"] for e in examples]), config["smoothing"])
     function = model.sigmoid_loss if config["loss"] == "sigmoid" else model.softmax_loss
     return function(p, model.image_embeddings(p, examples, config),
                     model.text_embeddings(p, examples, config), [e["hash"] for e in examples],
@@ -34,15 +38,17 @@ def run_model(config, dtype):
     p = parameters(config, dtype)
     examples = cases.batch(0)
     images = model.image_embeddings(p, examples, config)
-    texts = model.text_embeddings(p, examples, config)
     loss = loss_of(p, examples, config)
     loss.backward()
-    out = {"images": images, "texts": texts, "loss": loss.reshape(1)}
+    out = {"images": images, "loss": loss.reshape(1)}
+    if not cases.classifies(config):
+        out["texts"] = model.text_embeddings(p, examples, config)
     out.update({"gradient/" + name: tensor.grad for name, tensor in p.items()})
     return out
 
 
 DECAY = 0.1
+EMA_DECAY = 0.9
 
 
 def is_matrix(name):
@@ -51,12 +57,14 @@ def is_matrix(name):
 
 
 def run_training(config, dtype):
-    """Ten steps of AdamW with clipping, five batches in turn; weights after the first step."""
+    """Ten steps of AdamW with clipping, five batches in turn; weights after the first step, and the
+    moving average of the weights after the last one, where the case has one."""
     p = parameters(config, dtype)
     groups = [{"params": [t for n, t in p.items() if is_matrix(n)], "weight_decay": DECAY},
               {"params": [t for n, t in p.items() if not is_matrix(n)], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=2e-3, betas=(0.9, 0.95), eps=1e-8)
     losses, out = [], {}
+    average = {n: t.detach().clone() for n, t in p.items()}
     for step in range(10):
         optimizer.zero_grad()
         loss = loss_of(p, cases.batch(10 * (step % 5)), config)
@@ -65,9 +73,14 @@ def run_training(config, dtype):
         torch.nn.utils.clip_grad_norm_(list(p.values()), 1.0)
         optimizer.step()
         with torch.no_grad():
-            p["loss.logit_scale"].clamp_(max=np.log(100))
+            if "loss.logit_scale" in p:
+                p["loss.logit_scale"].clamp_(max=np.log(100))
+            for n, t in p.items():
+                average[n] = EMA_DECAY * average[n] + (1 - EMA_DECAY) * t.detach()
         if step == 0:
             out = {"after_one_step/" + n: t.detach().clone() for n, t in p.items()}
+    if cases.classifies(config):
+        out.update({"average/" + n: t for n, t in average.items()})
     out["losses"] = torch.stack(losses)
     return out
 
@@ -84,7 +97,7 @@ def main():
     torch.set_num_threads(1)
     out = {}
     for case, config in cases.CASES.items():
-        run = run_training if case == "training" else run_model
+        run = run_training if case.startswith("training") else run_model
         exact = run(config, torch.float64)
         rough = run(config, torch.float32)
         for name, tensor in exact.items():

@@ -71,7 +71,7 @@ def pool(p, name, x, tower):
 
 
 def encode(p, name, x, tower, angles=None):
-    """Tokens of one segment [T, D] to its embedding of unit length."""
+    """Tokens of one segment [T, D] to its embedding of unit length, or to logits."""
     prefix = tower["prefix"]
     if prefix:
         x = torch.cat([p[name + ".prefix"], x])
@@ -90,6 +90,8 @@ def encode(p, name, x, tower, angles=None):
     pooled = pool(p, name + ".pool", x, tower)
     if tower["norm_after"]:
         pooled = norm(p, name + ".norm", pooled, tower)
+    if name + ".classifier.weight" in p:
+        return F.linear(pooled, p[name + ".classifier.weight"], p[name + ".classifier.bias"])
     out = F.linear(pooled, p[name + ".projection.weight"])
     return out / out.norm().clamp(min=1e-6)
 
@@ -152,7 +154,7 @@ def image_embeddings(p, batch, config):
     mean, std = 0.5, 0.5
     rows = []
     for example in batch:
-        pixels = torch.as_tensor(example["patches"]).to(p["image.projection.weight"].dtype)
+        pixels = torch.as_tensor(example["patches"]).to(p["image.patch_embed.weight"].dtype)
         x = (pixels / 255 - mean) / std
         x = F.linear(x, p["image.patch_embed.weight"], p.get("image.patch_embed.bias"))
         u = coordinates(
@@ -200,3 +202,13 @@ def sigmoid_loss(p, images, texts, hashes, equal):
     scores = p["loss.logit_scale"].exp() * images @ texts.T + p["loss.logit_bias"]
     signs = torch.where(positive, 1.0, -1.0).to(scores.dtype)
     return -(F.logsigmoid(signs * scores) * counts).sum() / len(images)
+
+
+def softmax_classification(logits, labels, smoothing):
+    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def sigmoid_classification(logits, labels, smoothing):
+    classes = logits.shape[1]
+    target = F.one_hot(labels, classes).to(logits.dtype) * (1 - smoothing) + smoothing / classes
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(logits)

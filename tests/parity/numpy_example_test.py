@@ -38,26 +38,32 @@ def job(config):
     image["position_embedding"] = KINDS.get(config["position"], config["position"])
     image["position_coordinates"] = COORDINATES.get(config["coordinates"], config["coordinates"])
     image["position_rows"] = config["table_rows"]
-    return {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3},
-            "model": {"image": image, "text": tower(config["text"])}}
+    model = {"image": image}
+    if not cases.classifies(config):
+        model["text"] = tower(config["text"])
+    return {"preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3}, "model": model}
 
 
 class NumpyExampleTest(unittest.TestCase):
     def test_embeddings_are_those_of_pytorch(self):
         values = example.read_safetensors(HERE / "values.safetensors")
         for name, config in cases.CASES.items():
-            if name == "training":
+            if name.startswith("training"):
                 continue
             weights = {n: drawn.parameter(n, s) for n, s in cases.shapes(config).items()}
             model = example.Model(weights, job(config))
             images, texts = [], []
             for one in cases.batch(0):
                 images.append(model.embed_patches(one["patches"], one["positions"], one["grid"]))
-                texts.append(model.embed_tokens(one["text"]))
+                if not cases.classifies(config):
+                    texts.append(model.embed_tokens(one["text"]))
             for kind, rows in (("images", images), ("texts", texts)):
-                kept = np.concatenate(rows)[:: -(-100 // 64)]
+                if not rows:
+                    continue
+                outputs = np.concatenate(rows)
+                kept = outputs[:: -(-outputs.size // 64)]
                 with self.subTest(f"{name}/{kind}"):
-                    np.testing.assert_allclose(kept, values[f"{name}/{kind}"], atol=1e-6)
+                    np.testing.assert_allclose(kept, values[f"{name}/{kind}"], atol=1e-6, rtol=1e-6)
 
 
 if __name__ == "__main__":

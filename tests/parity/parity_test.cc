@@ -83,10 +83,11 @@ class Model {
  public:
   explicit Model(const Case& c)
       : table_(c.config),
-        state_(table_),
+        state_(table_, c.options.optimizer.ema_decay > 0),
         step_(&table_, c.options, &state_, &pool_, nullptr),
         collectives_(MakeThreadCollectives(1)) {
     DrawParameters(table_, &state_);
+    StartAverage(&state_);
   }
 
   StepGradients Compute(uint64_t first) {
@@ -116,13 +117,20 @@ TEST_P(ParityTest, EmbeddingsLossAndGradients) {
   Embed(model.table_, model.state_.parameters.span(), DrawnBatch(c.config, 0), &model.pool_,
         &embeddings);
   ExpectParity(c.name + "/images", embeddings.images, kForward);
-  ExpectParity(c.name + "/texts", embeddings.texts, kForward);
+  if (c.config.has_text()) ExpectParity(c.name + "/texts", embeddings.texts, kForward);
   const float loss = static_cast<float>(model.Compute(0).loss);
   ExpectParity(c.name + "/loss", {&loss, 1}, kForward);
   for (const ParameterInfo& info : model.table_.entries()) {
     ExpectParity(c.name + "/gradient/" + info.name, model.Of(model.state_.gradients, info),
                  kGradient);
   }
+}
+
+void Classify(v1::LossSpec::Kind kind, double smoothing, Case* c) {
+  c->config.loss = kind;
+  c->config.classes = 7;
+  c->options.loss.set_kind(kind);
+  c->options.loss.set_label_smoothing(smoothing);
 }
 
 std::vector<Case> Cases() {
@@ -194,30 +202,46 @@ std::vector<Case> Cases() {
   clip.config.image.prefix_tokens = 1;
   clip.config.image.eps = 1e-5f;
   clip.config.text.causal = true;
+  Classify(v1::LossSpec::SOFTMAX_CLASSIFICATION, 0, &add("softmax_classification"));
+  Classify(v1::LossSpec::SOFTMAX_CLASSIFICATION, 0.1, &add("softmax_smoothed"));
+  Classify(v1::LossSpec::SIGMOID_CLASSIFICATION, 0, &add("sigmoid_classification"));
+  Classify(v1::LossSpec::SIGMOID_CLASSIFICATION, 0.1, &add("sigmoid_smoothed"));
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ParityTest, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
 
-TEST(Parity, TenStepsOfTraining) {
-  Case c("training");
+// AdamW with clipping on five batches in turn.
+void ExpectParityOfTraining(Case c) {
   c.options.optimizer.lr = 2e-3;
   c.options.optimizer.schedule.kind = v1::ScheduleSpec::CONSTANT;
   c.options.optimizer.schedule.warmup_fraction = 0;
   Model model(c);
+  const auto expect = [&](const char* what, const AlignedBuffer& buffer) {
+    for (const ParameterInfo& info : model.table_.entries()) {
+      ExpectParity(absl::StrCat(c.name, "/", what, "/", info.name), model.Of(buffer, info),
+                   kForward);
+    }
+  };
   std::vector<float> losses;
   for (int step = 0; step < 10; ++step) {
     const StepGradients gradients = model.Compute(10 * (step % 5));
     losses.push_back(static_cast<float>(gradients.loss));
     EXPECT_FALSE(model.step_.Apply(gradients, 0.5, 1).skipped);
-    if (step > 0) continue;
-    for (const ParameterInfo& info : model.table_.entries()) {
-      ExpectParity("training/after_one_step/" + info.name, model.Of(model.state_.parameters, info),
-                   kForward);
-    }
+    if (step == 0) expect("after_one_step", model.state_.parameters);
   }
-  ExpectParity("training/losses", losses, 1e-4);
+  ExpectParity(c.name + "/losses", losses, 1e-4);
+  if (model.state_.has_average()) expect("average", model.state_.average);
+}
+
+TEST(Parity, TenStepsOfTraining) { ExpectParityOfTraining(Case("training")); }
+
+TEST(Parity, TenStepsOfClassificationWithAMovingAverage) {
+  Case c("training_classification");
+  Classify(v1::LossSpec::SIGMOID_CLASSIFICATION, 0.1, &c);
+  c.options.optimizer.ema_decay = 0.9;
+  ExpectParityOfTraining(c);
 }
 
 }  // namespace

@@ -21,8 +21,12 @@ struct Batch {
   int64_t planned_examples = 0;
   // [V]
   std::vector<uint64_t> samples;
+  // [V]; empty without a text tower.
   std::vector<uint64_t> caption_hashes;
-  // [V + 1] first token of each example; the last element is T or L.
+  // [V]; empty where the data set has no labels.
+  std::vector<int32_t> labels;
+  // [V + 1] first token of each example; the last element is T or L. Only the 0 of text without a
+  // text tower.
   std::vector<int32_t> image_cu_seqlens = {0};
   std::vector<int32_t> text_cu_seqlens = {0};
   // uint8 [T, patch_dim], RGB of 8 bits, not yet normalised.
@@ -42,8 +46,13 @@ struct Batch {
 // Parses a serialised v1::Pack. InvalidArgument names the first field that is wrong: a column of
 // the wrong length, an image with more tokens than its grid has patches, a position outside of the
 // grid or of the table, a token outside of the vocabulary, a caption longer than the position
-// table, an example that is empty in one tower only.
+// table, an example that is empty in one tower only, texts without a text tower, a classifier's
+// example without a label, a label beyond its classes.
 absl::StatusOr<Batch> ParseBatch(absl::string_view payload, const ModelConfig& config);
+
+// Parses a serialised v1::Pack of texts without images (SPLIT_PROMPTS): `samples`, `labels` and the
+// columns of texts are set. InvalidArgument as ParseBatch.
+absl::StatusOr<Batch> ParseTexts(absl::string_view payload, const ModelConfig& config);
 
 // The examples of `batches` in order, as one batch. `epoch` is the last one's.
 Batch Concatenate(absl::Span<const Batch* const> batches);

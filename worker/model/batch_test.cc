@@ -120,6 +120,75 @@ TEST(ParseBatch, NamesTheFieldThatIsWrong) {
   EXPECT_FALSE(ParseBatch("no protobuf", Config()).ok());
 }
 
+// The same examples with labels and without captions.
+v1::Pack LabelledPack() {
+  v1::Pack pack = ValidPack();
+  pack.clear_text_tokens();
+  pack.clear_text();
+  pack.clear_caption_hashes();
+  for (const uint32_t label : {4, 0, 6}) pack.add_labels(label);
+  return pack;
+}
+
+ModelConfig ClassifierConfig() {
+  ModelConfig config = Config();
+  config.loss = v1::LossSpec::SIGMOID_CLASSIFICATION;
+  config.classes = 7;
+  return config;
+}
+
+TEST(ParseBatch, LabelsTakeThePlaceOfCaptions) {
+  const absl::StatusOr<Batch> batch =
+      ParseBatch(LabelledPack().SerializeAsString(), ClassifierConfig());
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_THAT(batch->labels, ElementsAre(4, 6));
+  EXPECT_THAT(batch->image_cu_seqlens, ElementsAre(0, 2, 3));
+  EXPECT_THAT(batch->text_cu_seqlens, ElementsAre(0));
+  EXPECT_THAT(batch->caption_hashes, ElementsAre());
+  const Batch twice = Concatenate({&*batch, &*batch});
+  EXPECT_THAT(twice.labels, ElementsAre(4, 6, 4, 6));
+  EXPECT_THAT(twice.text_cu_seqlens, ElementsAre(0));
+
+  const BadPack cases[] = {
+      {"labels: has 0", [](v1::Pack* pack) { pack->clear_labels(); }},
+      {"labels: has 4", [](v1::Pack* pack) { pack->add_labels(1); }},
+      {"labels[2]: is 7, the classifier has 7", [](v1::Pack* pack) { pack->set_labels(2, 7); }},
+      {"text_tokens: has 3", [](v1::Pack* pack) { pack->mutable_text_tokens()->Resize(3, 0); }},
+      {"text: has 2 bytes", [](v1::Pack* pack) { pack->set_text("ab"); }},
+  };
+  for (const BadPack& bad : cases) {
+    v1::Pack pack = LabelledPack();
+    bad.spoil(&pack);
+    EXPECT_THAT(
+        std::string(ParseBatch(pack.SerializeAsString(), ClassifierConfig()).status().message()),
+        HasSubstr(bad.field));
+  }
+}
+
+TEST(ParseTexts, TakesTextsWithoutImages) {
+  v1::Pack pack = ValidPack();
+  for (int i = 0; i < 3; ++i) {
+    pack.set_image_tokens(i, 0);
+    pack.add_labels(i);
+  }
+  pack.clear_patches();
+  pack.clear_positions();
+  pack.set_text_tokens(1, 1);
+  AppendUint16(257, pack.mutable_text());
+  const absl::StatusOr<Batch> batch = ParseTexts(pack.SerializeAsString(), Config());
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_THAT(batch->samples, ElementsAre(70, 71, 72));
+  EXPECT_THAT(batch->labels, ElementsAre(0, 1, 2));
+  EXPECT_THAT(batch->text_cu_seqlens, ElementsAre(0, 3, 4, 6));
+  EXPECT_EQ(batch->image_tokens(), 0);
+  pack.set_text_tokens(1, 0);
+  pack.mutable_text()->resize(10);
+  EXPECT_THAT(std::string(ParseTexts(pack.SerializeAsString(), Config()).status().message()),
+              HasSubstr("text_tokens[1]: is 0"));
+  EXPECT_THAT(std::string(ParseTexts(ValidPack().SerializeAsString(), Config()).status().message()),
+              HasSubstr("labels: has 0"));
+}
+
 TEST(Concatenate, ShiftsCumulativeLengths) {
   const Batch one = *ParseBatch(ValidPack().SerializeAsString(), Config());
   const Batch two = Concatenate({&one, &one});

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/job_kind.h"
 #include "common/status_macros.h"
 
 namespace navit {
@@ -95,8 +96,8 @@ absl::Status CheckPosition(const ModelConfig& config) {
   return absl::OkStatus();
 }
 
-double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
-                  absl::Span<const int64_t> lengths, double input_flops_per_token) {
+double TowerFlops(const TowerConfig& tower, int64_t outputs, absl::Span<const int64_t> lengths,
+                  double input_flops_per_token) {
   const double width = static_cast<double>(tower.width);
   const double mlp = 4.0 * width * static_cast<double>(tower.mlp_dim);
   // QKV and output projection: (3 + 1) D^2 multiply-adds.
@@ -108,7 +109,7 @@ double TowerFlops(const TowerConfig& tower, int64_t embedding_dim,
   const double per_token = input_flops_per_token + keys_and_values;
   const double depth = static_cast<double>(tower.depth);
   const double per_segment =
-      (map ? 2.0 * width * width + mlp : 0.0) + 2.0 * width * static_cast<double>(embedding_dim);
+      (map ? 2.0 * width * width + mlp : 0.0) + 2.0 * width * static_cast<double>(outputs);
   double flops = 0;
   for (const int64_t length : lengths) {
     if (length == 0) continue;
@@ -127,6 +128,12 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
                                                const v1::LossSpec& loss) {
   ModelConfig config;
   if (loss.kind() != v1::LossSpec::KIND_UNSPECIFIED) config.loss = loss.kind();
+  if (IsClassification(config.loss)) {
+    if (model.classes() < 2) {
+      return absl::InvalidArgumentError("model.classes: must be >= 2 with a classification loss");
+    }
+    config.classes = model.classes();
+  }
   NAVIT_ASSIGN_OR_RETURN(const TowerConfig image_preset,
                          FindPreset("model.image.preset", model.image().preset()));
   NAVIT_ASSIGN_OR_RETURN(config.image,
@@ -160,7 +167,7 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
   config.position_rows = model.image().has_position_rows()
                              ? static_cast<int64_t>(model.image().position_rows())
                              : config.max_grid;
-  config.max_text_tokens = model.text().max_tokens();
+  if (config.has_text()) config.max_text_tokens = model.text().max_tokens();
   if (model.text().has_vocabulary_size()) config.text_vocabulary = model.text().vocabulary_size();
   config.embedding_dim =
       model.has_embedding_dim() ? static_cast<int64_t>(model.embedding_dim()) : config.image.width;
@@ -171,7 +178,7 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
     return absl::InvalidArgumentError("model.image.max_grid: must be in [1, 65535]");
   }
   NAVIT_RETURN_IF_ERROR(CheckPosition(config));
-  if (config.max_text_tokens < 1) {
+  if (config.has_text() && config.max_text_tokens < 1) {
     return absl::InvalidArgumentError("model.text.max_tokens: must be > 0");
   }
   // Token ids have 16 bits.
@@ -204,8 +211,10 @@ double UsefulForwardFlops(const ModelConfig& config, absl::Span<const int64_t> i
                           absl::Span<const int64_t> text_tokens) {
   const double patch_embedding =
       2.0 * static_cast<double>(config.patch_dim()) * static_cast<double>(config.image.width);
-  return TowerFlops(config.image, config.embedding_dim, image_tokens, patch_embedding) +
-         TowerFlops(config.text, config.embedding_dim, text_tokens, 0.0);
+  const double image =
+      TowerFlops(config.image, config.image_outputs(), image_tokens, patch_embedding);
+  if (!config.has_text()) return image;
+  return image + TowerFlops(config.text, config.embedding_dim, text_tokens, 0.0);
 }
 
 }  // namespace navit

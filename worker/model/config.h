@@ -44,8 +44,10 @@ struct ModelConfig {
   TowerConfig image;
   TowerConfig text;
   int64_t patch_size = 0;
-  // SOFTMAX or SIGMOID, which has a bias of the logits.
+  // A contrastive loss, of which SIGMOID has a bias of the logits, or a classification loss.
   v1::LossSpec::Kind loss = v1::LossSpec::SOFTMAX;
+  // Rows of the classifier; 0 with a contrastive loss.
+  int64_t classes = 0;
   // Bias of the patch embedding.
   bool patch_bias = true;
   // Largest side of an image's grid.
@@ -68,6 +70,10 @@ struct ModelConfig {
 
   // The table is resized to the grid by a filter (resample_weights.h).
   bool resamples_positions() const { return interpolation != v1::ImageTowerSpec::LINEAR; }
+  // A classifier takes the place of the text tower.
+  bool has_text() const { return classes == 0; }
+  // What the image tower ends in: logits of the classes, or an embedding.
+  int64_t image_outputs() const { return classes > 0 ? classes : embedding_dim; }
   // Numbers of one patch: patch_size * patch_size * 3, in the order (row, column, channel).
   int64_t patch_dim() const { return patch_size * patch_size * 3; }
 };
@@ -83,8 +89,8 @@ absl::StatusOr<ModelConfig> ResolveModelConfig(const v1::ModelSpec& model,
 // Useful floating-point operations of one forward pass over segments of these lengths (patches and
 // caption tokens; the work of prefix tokens comes on top): patch embedding, linear layers,
 // attention (4 l^2 D for a segment of l tokens and width D), pooling and projections of both
-// towers; real tokens only. A multiplication and an addition count as two. Training takes three
-// times as many. The loss is not in it.
+// towers, or the classifier; real tokens only. A multiplication and an addition count as two.
+// Training takes three times as many. The loss is not in it.
 double UsefulForwardFlops(const ModelConfig& config, absl::Span<const int64_t> image_tokens,
                           absl::Span<const int64_t> text_tokens);
 

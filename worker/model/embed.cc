@@ -6,31 +6,53 @@
 #include "worker/model/text_tower.h"
 
 namespace navit {
+namespace {
+
+void Append(const float* data, int64_t count, std::vector<float>* to) {
+  to->insert(to->end(), data, data + count);
+}
+
+template <typename T>
+void Append(const std::vector<T>& from, std::vector<T>* to) {
+  to->insert(to->end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+void EmbedTexts(const ParameterTable& table, absl::Span<const float> parameters, const Batch& batch,
+                kernels::ThreadPool* pool, std::vector<float>* texts) {
+  const int64_t segments = static_cast<int64_t>(batch.text_cu_seqlens.size()) - 1;
+  if (segments == 0) return;
+  const TextTower tower(table);
+  Arena count;
+  tower.LayOut(batch, &count);
+  AlignedBuffer buffer(count.used());
+  Arena arena(buffer.data());
+  const TowerActivations activations = tower.LayOut(batch, &arena);
+  tower.Forward(parameters.data(), batch, activations, *pool);
+  Append(activations.embeddings(), segments * table.config().embedding_dim, texts);
+}
 
 void Embed(const ParameterTable& table, absl::Span<const float> parameters, const Batch& batch,
            kernels::ThreadPool* pool, Embeddings* embeddings) {
-  const int64_t dim = table.config().embedding_dim;
-  embeddings->dim = dim;
+  embeddings->dim = table.config().image_outputs();
   if (batch.examples() == 0) return;
-  const ImageTower image_tower(table);
-  const TextTower text_tower(table);
-  const auto append = [](const auto* data, size_t count, auto* to) {
-    to->insert(to->end(), data, data + count);
-  };
-  const size_t floats = batch.examples() * dim;
+  const ImageTower tower(table);
   Arena count;
-  image_tower.LayOut(batch, &count);
-  text_tower.LayOut(batch, &count);
+  tower.LayOut(batch, &count);
   AlignedBuffer buffer(count.used());
   Arena arena(buffer.data());
-  const ImageTowerActivations image = image_tower.LayOut(batch, &arena);
-  const TowerActivations text = text_tower.LayOut(batch, &arena);
-  image_tower.Forward(parameters.data(), batch, image, *pool);
-  text_tower.Forward(parameters.data(), batch, text, *pool);
-  append(image.tower.embeddings(), floats, &embeddings->images);
-  append(text.embeddings(), floats, &embeddings->texts);
-  append(batch.samples.data(), batch.samples.size(), &embeddings->samples);
-  append(batch.caption_hashes.data(), batch.caption_hashes.size(), &embeddings->caption_hashes);
+  const ImageTowerActivations image = tower.LayOut(batch, &arena);
+  tower.Forward(parameters.data(), batch, image, *pool);
+  Append(image.tower.embeddings(), batch.examples() * embeddings->dim, &embeddings->images);
+  if (embeddings->keep_features) {
+    Append(image.tower.features(), batch.examples() * table.config().image.width,
+           &embeddings->features);
+  }
+  if (table.config().has_text()) EmbedTexts(table, parameters, batch, pool, &embeddings->texts);
+  Append(batch.samples, &embeddings->samples);
+  Append(batch.caption_hashes, &embeddings->caption_hashes);
+  Append(batch.labels, &embeddings->labels);
 }
 
 }  // namespace navit

@@ -25,10 +25,16 @@ kernels::SegmentPoolKind KindOf(const TowerConfig& size) {
 }  // namespace
 
 Head::Head(const ParameterTable& table, const std::string& tower, const TowerConfig& size)
-    : size_(size),
-      embedding_dim_(table.config().embedding_dim),
-      projection_(table.Find(tower + ".projection.weight").offset),
-      end_(projection_ + AlignedFloats(embedding_dim_ * size.width)) {
+    : size_(size), outputs_(table.config().embedding_dim), classifier_(table.config().classes > 0) {
+  if (classifier_) {
+    outputs_ = table.config().classes;
+    weight_ = table.Find(tower + ".classifier.weight").offset;
+    bias_ = table.Find(tower + ".classifier.bias").offset;
+    end_ = bias_ + AlignedFloats(outputs_);
+  } else {
+    weight_ = table.Find(tower + ".projection.weight").offset;
+    end_ = weight_ + AlignedFloats(outputs_ * size.width);
+  }
   if (size.norm_after_pooling) {
     norm_.emplace(table, tower + ".norm", size);
     end_ = norm_->end();
@@ -49,14 +55,14 @@ HeadActivations Head::LayOut(int64_t tokens, int64_t segments, Arena* arena) con
     a.norm = norm_->LayOut(segments, arena);
     a.features = a.norm.y;
   }
-  a.embedding = arena->Take(segments * embedding_dim_);
-  a.inv_norm = arena->Take(segments);
+  a.embedding = arena->Take(segments * outputs_);
+  if (!classifier_) a.inv_norm = arena->Take(segments);
   return a;
 }
 
 HeadScratch Head::LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const {
   HeadScratch scratch;
-  scratch.dembedding = arena->Take(segments * embedding_dim_);
+  if (!classifier_) scratch.dembedding = arena->Take(segments * outputs_);
   scratch.dpooled = arena->Take(segments * size_.width);
   if (DropsPrefix()) scratch.dtokens = arena->Take(tokens * size_.width);
   if (map_.has_value()) scratch.map = map_->LayOutScratch(tokens, segments, arena);
@@ -95,13 +101,15 @@ void Head::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlens
   if (norm_.has_value()) norm_->Forward(parameters, segments, a.pooled, a.norm, pool);
   kernels::LinearForward({.rows = segments,
                           .in = width,
-                          .out = embedding_dim_,
+                          .out = outputs_,
                           .x = a.features,
-                          .weight = parameters + projection_,
+                          .weight = parameters + weight_,
+                          .bias = classifier_ ? parameters + bias_ : nullptr,
                           .y = a.embedding},
                          pool);
+  if (classifier_) return;
   kernels::L2NormalizeForward({.rows = segments,
-                               .dim = embedding_dim_,
+                               .dim = outputs_,
                                .x = a.embedding,
                                .y = a.embedding,
                                .inv_norm = a.inv_norm},
@@ -114,25 +122,29 @@ void Head::Backward(const float* parameters, float* gradients, absl::Span<const 
                     kernels::ThreadPool& pool) const {
   const int64_t width = size_.width;
   const int64_t segments = static_cast<int64_t>(cu_seqlens.size()) - 1;
-  kernels::L2NormalizeBackward({.rows = segments,
-                                .dim = embedding_dim_,
-                                .y = a.embedding,
-                                .inv_norm = a.inv_norm,
-                                .dy = dembedding,
-                                .dx = scratch.dembedding},
-                               pool);
+  if (!classifier_) {
+    kernels::L2NormalizeBackward({.rows = segments,
+                                  .dim = outputs_,
+                                  .y = a.embedding,
+                                  .inv_norm = a.inv_norm,
+                                  .dy = dembedding,
+                                  .dx = scratch.dembedding},
+                                 pool);
+    dembedding = scratch.dembedding;
+  }
   kernels::LinearBackwardWeight({.rows = segments,
                                  .in = width,
-                                 .out = embedding_dim_,
+                                 .out = outputs_,
                                  .x = a.features,
-                                 .dy = scratch.dembedding,
-                                 .dweight = gradients + projection_},
+                                 .dy = dembedding,
+                                 .dweight = gradients + weight_,
+                                 .dbias = classifier_ ? gradients + bias_ : nullptr},
                                 pool);
   kernels::LinearBackwardInput({.rows = segments,
                                 .in = width,
-                                .out = embedding_dim_,
-                                .dy = scratch.dembedding,
-                                .weight = parameters + projection_,
+                                .out = outputs_,
+                                .dy = dembedding,
+                                .weight = parameters + weight_,
                                 .dx = scratch.dpooled},
                                pool);
   if (norm_.has_value()) {

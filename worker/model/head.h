@@ -1,10 +1,11 @@
 // From tokens to one vector per segment: pooling, the final norm where it comes after the pooling,
-// the projection to the common width, and unit length.
+// then the projection to the common width and unit length, or the classifier.
 //   map              attention pooling (map_pool.h)
 //   mean, max        over the tokens, per channel
 //   token            the first prefix token (image), the last token (text)
 //   features         the pooled vector, normed with norm_after_pooling
 //   embedding        projection(features) / max(|projection(features)|, 1e-6)
+//   logits           classifier(features) in its place
 // Prefix tokens are pooled by `token` alone.
 #ifndef NAVIT_WORKER_MODEL_HEAD_H_
 #define NAVIT_WORKER_MODEL_HEAD_H_
@@ -23,15 +24,16 @@
 
 namespace navit {
 
-// S segments, none of them empty, of T tokens and P prefix tokens each; D width, E embedding_dim.
+// S segments, none of them empty, of T tokens and P prefix tokens each; D width, E embedding_dim or
+// classes.
 struct HeadActivations {
   float* tokens = nullptr;  // [T, D] those that are pooled; null: all, there is no prefix
   MapPoolActivations map;
   float* pooled = nullptr;     // [S, D]
   NormActivations norm;        // of S rows
   float* features = nullptr;   // [S, D]
-  float* embedding = nullptr;  // [S, E] of unit length
-  float* inv_norm = nullptr;   // [S]
+  float* embedding = nullptr;  // [S, E] of unit length, or logits
+  float* inv_norm = nullptr;   // [S] with a projection
 };
 
 struct HeadScratch {
@@ -55,7 +57,7 @@ class Head {
                absl::Span<const int32_t> with_prefix, const float* x,
                const HeadActivations& activations, kernels::ThreadPool& pool) const;
 
-  // `dembedding` [S, E] is the gradient with respect to the embeddings of unit length; assigns dx
+  // `dembedding` [S, E] is the gradient with respect to the embeddings or logits; assigns dx
   // [T + S P, D] and adds to `gradients`.
   void Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
                 absl::Span<const int32_t> with_prefix, const float* x,
@@ -72,9 +74,12 @@ class Head {
   }
 
   TowerConfig size_;
-  int64_t embedding_dim_;
-  // Offset in the flat array.
-  size_t projection_;
+  // E.
+  int64_t outputs_;
+  bool classifier_;
+  // Offsets in the flat array; a projection has no bias.
+  size_t weight_;
+  size_t bias_ = 0;
   std::optional<Norm> norm_;
   std::optional<MapPool> map_;
   size_t end_;

@@ -5,6 +5,7 @@
 
 #include "common/status_macros.h"
 #include "kernels/adamw.h"
+#include "kernels/ema.h"
 
 namespace navit {
 
@@ -20,6 +21,7 @@ absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec
   options.eps = optimizer.eps();
   options.weight_decay = optimizer.weight_decay();
   options.clip_norm = optimizer.clip_norm();
+  options.ema_decay = optimizer.ema_decay();
   options.schedule = ResolveSchedule(schedule);
   NAVIT_ASSIGN_OR_RETURN(options.rules, ResolveTensorRules(table, optimizer));
   return options;
@@ -28,10 +30,10 @@ absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec
 UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
                          double learning_rate, ModelState* state, kernels::ThreadPool& pool) {
   float* parameters = state->parameters.data();
-  float& logit_scale = parameters[table.Find("loss.logit_scale").offset];
+  const ParameterInfo* logit_scale = table.FindOrNull("loss.logit_scale");
   UpdateResult result;
   result.learning_rate = learning_rate;
-  result.logit_scale = std::exp(logit_scale);
+  if (logit_scale != nullptr) result.logit_scale = std::exp(parameters[logit_scale->offset]);
   const absl::Span<const ParameterInfo> entries = table.entries();
   const auto rule_of = [&](size_t i) {
     if (!options.rules.empty()) return options.rules[i];
@@ -79,8 +81,16 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
                    pool);
     first = last;
   }
-  logit_scale = std::min(logit_scale, kLargestLogitScale);
-  result.logit_scale = std::exp(logit_scale);
+  if (logit_scale != nullptr) {
+    float& value = parameters[logit_scale->offset];
+    value = std::min(value, kLargestLogitScale);
+    result.logit_scale = std::exp(value);
+  }
+  kernels::Ema({.count = static_cast<int64_t>(state->average.size()),
+                .decay = options.ema_decay,
+                .value = parameters,
+                .average = state->average.data()},
+               pool);
   return result;
 }
 

@@ -23,6 +23,8 @@ struct OptimizerOptions {
   double weight_decay = 0.1;
   // Global gradient norm is scaled down to this; 0 turns clipping off.
   double clip_norm = 1.0;
+  // Of the weights' moving average, in a state that has one.
+  double ema_decay = 0;
   Schedule schedule;
   // One per tensor of the table; empty: rates of 1, weight_decay on matrices, nothing frozen.
   std::vector<TensorRule> rules;
@@ -37,16 +39,16 @@ struct UpdateResult {
   // Before clipping; may be non-finite when skipped.
   double gradient_norm = 0;
   double learning_rate = 0;
-  // exp of the logit scale's parameter after the update.
+  // exp of the logit scale's parameter after the update; 0 with a classification loss.
   double logit_scale = 0;
   // Nothing was changed, because the gradient is not finite.
   bool skipped = false;
 };
 
-// Clips the gradient to clip_norm, applies one AdamW update to all parameters that are not frozen
-// and clamps the logit scale's parameter at ln(100). Gradients of frozen tensors become 0 first.
-// Leaves everything as it is, and says so, when the gradient's norm is not finite. The result
-// depends on the state's bits alone.
+// Clips the gradient to clip_norm, applies one AdamW update to all parameters that are not frozen,
+// clamps the logit scale's parameter at ln(100), and moves the average towards the new weights.
+// Gradients of frozen tensors become 0 first. Leaves everything as it is, and says so, when the
+// gradient's norm is not finite. The result depends on the state's bits alone.
 UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
                          double learning_rate, ModelState* state, kernels::ThreadPool& pool);
 

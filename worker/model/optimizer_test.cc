@@ -108,6 +108,29 @@ TEST_F(OptimizerTest, FrozenTensorsStayAndAreNoPartOfTheNorm) {
   EXPECT_EQ(state_.first_moment.data()[table_.Find("image.norm.gain").offset], 0);
 }
 
+TEST(Optimizer, TheAverageFollowsTheWeights) {
+  const ParameterTable table(Config());
+  ModelState state(table, /*with_average=*/true);
+  InitializeState(table, 1, &state);
+  kernels::ThreadPool pool(1);
+  OptimizerOptions options;
+  options.ema_decay = 0.95;
+  const size_t at = table.Find("image.norm.gain").offset;
+  double average = state.parameters.data()[at];
+  for (int step = 0; step < 50; ++step) {
+    state.gradients.data()[at] = step % 3 == 0 ? -0.5f : 0.25f;
+    ASSERT_FALSE(ApplyUpdate(table, options, 0.01, &state, pool).skipped);
+    average = 0.95 * average + 0.05 * state.parameters.data()[at];
+    ASSERT_NEAR(state.average.data()[at], average, 1e-6);
+  }
+  EXPECT_GT(std::abs(average - state.parameters.data()[at]), 1e-4);
+  // A step that is skipped leaves it.
+  const float before = state.average.data()[at];
+  state.gradients.data()[at] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_TRUE(ApplyUpdate(table, options, 0.01, &state, pool).skipped);
+  EXPECT_EQ(state.average.data()[at], before);
+}
+
 TEST(ResolveOptimizerOptions, ReadsTheSpec) {
   v1::OptimizerSpec optimizer;
   optimizer.set_lr(0.25);

@@ -139,10 +139,23 @@ void ParameterTable::AddMlp(const std::string& prefix, int64_t width, int64_t ml
   Add(prefix + ".fc1.bias", {mlp_dim}, Init::kZero, false);
 }
 
+// With the sigmoid loss every class starts out at the probability 1 / (classes + 1).
+void ParameterTable::AddClassifier() {
+  const int64_t classes = config_.classes;
+  const bool sigmoid = config_.loss == v1::LossSpec::SIGMOID_CLASSIFICATION;
+  Add("image.classifier.weight", {classes, config_.image.width}, Init::kZero, true);
+  AddConstant("image.classifier.bias", classes,
+              sigmoid ? static_cast<float>(-std::log(static_cast<double>(classes))) : 0.0f);
+}
+
 // Last layer first: the order of the backward pass.
 void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size) {
   const int64_t width = size.width;
-  Add(tower + ".projection.weight", {config_.embedding_dim, width}, Init::kXavier, true);
+  if (config_.classes > 0) {
+    AddClassifier();
+  } else {
+    Add(tower + ".projection.weight", {config_.embedding_dim, width}, Init::kXavier, true);
+  }
   if (size.norm_after_pooling) AddNorm(tower + ".norm", size);
   if (size.pooling == v1::ImageTowerSpec::MAP) {
     AddMlp(tower + ".pool.mlp", width, size.mlp_dim);
@@ -207,13 +220,18 @@ void ParameterTable::AddPosition() {
   }
 }
 
-ParameterTable::ParameterTable(const ModelConfig& config) : config_(config) {
-  const bool sigmoid = config.loss == v1::LossSpec::SIGMOID;
+// What a contrastive loss learns beside the image tower.
+void ParameterTable::AddText() {
+  const bool sigmoid = config_.loss == v1::LossSpec::SIGMOID;
   AddConstant("loss.logit_scale", 1, sigmoid ? kInitialSigmoidLogitScale : kInitialLogitScale);
   if (sigmoid) AddConstant("loss.logit_bias", 1, kInitialLogitBias);
-  AddTower("text", config.text);
-  Add("text.position", {config.max_text_tokens, config.text.width}, Init::kNormal, false);
-  Add("text.token_embed", {config.text_vocabulary, config.text.width}, Init::kNormal, false);
+  AddTower("text", config_.text);
+  Add("text.position", {config_.max_text_tokens, config_.text.width}, Init::kNormal, false);
+  Add("text.token_embed", {config_.text_vocabulary, config_.text.width}, Init::kNormal, false);
+}
+
+ParameterTable::ParameterTable(const ModelConfig& config) : config_(config) {
+  if (config.has_text()) AddText();
   AddTower("image", config.image);
   AddPosition();
   Add("image.patch_embed.weight", {config.image.width, config.patch_dim()}, Init::kXavier, true);
@@ -243,6 +261,11 @@ void InitializeState(const ParameterTable& table, uint64_t seed, ModelState* sta
   for (const ParameterInfo& info : table.entries()) {
     Initialize(info, seed, state->parameters.data() + info.offset);
   }
+  StartAverage(state);
+}
+
+void StartAverage(ModelState* state) {
+  std::copy_n(state->parameters.data(), state->average.size(), state->average.data());
 }
 
 }  // namespace navit

@@ -6,8 +6,9 @@
 // Names, with D the tower's width, M its MLP width, p the patch side (linear weights are [out,
 // in]):
 //   loss.logit_scale                     [1]  natural logarithm of the scale
-//   loss.logit_bias                      [1]  with the sigmoid loss
+//   loss.logit_bias                      [1]  with the sigmoid contrastive loss
 //   TOWER.projection.weight              [embedding_dim, D]
+//   image.classifier.{weight,bias}       [classes, D], [classes]
 //   TOWER.pool.probe                     [D]
 //   TOWER.pool.{q,proj}.weight           [D, D]
 //   TOWER.pool.kv.weight                 [2D, D]   rows: all of k, all of v
@@ -32,8 +33,9 @@
 //   image.position.frequencies           [D / 2, 2]    Fourier
 //   text.token_embed                     [vocabulary, D]
 //   text.position                        [max_text_tokens, D]
-// with TOWER in {image, text}; TOWER.pool.* with MAP pooling. With norm layer each norm (but those
-// of q and k) has a bias [D] beside its gain.
+// with TOWER in {image, text}; TOWER.pool.* with MAP pooling. With a classification loss the
+// classifier takes the place of the projection, and there is neither loss.* nor text.*. With norm
+// layer each norm (but those of q and k) has a bias [D] beside its gain.
 #ifndef NAVIT_WORKER_MODEL_PARAMETERS_H_
 #define NAVIT_WORKER_MODEL_PARAMETERS_H_
 
@@ -110,7 +112,9 @@ class ParameterTable {
   void AddConstant(std::string name, int64_t size, float value);
   void AddNorm(const std::string& name, const TowerConfig& size);
   void AddMlp(const std::string& prefix, int64_t width, int64_t mlp_dim);
+  void AddText();
   void AddPosition();
+  void AddClassifier();
   void AddTower(const std::string& tower, const TowerConfig& size);
 
   ModelConfig config_;
@@ -120,16 +124,24 @@ class ParameterTable {
   size_t parameter_count_ = 0;
 };
 
-// What a step changes: the weights and AdamW's two moments, flat arrays laid out by the table, and
-// the number of updates so far. This is all that a checkpoint or a joining rank needs; gradients
-// are scratch.
+// What a step changes: the weights and AdamW's two moments, flat arrays laid out by the table, the
+// moving average of the weights if the job has one, and the number of updates so far. This is all
+// that a checkpoint or a joining rank needs; gradients are scratch.
 struct ModelState {
-  explicit ModelState(const ParameterTable& table)
-      : parameters(table.total_size()),
+  explicit ModelState(const ParameterTable& table, bool with_average = false)
+      : average(with_average ? table.total_size() : 0),
+        parameters(table.total_size()),
         first_moment(table.total_size()),
         second_moment(table.total_size()),
         gradients(table.total_size()) {}
 
+  bool has_average() const { return average.size() > 0; }
+  // The weights to evaluate.
+  absl::Span<const float> evaluated() const {
+    return has_average() ? average.span() : parameters.span();
+  }
+
+  AlignedBuffer average;
   AlignedBuffer parameters;
   AlignedBuffer first_moment;
   AlignedBuffer second_moment;
@@ -138,8 +150,12 @@ struct ModelState {
   uint64_t updates = 0;
 };
 
-// Sets parameters to their initial values and everything else to zero. The values depend on the
-// seed and each tensor's name and shape alone: equal on every machine and for every world size.
+// Lets the moving average, if there is one, begin at the weights as they are.
+void StartAverage(ModelState* state);
+
+// Sets parameters to their initial values, where the average begins, and everything else to zero.
+// The values depend on the seed and each tensor's name and shape alone: equal on every machine and
+// for every world size.
 void InitializeState(const ParameterTable& table, uint64_t seed, ModelState* state);
 
 }  // namespace navit

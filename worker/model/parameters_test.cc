@@ -76,6 +76,37 @@ TEST(ParameterTable, IsInTheOrderOfTheBackwardPass) {
   }
 }
 
+TEST(ParameterTable, AClassifierTakesThePlaceOfTheTextTower) {
+  ModelConfig config = Config();
+  config.classes = 1000;
+  for (const auto& [kind, bias] : {std::pair(v1::LossSpec::SIGMOID_CLASSIFICATION, -6.9077553f),
+                                   std::pair(v1::LossSpec::SOFTMAX_CLASSIFICATION, 0.0f)}) {
+    config.loss = kind;
+    const ParameterTable table(config);
+    EXPECT_EQ(table.entries().front().name, "image.classifier.weight");
+    for (const ParameterInfo& info : table.entries()) {
+      EXPECT_EQ(info.name.rfind("image.", 0), 0u) << info.name;
+    }
+    EXPECT_EQ(table.FindOrNull("image.projection.weight"), nullptr);
+    const ParameterInfo& weight = table.Find("image.classifier.weight");
+    EXPECT_EQ(weight.shape, (std::vector<int64_t>{1000, 64}));
+    EXPECT_TRUE(weight.decay);
+    ModelState state(table);
+    InitializeState(table, 42, &state);
+    EXPECT_EQ(state.parameters.data()[weight.offset + 17], 0.0f);
+    EXPECT_EQ(state.parameters.data()[table.Find("image.classifier.bias").offset + 999], bias);
+  }
+}
+
+TEST(InitializeState, TheAverageBeginsAtTheWeights) {
+  const ParameterTable table(Config());
+  ModelState state(table, /*with_average=*/true);
+  InitializeState(table, 42, &state);
+  EXPECT_EQ(state.average.span(), state.parameters.span());
+  EXPECT_EQ(state.evaluated().data(), state.average.data());
+  EXPECT_FALSE(ModelState(table).has_average());
+}
+
 TEST(InitializeState, DependsOnSeedAndNameOnly) {
   const ParameterTable table(Config());
   ModelConfig deeper_config = Config();

@@ -24,7 +24,7 @@ int64_t LayersToHead(const ModelConfig& config, absl::string_view name) {
     const absl::string_view number = name.substr(0, name.find('.'));
     return absl::SimpleAtoi(number, &block) ? depth - block : 0;
   }
-  for (const char* head : {"projection.", "pool.", "norm."}) {
+  for (const char* head : {"projection.", "classifier.", "pool.", "norm."}) {
     if (absl::StartsWith(name, head)) return 0;
   }
   return depth + 1;

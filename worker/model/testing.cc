@@ -16,6 +16,13 @@ ModelConfig SmallModelConfig() {
   return config;
 }
 
+ModelConfig SmallClassifierConfig(v1::LossSpec::Kind kind) {
+  ModelConfig config = SmallModelConfig();
+  config.loss = kind;
+  config.classes = 7;
+  return config;
+}
+
 Batch DrawBatch(const ModelConfig& config, uint64_t seed, uint64_t first_sample,
                 const std::vector<ExampleShape>& shapes) {
   Batch batch;
@@ -36,13 +43,17 @@ Batch DrawBatch(const ModelConfig& config, uint64_t seed, uint64_t first_sample,
       batch.positions.push_back(static_cast<uint16_t>(draw() % rows));
       batch.positions.push_back(static_cast<uint16_t>(draw() % columns));
     }
+    batch.samples.push_back(sample);
+    batch.image_cu_seqlens.push_back(batch.image_cu_seqlens.back() +
+                                     static_cast<int32_t>(shapes[i].image_tokens));
+    if (!config.has_text()) {
+      batch.labels.push_back(static_cast<int32_t>(draw() % config.classes));
+      continue;
+    }
     for (int64_t token = 0; token < shapes[i].text_tokens; ++token) {
       batch.text.push_back(static_cast<uint16_t>(draw() % config.text_vocabulary));
     }
-    batch.samples.push_back(sample);
     batch.caption_hashes.push_back(draw());
-    batch.image_cu_seqlens.push_back(batch.image_cu_seqlens.back() +
-                                     static_cast<int32_t>(shapes[i].image_tokens));
     batch.text_cu_seqlens.push_back(batch.text_cu_seqlens.back() +
                                     static_cast<int32_t>(shapes[i].text_tokens));
   }

@@ -20,8 +20,11 @@ struct ExampleShape {
 // 24 numbers.
 ModelConfig SmallModelConfig();
 
-// Examples whose pixels, positions, texts and hashes depend on (seed, sample) alone; sample i is
-// first_sample + i. Holes are left out, as ParseBatch leaves them out.
+// The same tower with a classifier of seven classes.
+ModelConfig SmallClassifierConfig(v1::LossSpec::Kind kind);
+
+// Examples whose pixels, positions, texts and hashes, or labels, depend on (seed, sample) alone;
+// sample i is first_sample + i. Holes are left out, as ParseBatch leaves them out.
 Batch DrawBatch(const ModelConfig& config, uint64_t seed, uint64_t first_sample,
                 const std::vector<ExampleShape>& shapes);
 

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "worker/model/classification_loss.h"
 #include "worker/model/contrastive_loss.h"
 #include "worker/model/gradient_reducer.h"
 #include "worker/model/image_tower.h"
@@ -49,12 +51,14 @@ std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t 
 
 double UsefulTrainingFlops(const ModelConfig& config, const std::vector<MicroBatch>& micros) {
   std::vector<int64_t> image_tokens, text_tokens;
-  for (const MicroBatch& micro : micros) {
-    const Batch& batch = micro.batch;
-    for (int64_t i = 0; i < batch.examples(); ++i) {
-      image_tokens.push_back(batch.image_cu_seqlens[i + 1] - batch.image_cu_seqlens[i]);
-      text_tokens.push_back(batch.text_cu_seqlens[i + 1] - batch.text_cu_seqlens[i]);
+  const auto add = [](const std::vector<int32_t>& cu_seqlens, std::vector<int64_t>* lengths) {
+    for (size_t i = 1; i < cu_seqlens.size(); ++i) {
+      lengths->push_back(cu_seqlens[i] - cu_seqlens[i - 1]);
     }
+  };
+  for (const MicroBatch& micro : micros) {
+    add(micro.batch.image_cu_seqlens, &image_tokens);
+    add(micro.batch.text_cu_seqlens, &text_tokens);
   }
   return 3 * UsefulForwardFlops(config, image_tokens, text_tokens);
 }
@@ -95,62 +99,41 @@ class TrainStep::Impl {
         state_(*state),
         pool_(*pool),
         on_phase_(std::move(on_phase)),
-        image_tower_(*table),
-        text_tower_(*table) {}
+        image_tower_(*table) {
+    if (table->config().has_text()) text_tower_.emplace(*table);
+  }
 
   absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
                                                  Collective* collective) {
     Enter(v1::PHASE_FORWARD);
     std::vector<MicroBatch> micros = MakeMicroBatches(packs, options_.micro_batch_tokens);
     AssignSlots(&micros);
-    GatherEmbeddings(micros);
+    GatherOutputs(micros);
 
     Enter(v1::PHASE_LOSS);
-    const size_t logit_scale = table_.Find("loss.logit_scale").offset;
-    ContrastiveLossArgs loss_args;
-    loss_args.dim = table_.config().embedding_dim;
-    loss_args.images = images_;
-    loss_args.texts = texts_;
-    loss_args.caption_hashes = caption_hashes_;
-    loss_args.logit_scale_parameter = state_.parameters.data()[logit_scale];
-    loss_args.kind = options_.loss.kind();
-    loss_args.equal_captions = options_.loss.equal_captions();
-    loss_args.label_smoothing = static_cast<float>(options_.loss.label_smoothing());
-    const ParameterInfo* logit_bias = table_.FindOrNull("loss.logit_bias");
-    if (logit_bias != nullptr) loss_args.logit_bias = state_.parameters.data()[logit_bias->offset];
-    loss_args.dimages = absl::MakeSpan(dimages_);
-    loss_args.dtexts = absl::MakeSpan(dtexts_);
-    NAVIT_ASSIGN_OR_RETURN(const ContrastiveLossResult loss,
-                           ContrastiveLoss(loss_args, collective, pool_));
+    // The loss's own parameters come first in the flat array: theirs are the first gradients.
+    std::fill_n(state_.gradients.data(), state_.gradients.size(), 0.0f);
+    NAVIT_ASSIGN_OR_RETURN(StepGradients result, table_.config().has_text()
+                                                     ? LossOfPairs(collective)
+                                                     : LossOfLabels(collective));
 
     Enter(v1::PHASE_BACKWARD);
-    std::fill_n(state_.gradients.data(), state_.gradients.size(), 0.0f);
-    state_.gradients.data()[logit_scale] = static_cast<float>(loss.dlogit_scale_parameter);
-    if (logit_bias != nullptr) {
-      state_.gradients.data()[logit_bias->offset] = static_cast<float>(loss.dlogit_bias);
-    }
-    if (loss.examples > 0) {
+    if (result.valid_examples > 0) {
       GradientReducer reducer(state_.gradients.span(), options_.bucket_bytes / sizeof(float),
                               collective);
       Backward(micros, &reducer);
       Enter(v1::PHASE_ALL_REDUCE);
       NAVIT_RETURN_IF_ERROR(reducer.Finish());
     }
-
-    StepGradients result;
-    result.loss = loss.loss;
-    result.valid_examples = loss.examples;
-    result.logit_scale = std::exp(loss_args.logit_scale_parameter);
     result.useful_flops = UsefulTrainingFlops(table_.config(), micros);
     micros_ = std::move(micros);
     return result;
   }
 
   StepDiagnosis Diagnose() const {
-    const int64_t dim = table_.config().embedding_dim;
     StepDiagnosis diagnosis;
-    diagnosis.image_spread = EmbeddingSpread(images_, dim);
-    diagnosis.text_spread = EmbeddingSpread(texts_, dim);
+    diagnosis.image_spread = EmbeddingSpread(images_, outputs_);
+    diagnosis.text_spread = EmbeddingSpread(texts_, outputs_);
     if (micros_.empty()) return diagnosis;
     // The backward pass ends with the first micro-batch, whose activations are still there.
     const MicroBatch& first = micros_.front();
@@ -189,7 +172,7 @@ class TrainStep::Impl {
   Activations LayOut(const Batch& batch, Arena* arena) const {
     Activations a;
     a.image = image_tower_.LayOut(batch, arena);
-    a.text = text_tower_.LayOut(batch, arena);
+    if (text_tower_.has_value()) a.text = text_tower_->LayOut(batch, arena);
     return a;
   }
 
@@ -225,27 +208,29 @@ class TrainStep::Impl {
     const Activations a = LayOut(micro.batch, &arena);
     const float* parameters = state_.parameters.data();
     image_tower_.Forward(parameters, micro.batch, a.image, pool_);
-    text_tower_.Forward(parameters, micro.batch, a.text, pool_);
+    if (text_tower_.has_value()) text_tower_->Forward(parameters, micro.batch, a.text, pool_);
     return a;
   }
 
-  // Forward pass of all micro-batches, and this rank's embeddings in one array.
-  void GatherEmbeddings(const std::vector<MicroBatch>& micros) {
-    images_.clear();
-    texts_.clear();
+  // Forward pass of all micro-batches, and this rank's outputs in one array.
+  void GatherOutputs(const std::vector<MicroBatch>& micros) {
+    for (std::vector<float>* all : {&images_, &texts_}) all->clear();
     caption_hashes_.clear();
+    labels_.clear();
     kept_.assign(slots_.size(), {});
     resident_.assign(slots_.size(), -1);
-    const int64_t dim = table_.config().embedding_dim;
+    const auto append = [](const auto* from, size_t count, auto* to) {
+      to->insert(to->end(), from, from + count);
+    };
     for (size_t i = 0; i < micros.size(); ++i) {
       const Batch& batch = micros[i].batch;
       const Activations a = Forward(micros[i]);
-      const size_t floats = batch.examples() * dim;
-      images_.insert(images_.end(), a.image.tower.embeddings(),
-                     a.image.tower.embeddings() + floats);
-      texts_.insert(texts_.end(), a.text.embeddings(), a.text.embeddings() + floats);
-      caption_hashes_.insert(caption_hashes_.end(), batch.caption_hashes.begin(),
-                             batch.caption_hashes.end());
+      append(a.image.tower.embeddings(), batch.examples() * outputs_, &images_);
+      if (text_tower_.has_value()) {
+        append(a.text.embeddings(), batch.examples() * outputs_, &texts_);
+      }
+      append(batch.caption_hashes.data(), batch.caption_hashes.size(), &caption_hashes_);
+      append(batch.labels.data(), batch.labels.size(), &labels_);
       kept_[micros[i].slot] = a;
       resident_[micros[i].slot] = static_cast<int64_t>(i);
     }
@@ -253,10 +238,54 @@ class TrainStep::Impl {
     dtexts_.assign(texts_.size(), 0.0f);
   }
 
+  // The contrastive loss over the outputs of all ranks, and the gradients of its own parameters.
+  absl::StatusOr<StepGradients> LossOfPairs(Collective* collective) {
+    const size_t logit_scale = table_.Find("loss.logit_scale").offset;
+    ContrastiveLossArgs args;
+    args.dim = outputs_;
+    args.images = images_;
+    args.texts = texts_;
+    args.caption_hashes = caption_hashes_;
+    args.logit_scale_parameter = state_.parameters.data()[logit_scale];
+    args.kind = options_.loss.kind();
+    args.equal_captions = options_.loss.equal_captions();
+    args.label_smoothing = static_cast<float>(options_.loss.label_smoothing());
+    const ParameterInfo* logit_bias = table_.FindOrNull("loss.logit_bias");
+    if (logit_bias != nullptr) args.logit_bias = state_.parameters.data()[logit_bias->offset];
+    args.dimages = absl::MakeSpan(dimages_);
+    args.dtexts = absl::MakeSpan(dtexts_);
+    NAVIT_ASSIGN_OR_RETURN(const ContrastiveLossResult loss,
+                           ContrastiveLoss(args, collective, pool_));
+    state_.gradients.data()[logit_scale] = static_cast<float>(loss.dlogit_scale_parameter);
+    if (logit_bias != nullptr) {
+      state_.gradients.data()[logit_bias->offset] = static_cast<float>(loss.dlogit_bias);
+    }
+    StepGradients result;
+    result.loss = loss.loss;
+    result.valid_examples = loss.examples;
+    result.logit_scale = std::exp(args.logit_scale_parameter);
+    return result;
+  }
+
+  absl::StatusOr<StepGradients> LossOfLabels(Collective* collective) {
+    ClassificationLossArgs args;
+    args.classes = outputs_;
+    args.logits = images_;
+    args.labels = labels_;
+    args.kind = options_.loss.kind();
+    args.label_smoothing = static_cast<float>(options_.loss.label_smoothing());
+    args.dlogits = absl::MakeSpan(dimages_);
+    NAVIT_ASSIGN_OR_RETURN(const ClassificationLossResult loss,
+                           ClassificationLoss(args, collective, pool_));
+    StepGradients result;
+    result.loss = loss.loss;
+    result.valid_examples = loss.examples;
+    return result;
+  }
+
   // Last micro-batch first: its activations are still there when slots are shared. Only the last
   // one to run completes gradients.
   void Backward(const std::vector<MicroBatch>& micros, GradientReducer* reducer) {
-    const int64_t dim = table_.config().embedding_dim;
     const float* parameters = state_.parameters.data();
     float* gradients = state_.gradients.data();
     for (size_t i = micros.size(); i-- > 0;) {
@@ -268,14 +297,14 @@ class TrainStep::Impl {
       const Activations& a = kept_[micro.slot];
       GradientProgress progress;
       if (i == 0) progress = [reducer](size_t complete) { reducer->Complete(complete); };
-      const size_t first = micro.first_example * dim;
+      const size_t first = micro.first_example * outputs_;
       // The order of the parameter table: text, then image.
-      {
+      if (text_tower_.has_value()) {
         Arena count;
-        text_tower_.LayOutScratch(micro.batch, &count);
+        text_tower_->LayOutScratch(micro.batch, &count);
         Arena arena(Reserve(count.used(), &scratch_));
-        text_tower_.Backward(parameters, gradients, micro.batch, a.text, dtexts_.data() + first,
-                             text_tower_.LayOutScratch(micro.batch, &arena), pool_, progress);
+        text_tower_->Backward(parameters, gradients, micro.batch, a.text, dtexts_.data() + first,
+                              text_tower_->LayOutScratch(micro.batch, &arena), pool_, progress);
       }
       {
         Arena count;
@@ -303,8 +332,11 @@ class TrainStep::Impl {
   ModelState& state_;
   kernels::ThreadPool& pool_;
   const PhaseCallback on_phase_;
+  // Per example of each tower: an embedding, or the classifier's logits.
+  const int64_t outputs_ = table_.config().image_outputs();
   const ImageTower image_tower_;
-  const TextTower text_tower_;
+  // Absent with a classification loss.
+  std::optional<TextTower> text_tower_;
 
   // Of the last step.
   std::vector<MicroBatch> micros_;
@@ -313,9 +345,10 @@ class TrainStep::Impl {
   std::vector<Activations> kept_;
   std::vector<int64_t> resident_;
   AlignedBuffer scratch_;
-  // [n, dim], [n]: this rank's embeddings, their gradients and captions.
+  // [n, outputs], [n]: this rank's outputs, their gradients, captions and labels.
   std::vector<float> images_, texts_, dimages_, dtexts_;
   std::vector<uint64_t> caption_hashes_;
+  std::vector<int32_t> labels_;
 };
 
 TrainStep::TrainStep(const ParameterTable* table, const TrainStepOptions& options,

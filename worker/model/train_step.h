@@ -1,6 +1,6 @@
 // One training step of one rank.
 //
-//   ComputeGradients: forward -> contrastive loss over all ranks -> backward -> all-reduce
+//   ComputeGradients: forward -> loss over all ranks -> backward -> all-reduce
 //   Apply:            clip -> AdamW
 //
 // The two are apart so that the caller can refuse to apply after an abort: gradients are good on
@@ -31,7 +31,7 @@ v1::LossSpec DefaultLoss();
 
 struct TrainStepOptions {
   OptimizerOptions optimizer;
-  // Kind, equal captions and smoothing are read (contrastive_loss.h).
+  // Kind, equal captions and smoothing are read (contrastive_loss.h, classification_loss.h).
   v1::LossSpec loss = DefaultLoss();
   // Packs are computed together up to this many tokens of the image tower.
   int64_t micro_batch_tokens = 2304;
@@ -52,7 +52,7 @@ struct StepGradients {
   double loss = 0;
   // N.
   int64_t valid_examples = 0;
-  // Scale of the logits in this step.
+  // Scale of the logits in this step; 0 with a classification loss.
   double logit_scale = 0;
   // Useful operations of this rank, forward and backward.
   double useful_flops = 0;

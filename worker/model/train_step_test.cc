@@ -42,9 +42,22 @@ struct Replica {
   TrainStep step;
 };
 
+// A classifier, and what trains it.
+struct Classifier {
+  explicit Classifier(v1::LossSpec::Kind kind) : config(SmallClassifierConfig(kind)) {
+    options.loss.set_kind(kind);
+    options.loss.set_label_smoothing(0.1);
+  }
+
+  ModelConfig config;
+  TrainStepOptions options;
+};
+
+constexpr v1::LossSpec::Kind kClassifications[] = {v1::LossSpec::SOFTMAX_CLASSIFICATION,
+                                                   v1::LossSpec::SIGMOID_CLASSIFICATION};
+
 // Seven packs of 22 examples in all; one of holes only.
-std::vector<Batch> Packs() {
-  const ModelConfig config = SmallModelConfig();
+std::vector<Batch> Packs(const ModelConfig& config = SmallModelConfig()) {
   const std::vector<std::vector<ExampleShape>> shapes = {
       {{9, 3}, {1, 1}, {0, 0}, {16, 8}},
       {{33, 20}},
@@ -61,7 +74,7 @@ std::vector<Batch> Packs() {
     sample += pack.size();
   }
   // An equal caption across packs.
-  packs[6].caption_hashes[2] = packs[0].caption_hashes[1];
+  if (config.has_text()) packs[6].caption_hashes[2] = packs[0].caption_hashes[1];
   return packs;
 }
 
@@ -86,9 +99,9 @@ void ExpectNear(const std::vector<float>& actual, const std::vector<float>& expe
   }
 }
 
-TEST(TrainStep, GradientsAgreeWithFiniteDifferencesOfTheWholeModel) {
-  Replica replica(SmallModelConfig());
-  const std::vector<Batch> packs = Packs();
+// Of every tensor.
+void CheckFiniteDifferences(Replica* trained, const std::vector<Batch>& packs) {
+  Replica& replica = *trained;
   Compute(&replica, packs);
   const std::vector<float> gradients = replica.gradients();
   float* parameters = replica.state.parameters.data();
@@ -116,6 +129,19 @@ TEST(TrainStep, GradientsAgreeWithFiniteDifferencesOfTheWholeModel) {
   }
 }
 
+TEST(TrainStep, GradientsAgreeWithFiniteDifferencesOfTheWholeModel) {
+  Replica replica(SmallModelConfig());
+  CheckFiniteDifferences(&replica, Packs());
+}
+
+TEST(TrainStep, GradientsOfAClassifierAgreeWithFiniteDifferences) {
+  for (const v1::LossSpec::Kind kind : kClassifications) {
+    const Classifier classifier(kind);
+    Replica replica(classifier.config, classifier.options);
+    CheckFiniteDifferences(&replica, Packs(classifier.config));
+  }
+}
+
 // Which packs each rank gets.
 using Deal = std::vector<std::vector<int>>;
 
@@ -127,7 +153,7 @@ struct Outcome {
 
 // Two steps of all ranks.
 Outcome RunDeal(const std::vector<Batch>& packs, const Deal& deal, const TrainStepOptions& options,
-                int threads = 1) {
+                int threads = 1, const ModelConfig& config = SmallModelConfig()) {
   Outcome outcome;
   outcome.results.resize(deal.size());
   outcome.gradients.resize(deal.size());
@@ -136,7 +162,7 @@ Outcome RunDeal(const std::vector<Batch>& packs, const Deal& deal, const TrainSt
     const int rank = collective->rank();
     std::vector<Batch> mine;
     for (const int pack : deal[rank]) mine.push_back(packs[pack]);
-    Replica replica(SmallModelConfig(), options, threads);
+    Replica replica(config, options, threads);
     for (int step = 0; step < 2; ++step) {
       const absl::StatusOr<StepGradients> result = replica.step.ComputeGradients(mine, collective);
       ASSERT_TRUE(result.ok()) << result.status();
@@ -152,19 +178,19 @@ Outcome RunDeal(const std::vector<Batch>& packs, const Deal& deal, const TrainSt
   return outcome;
 }
 
-TEST(TrainStep, AnyDealGivesTheGradientsOfOneProcess) {
-  const std::vector<Batch> packs = Packs();
-  Replica single(SmallModelConfig());
+// Unequal numbers of packs; ranks without packs and with holes only.
+void CheckDeals(const ModelConfig& config, const TrainStepOptions& options) {
+  const std::vector<Batch> packs = Packs(config);
+  Replica single(config, options);
   const StepGradients expected = Compute(&single, packs);
   EXPECT_EQ(expected.valid_examples, 22);
   const std::vector<float> gradients = single.gradients();
-  // Unequal numbers of packs; ranks without packs and with holes only.
   for (const Deal& deal : std::vector<Deal>{{{0, 1, 2}, {3, 4, 5, 6}},
                                             {{6, 5, 4, 3, 2, 1, 0}, {}},
                                             {{3}, {0, 1, 2, 4, 5}, {6}},
                                             {{0}, {1, 2}, {}, {3}, {4, 5, 6}}}) {
     SCOPED_TRACE(::testing::PrintToString(deal));
-    const Outcome outcome = RunDeal(packs, deal, TrainStepOptions());
+    const Outcome outcome = RunDeal(packs, deal, options, 1, config);
     for (size_t rank = 0; rank < deal.size(); ++rank) {
       EXPECT_EQ(outcome.results[rank].valid_examples, 22);
       EXPECT_NEAR(outcome.results[rank].loss, expected.loss, 1e-5);
@@ -174,6 +200,17 @@ TEST(TrainStep, AnyDealGivesTheGradientsOfOneProcess) {
       EXPECT_EQ(outcome.gradients[rank], outcome.gradients[0]);
       EXPECT_EQ(outcome.parameters[rank], outcome.parameters[0]);
     }
+  }
+}
+
+TEST(TrainStep, AnyDealGivesTheGradientsOfOneProcess) {
+  CheckDeals(SmallModelConfig(), TrainStepOptions());
+}
+
+TEST(TrainStep, AnyDealGivesAClassifierTheGradientsOfOneProcess) {
+  for (const v1::LossSpec::Kind kind : kClassifications) {
+    const Classifier classifier(kind);
+    CheckDeals(classifier.config, classifier.options);
   }
 }
 
@@ -191,24 +228,28 @@ TEST(TrainStep, TheSameDealGivesTheSameBits) {
   }
 }
 
-TEST(TrainStep, MicroBatchesThatAreComputedTwiceGiveTheSameBits) {
-  const std::vector<Batch> packs = Packs();
-  TrainStepOptions kept;
-  kept.micro_batch_tokens = 30;
-  Replica all_kept(SmallModelConfig(), kept);
+void CheckMicroBatches(const ModelConfig& config, TrainStepOptions options) {
+  const std::vector<Batch> packs = Packs(config);
+  Replica together(config, options);
+  options.micro_batch_tokens = 30;
+  Replica all_kept(config, options);
   const StepGradients expected = Compute(&all_kept, packs);
   for (const int64_t bytes : {int64_t{1}, int64_t{900} << 10}) {
-    TrainStepOptions recomputed = kept;
-    recomputed.activation_bytes = bytes;
-    Replica replica(SmallModelConfig(), recomputed);
+    options.activation_bytes = bytes;
+    Replica replica(config, options);
     // Twice: the buffers of the first step are reused.
     Compute(&replica, packs);
     EXPECT_EQ(Compute(&replica, packs).loss, expected.loss);
     EXPECT_EQ(replica.gradients(), all_kept.gradients());
   }
-  Replica together(SmallModelConfig());
   EXPECT_NEAR(Compute(&together, packs).loss, expected.loss, 1e-6);
   ExpectNear(together.gradients(), all_kept.gradients(), together.table, 2e-5);
+}
+
+TEST(TrainStep, MicroBatchesThatAreComputedTwiceGiveTheSameBits) {
+  CheckMicroBatches(SmallModelConfig(), TrainStepOptions());
+  const Classifier classifier(v1::LossSpec::SIGMOID_CLASSIFICATION);
+  CheckMicroBatches(classifier.config, classifier.options);
 }
 
 TEST(TrainStep, AStepWithoutExamplesCommitsWithoutAnUpdate) {

@@ -53,6 +53,11 @@ std::string PreprocessJson(const v1::JobSpec& spec, const ModelConfig& config) {
 absl::Status ExportModel(ObjectStore* store, const std::string& checkpoint,
                          const std::string& folder) {
   NAVIT_ASSIGN_OR_RETURN(const StoredModel model, LoadStoredModel(store, checkpoint));
+  if (!model.spec.model().has_text()) {
+    return absl::UnimplementedError(
+        "export: the model is a classifier, whose card and configuration this version does not "
+        "write; its checkpoint's model.safetensors is plain");
+  }
   const auto path = [&](const char* name) { return absl::StrCat(folder, "/", name); };
   NAVIT_RETURN_IF_ERROR(EnsureFolder(folder));
   v1::JobSpec config = ModelPart(model.spec);

@@ -58,6 +58,7 @@ absl::Status InitializeFrom(ObjectStore* store, const v1::InitFromSpec& init_fro
   if (!init_from.checkpoint().empty()) {
     NAVIT_RETURN_IF_ERROR(FromCheckpoint(store, init_from.checkpoint(), table, state));
   }
+  StartAverage(state);
   return absl::OkStatus();
 }
 

@@ -57,9 +57,11 @@ absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::strin
   NAVIT_ASSIGN_OR_RETURN(const std::string text, ReadObject(store, config, kMostJsonBytes));
   NAVIT_ASSIGN_OR_RETURN(v1::JobSpec spec, ParseJobFile(text, config));
   ResolveJobSpec(&spec);
-  std::string* tokenizer = spec.mutable_model()->mutable_text()->mutable_tokenizer();
-  if (*tokenizer != kByteTokenizer && !IsUrl(*tokenizer) && !absl::StartsWith(*tokenizer, "/")) {
-    *tokenizer = absl::StrCat(folder, "/", *tokenizer);
+  if (spec.model().has_text()) {
+    std::string* tokenizer = spec.mutable_model()->mutable_text()->mutable_tokenizer();
+    if (*tokenizer != kByteTokenizer && !IsUrl(*tokenizer) && !absl::StartsWith(*tokenizer, "/")) {
+      *tokenizer = absl::StrCat(folder, "/", *tokenizer);
+    }
   }
   const absl::StatusOr<ModelConfig> model =
       ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss());

@@ -1,0 +1,128 @@
+"""Labels, tasks of evaluation and EvaluationJobs with a whole cluster: a contrastive job with zero-shot
+and linear probe, a classifier, and both checkpoints evaluated by jobs of their own."""
+import json
+import os
+import pathlib
+import random
+import unittest
+
+import cluster
+import data
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
+BUDGETS = [16, 32]
+
+
+def labelled(count, seed):
+    """Pictures of three colours; every 20th has no label."""
+    draw = random.Random(seed)
+    samples = []
+    for i in range(count):
+        label = draw.randrange(3)
+        name = list(COLOURS)[label]
+        members = {
+            "png": data.png(draw.randint(16, 60), draw.randint(16, 60), COLOURS[name]),
+            "txt": "a {} picture".format(name).encode(),
+        }
+        if i % 20 != 7:
+            members["cls"] = str(label).encode()
+        samples.append(("{:06d}".format(i), members))
+    return samples
+
+
+class EvaluationTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(os.environ["TEST_TMPDIR"]) / "evaluation"
+        data.write_shard(cls.folder / "train-0.tar", labelled(240, seed=1))
+        data.write_shard(cls.folder / "heldout-0.tar", labelled(60, seed=2))
+        (cls.folder / "names.txt").write_text("red\ngreen\nblue\n")
+        cls.cluster = cluster.Cluster(cls.folder / "run")
+        cls.cluster.start_coordinator()
+        cls.cluster.start_packers(1)
+        cls.cluster.start_trainers(2)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.__exit__(None, None, None)
+
+    def job(self, name, evaluation, **changes):
+        shards = (str(self.folder / "train-0.tar"), str(self.folder / "heldout-0.tar"))
+        spec = data.tiny_job(name, shards, self.folder / "checkpoints", steps=30, **changes)
+        for dataset in spec["data"]["train"] + spec["data"]["validation"]:
+            dataset["labels"] = {"field": "cls"}
+        spec["model"]["classes"] = 3
+        spec["optimizer"] = {"lr": 5e-3, "ema_decay": 0.5}
+        spec["evaluation"] = dict({"token_budgets": BUDGETS}, **evaluation)
+        spec["budgets"] = {"bad_sample_fraction": 0.2}
+        return spec
+
+    def scores(self, job):
+        """Of the job's newest evaluation: {(metric, token budget): value}."""
+        found = self.cluster.json("get", job)["scores"]["scores"]
+        return {(s["metric"], s["token_budget"]): s["value"] for s in found}
+
+    def evaluate(self, trained, name, evaluation, train=True):
+        """Runs an EvaluationJob on the last checkpoint of `trained`; returns its scores."""
+        checkpoint = self.cluster.json("get", trained)["last_checkpoint"]
+        spec = self.job(name, evaluation)
+        job = {key: spec[key] for key in ("name", "data", "workers", "evaluation", "timeouts")}
+        job["kind"] = "EvaluationJob"
+        job["model"] = {"classes": 3}
+        if not train:
+            del job["data"]["train"]
+        path = self.folder / (name + ".json")
+        path.write_text(json.dumps(job))
+        printed = self.cluster.json("evaluate", checkpoint, str(path))
+        beside = json.loads(pathlib.Path(checkpoint + "." + name + ".json").read_text())
+        self.assertEqual(beside["scores"], printed)
+        self.assertEqual(beside["step"], 30)
+        self.assertEqual(self.cluster.json("get", name)["state"], "succeeded")
+        return self.scores(name)
+
+    def check_accuracy(self, scores, task, least):
+        for budget in BUDGETS:
+            name = "heldout/" + task
+            self.assertGreaterEqual(scores[(name + "/top@1", budget)], least, scores)
+            self.assertEqual(scores[(name + "/top@5", budget)], 1)
+            self.assertAlmostEqual(scores[(name + "/top@1/chance", budget)], 1 / 3)
+            self.assertTrue(0 <= scores[(name + "/ece", budget)] <= 1)
+
+    def test_contrastive_training_is_evaluated_by_zero_shot_and_probe(self):
+        evaluation = {
+            "tasks": ["retrieval", "zero_shot", "linear_probe"],
+            "zero_shot": {
+                "class_names_file": str(self.folder / "names.txt"),
+                "templates": ["a {} picture", "{}"],
+            },
+            "linear_probe": {"samples": 100},
+        }
+        spec = self.job("pairs", evaluation)
+        spec["loss"] = {"equal_captions": "positives"}
+        self.cluster.submit(spec)
+        self.cluster.wait("pairs", "succeeded")
+        scores = self.scores("pairs")
+        self.check_accuracy(scores, "zero_shot", 0.6)
+        self.check_accuracy(scores, "linear_probe", 0.8)
+        self.assertIn(("heldout/image_to_text/r@5", 32), scores)
+        self.assertIn("heldout/zero_shot/top@1 @16", self.cluster.navitctl("describe", "pairs").stdout)
+        self.assertIn('metric="heldout/zero_shot/ece"', self.cluster.coordinator.metrics())
+        checkpoint = pathlib.Path(self.cluster.json("get", "pairs")["last_checkpoint"])
+        self.assertTrue((checkpoint / "model_ema.safetensors").exists())
+        # The same weights on the same packs by the same ranks.
+        self.assertEqual(self.evaluate("pairs", "again", evaluation), scores)
+
+    def test_a_classifier_learns_from_labels_alone(self):
+        spec = self.job("classes", {}, loss={"kind": "sigmoid_classification"})
+        del spec["model"]["text"]
+        self.cluster.submit(spec)
+        self.cluster.wait("classes", "succeeded")
+        scores = self.scores("classes")
+        self.check_accuracy(scores, "classification", 0.9)
+        self.assertEqual(self.evaluate("classes", "without-train", {}, train=False), scores)
+        job = self.cluster.json("get", "classes")
+        self.assertGreater(job["holes"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
