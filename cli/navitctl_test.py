@@ -85,7 +85,8 @@ class NavitctlTest(unittest.TestCase):
     def test_init_and_the_examples_are_valid(self):
         done = navitctl("validate", "-", "--offline", stdin=navitctl("init").stdout)
         self.assertEqual(done.returncode, 0, done.stderr)
-        files = sorted((ROOT / "examples").glob("*.yaml"))
+        files = sorted(path for path in (ROOT / "examples").rglob("*.yaml")
+                       if path.name != "probe.yaml")  # needs a checkpoint
         self.assertGreaterEqual(len(files), 2)
         for path in files:
             done = navitctl("validate", "--offline", str(path))
