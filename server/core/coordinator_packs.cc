@@ -179,6 +179,8 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
                                                    header.lease_epoch()));
   }
   ++counters_.packs_received;
+  // A pack says that the window's samples can be read; its plan alone, made of indexes, does not.
+  if (mine) runtimes_[job->name()].failures.erase(lease->item);
   PackVerdict verdict;
   verdict.key = {job->name(), job->uid(), header.split(), header.window(), header.index()};
   if (header.split() != v1::SPLIT_TRAIN) {

@@ -70,6 +70,37 @@ TEST_F(RelayTest, APackWakesWaitingStreamsOnlyWhenItCompletesAStep) {
   EXPECT_TRUE(Ready(2));
 }
 
+// A window that is planned each time, of indexes, but whose samples cannot be read. Only a pack
+// shows that they can.
+TEST_F(RelayTest, AWindowWhosePacksCannotBeMadeFailsTheJob) {
+  StartGeneration();
+  const auto lease = [&] {
+    uint64_t newest = 0;
+    for (const auto& [epoch, window] : leased_) {
+      if (window.window() == 0) newest = epoch;
+    }
+    return newest;
+  };
+  const auto fail = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(c_.Get("j")->state(), v1::RUNNING) << i;
+      v1::FinishWorkRequest finish;
+      *finish.mutable_worker() = packer_;
+      finish.set_lease_epoch(lease());
+      finish.mutable_failure()->set_message("a.tar: vanished");
+      ASSERT_TRUE(c_.FinishWork(finish, now_).ok());
+      if (c_.Get("j")->state() == v1::RUNNING) Work();
+    }
+  };
+  const int most = static_cast<int>(CoordinatorOptions().max_work_failures);
+  fail(most - 1);
+  ASSERT_FALSE(Granted(packer_, stream_).empty());
+  ASSERT_TRUE(Deliver(packer_, {lease(), 0}));
+  fail(most);
+  EXPECT_EQ(c_.Get("j")->state(), v1::FAILED);
+  EXPECT_EQ(c_.Get("j")->reason(), "packer p: a.tar: vanished");
+}
+
 // Every credit is taken, and the packer that owes a pack of the oldest step stops without a word.
 TEST_F(RelayTest, AMissingPackOfTheOldestStepIsMadeByAnotherPacker) {
   v1::WorkerId other;

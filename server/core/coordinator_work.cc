@@ -350,7 +350,6 @@ absl::Status Coordinator::Impl::OnPlan(Lease& lease, const v1::WindowPlan& plan,
     return absl::OkStatus();
   }
   lease.finished = true;
-  runtime.failures.erase(lease.item);
   runtime.grants_stale = true;
   Changed();
   if (lease.item.split != v1::SPLIT_TRAIN) {
