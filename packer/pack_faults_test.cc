@@ -32,6 +32,8 @@ TEST_F(PackFaultsTest, BadImagesAreHolesAndMoveNothing) {
   bomb.replace(16, 8, std::string("\0\0\xEA\x60\0\0\xEA\x60", 8));
   // Damage behind the header: planned like the good one, found when it is decoded.
   const std::string truncated = good.substr(0, good.size() / 2);
+  testing::JpegOptions cmyk;
+  cmyk.cmyk = true;
   const std::vector<std::pair<std::string, v1::HoleReason>> images = {
       {good, v1::HOLE_REASON_NONE},
       {truncated, v1::HOLE_REASON_DECODE_ERROR},
@@ -41,6 +43,8 @@ TEST_F(PackFaultsTest, BadImagesAreHolesAndMoveNothing) {
       {"", v1::HOLE_REASON_NO_IMAGE},
       {EncodeJpeg(MakePicture(1, 1, 1)), v1::HOLE_REASON_NONE},
       {EncodeJpeg(MakePicture(2000, 3, 1)), v1::HOLE_REASON_NONE},
+      {EncodeJpeg(MakePicture(20, 20, 1), cmyk), v1::HOLE_REASON_NONE},
+      // Of another kind than its name says, and of 16 bits.
       {EncodePng(MakePicture(20, 20, 1), testing::PngKind::kRgb16), v1::HOLE_REASON_NONE}};
   const v1::JobSpec spec = MakeSpec(64);
   const auto make = [&](bool with_bad_bytes, std::map<uint64_t, v1::HoleReason>* holes) {

@@ -161,13 +161,16 @@ absl::StatusOr<Fingerprint> ReadFingerprint(ObjectStore* store, const std::strin
   return fingerprint;
 }
 
-// The last byte of all samples, as a number of bytes.
-double EndOfLastSample(const v1::ShardIndex& index) {
-  const int row = index.keys_size() - 1;
-  return static_cast<double>(std::max({index.image_offsets(row) + index.image_bytes(row),
-                                       index.txt_offsets(row) + index.txt_bytes(row),
-                                       index.json_offsets(row) + index.json_bytes(row),
-                                       index.cls_offsets(row) + index.cls_bytes(row)}));
+// Where the last member of all samples ends, at least 1.
+uint64_t EndOfSamples(const v1::ShardIndex& index) {
+  uint64_t end = 1;
+  for (int row = 0; row < index.keys_size(); ++row) {
+    end = std::max({end, index.image_offsets(row) + index.image_bytes(row),
+                    index.txt_offsets(row) + index.txt_bytes(row),
+                    index.json_offsets(row) + index.json_bytes(row),
+                    index.cls_offsets(row) + index.cls_bytes(row)});
+  }
+  return end;
 }
 
 v1::ShardEntry EntryOf(const std::string& shard, const std::string& sidecar,
@@ -327,7 +330,8 @@ absl::StatusOr<ShardPart> IndexShardPart(ObjectStore* store, const std::string& 
     NAVIT_RETURN_IF_ERROR(WriteShardIndex(store, *index, part_sidecar));
   }
   part.entry = EntryOf(shard, part_sidecar, *index);
-  part.share = std::min(1.0, EndOfLastSample(*index) / static_cast<double>(info.bytes));
+  part.share =
+      std::min(1.0, static_cast<double>(EndOfSamples(*index)) / static_cast<double>(info.bytes));
   return part;
 }
 
