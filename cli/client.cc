@@ -182,6 +182,16 @@ absl::StatusOr<v1::HistoryReply> Client::History(const std::string& name) {
 absl::StatusOr<v1::TelemetryReply> Client::Telemetry(const std::string& name) {
   return impl_->Call(&v1::Jobs::Stub::Telemetry, Named(name));
 }
+absl::Status Client::Drain(const std::string& worker) {
+  v1::WorkerRequest request;
+  request.set_name(worker);
+  return impl_->Call(&v1::Jobs::Stub::Drain, request).status();
+}
+absl::Status Client::Undrain(const std::string& worker) {
+  v1::WorkerRequest request;
+  request.set_name(worker);
+  return impl_->Call(&v1::Jobs::Stub::Undrain, request).status();
+}
 absl::StatusOr<v1::ListWorkersReply> Client::ListWorkers() {
   return impl_->Call(&v1::Jobs::Stub::ListWorkers, google::protobuf::Empty());
 }

@@ -44,6 +44,8 @@ class Client {
   absl::StatusOr<v1::HistoryReply> History(const std::string& name);
   absl::StatusOr<v1::TelemetryReply> Telemetry(const std::string& name);
   absl::StatusOr<v1::ListWorkersReply> ListWorkers();
+  absl::Status Drain(const std::string& worker);
+  absl::Status Undrain(const std::string& worker);
 
   // Hands the job as it is, then after every change, to `see` until that returns false (OK), the
   // job is final (OK), `until` (DEADLINE_EXCEEDED) or Interrupt (CANCELLED). A coordinator that is

@@ -118,10 +118,11 @@ int Update(const CommandContext& context) {
   return Print(context, *job, [&] { return absl::StrCat(StateName(job->state()), "\n"); });
 }
 
-int Delete(const CommandContext& context) {
+// A call that answers nothing.
+int Order(const CommandContext& context, absl::Status (Client::*call)(const std::string&)) {
   const auto client = MakeClient(context);
   if (!client.ok()) return Fail(client.status());
-  const absl::Status status = (*client)->Delete(context.arguments.words()[0]);
+  const absl::Status status = (client->get()->*call)(context.arguments.words()[0]);
   return status.ok() ? kExitOk : Fail(status);
 }
 
@@ -130,6 +131,9 @@ int Delete(const CommandContext& context) {
 std::vector<Command> JobCommands() {
   const auto mutation = [](absl::StatusOr<v1::Job> (Client::*call)(const std::string&)) {
     return [call](const CommandContext& context) { return Mutate(context, call); };
+  };
+  const auto order = [](absl::Status (Client::*call)(const std::string&)) {
+    return [call](const CommandContext& context) { return Order(context, call); };
   };
   return {
       {"list", "", "all jobs", 0, 0, {}, List},
@@ -171,7 +175,13 @@ std::vector<Command> JobCommands() {
        1,
        {"set"},
        Update},
-      {"delete", "JOB", "forget a finished job; its checkpoints stay", 1, 1, {}, Delete},
+      {"delete",
+       "JOB",
+       "forget a finished job; its checkpoints stay",
+       1,
+       1,
+       {},
+       order(&Client::Delete)},
       {"checkpoints", "JOB", "the checkpoints of a job", 1, 1, {}, Checkpoints},
       {"audit",
        "JOB [--steps FIRST-LAST]",
@@ -181,6 +191,14 @@ std::vector<Command> JobCommands() {
        {"steps"},
        Audit},
       {"workers", "", "packers and trainers", 0, 0, {}, Workers},
+      {"drain",
+       "WORKER",
+       "no new work for a worker; a trainer leaves its job after a step, with a checkpoint",
+       1,
+       1,
+       {},
+       order(&Client::Drain)},
+      {"undrain", "WORKER", "undo drain", 1, 1, {}, order(&Client::Undrain)},
   };
 }
 

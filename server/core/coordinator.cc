@@ -117,6 +117,7 @@ absl::StatusOr<v1::RegisterReply> Coordinator::Impl::Register(const v1::Register
   bool replaced = false;
   NAVIT_RETURN_IF_ERROR(workers_.Register(request, now.steady, &replaced));
   WorkerEntry* entry = workers_.Find(request.worker().name());
+  entry->drained = state_.drained_workers().contains(entry->name());
   for (const auto& [name, runtime] : runtimes_) {
     for (const auto& slot : runtime.slots) {
       if (slot.has_value() && slot->member.name == entry->name() &&
@@ -130,6 +131,24 @@ absl::StatusOr<v1::RegisterReply> Coordinator::Impl::Register(const v1::Register
   reply.set_heartbeat_interval_seconds(options_.heartbeat_interval_seconds);
   reply.set_coordinator_incarnation(state_.incarnation());
   return reply;
+}
+
+absl::Status Coordinator::Impl::SetDrained(const std::string& name, bool drained, Instant now) {
+  NAVIT_RETURN_IF_ERROR(CheckHealthy());
+  WorkerEntry* entry = workers_.Find(name);
+  // The mark of a worker that is gone can still be taken away.
+  if (entry == nullptr && (drained || !state_.drained_workers().contains(name))) {
+    return absl::NotFoundError(absl::StrCat("no worker ", name));
+  }
+  if (state_.drained_workers().contains(name) == drained) return absl::OkStatus();
+  v1::Event event;
+  event.mutable_worker_drained()->set_name(name);
+  event.mutable_worker_drained()->set_drained(drained);
+  NAVIT_RETURN_IF_ERROR(Commit(std::move(event), now));
+  if (entry != nullptr) entry->drained = drained;
+  Log(entry == nullptr ? "" : entry->job,
+      absl::StrCat("worker ", name, drained ? " is drained" : " takes work again"));
+  return absl::OkStatus();
 }
 
 absl::Status Coordinator::Impl::OnReport(const v1::WorkerReport& report, Instant now) {
@@ -334,6 +353,9 @@ void Coordinator::DropProbe(uint64_t probe) { impl_->DropProbe(probe); }
 absl::StatusOr<v1::RegisterReply> Coordinator::Register(const v1::RegisterRequest& request,
                                                         Instant now) {
   return impl_->Register(request, now);
+}
+absl::Status Coordinator::SetDrained(const std::string& name, bool drained, Instant now) {
+  return impl_->SetDrained(name, drained, now);
 }
 absl::Status Coordinator::OnReport(const v1::WorkerReport& report, Instant now) {
   return impl_->OnReport(report, now);

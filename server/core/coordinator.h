@@ -242,6 +242,8 @@ class Coordinator {
   // --- Fleet. Status codes as in fleet.proto.
 
   absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
+  // See Jobs.Drain and Jobs.Undrain.
+  absl::Status SetDrained(const std::string& name, bool drained, Instant now);
   // One message of a Heartbeat stream.
   absl::Status OnReport(const v1::WorkerReport& report, Instant now);
   // The current truth for `worker`; `version` grows when anything but durable_step changed. Send it

@@ -120,6 +120,7 @@ class Coordinator::Impl {
   absl::Status Start(Instant now);
   void Tick(Instant now);
   absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
+  absl::Status SetDrained(const std::string& name, bool drained, Instant now);
   absl::Status OnReport(const v1::WorkerReport& report, Instant now);
   absl::StatusOr<v1::Directive> DirectiveFor(const v1::WorkerId& worker);
   // Stores, then applies. INVALID_ARGUMENT: the store does not take such an event, nothing has

@@ -1,4 +1,4 @@
-// Budgets of time and changes of a job's spec.
+// Budgets of time, changes of a job's spec, workers that are drained by hand.
 #include <gtest/gtest.h>
 
 #include "server/core/coordinator_fixture.h"
@@ -57,6 +57,33 @@ TEST_F(CoordinatorTest, ARunningJobReopensUnderAChangedSpecAndItsUpdatesCountOnc
   Coordinator replayed(CoordinatorOptions(), &store_);
   ASSERT_TRUE(replayed.Start(now_).ok());
   EXPECT_EQ(replayed.Get("j")->spec().checkpoints().every_steps(), 7u);
+}
+
+TEST_F(CoordinatorTest, ADrainedWorkerGetsNoWorkUntilThatIsUndone) {
+  EXPECT_TRUE(absl::IsNotFound(c_.SetDrained("nobody", true, now_)));
+  OpenGeneration();
+  ASSERT_TRUE(c_.SetDrained("p", true, now_).ok());
+  ASSERT_TRUE(c_.SetDrained("p", true, now_).ok());
+  EXPECT_EQ(c_.LeaseWork(packer_, now_)->lease_epoch(), 0u);
+  ASSERT_TRUE(c_.SetDrained("t", true, now_).ok());
+  c_.Tick(now_);
+  EXPECT_GT(c_.DirectiveFor(trainer_, now_)->trainer().stop_after_step(), 0u);
+  Report(v1::TrainerState::STOPPED, 1);
+  c_.Tick(now_);
+  EXPECT_EQ(c_.Get("j")->reason(), "stopped for a member that drains");
+  const v1::ListWorkersReply workers = c_.ListWorkers(now_);
+  for (const auto& worker : workers.workers()) EXPECT_EQ(worker.state(), "draining");
+  // The mark outlives the process and the coordinator.
+  Coordinator replayed(CoordinatorOptions(), &store_);
+  ASSERT_TRUE(replayed.Start(now_).ok());
+  v1::RegisterRequest request;
+  *request.mutable_worker() = trainer_;
+  request.mutable_worker()->set_incarnation(9);
+  request.set_role(v1::TRAINER);
+  ASSERT_TRUE(replayed.Register(request, now_).ok());
+  EXPECT_EQ(replayed.ListWorkers(now_).workers(0).state(), "draining");
+  ASSERT_TRUE(replayed.SetDrained("t", false, now_).ok());
+  EXPECT_EQ(replayed.ListWorkers(now_).workers(0).state(), "idle");
 }
 
 }  // namespace

@@ -17,6 +17,15 @@ absl::Status DurableState::Apply(const v1::Event& event) {
     return absl::OkStatus();
   }
   auto it = jobs_.find(event.job());
+  if (event.kind_case() == v1::Event::kWorkerDrained) {
+    const v1::WorkerDrained& drained = event.worker_drained();
+    if (drained.drained()) {
+      drained_workers_.insert(drained.name());
+    } else {
+      drained_workers_.erase(drained.name());
+    }
+    return absl::OkStatus();
+  }
   if (event.kind_case() == v1::Event::kJobSubmitted) {
     if (it != jobs_.end()) return absl::InternalError(absl::StrCat("job ", event.job(), " twice"));
     jobs_.emplace(event.job(), std::make_unique<JobState>(event, last_generation_[event.job()]));

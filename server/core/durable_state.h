@@ -27,6 +27,8 @@ class DurableState {
   const std::map<std::string, std::unique_ptr<JobState>, std::less<>>& jobs() const {
     return jobs_;
   }
+  // Names of workers that get no work.
+  const std::set<std::string>& drained_workers() const { return drained_workers_; }
   // A Delete of this request_id has been carried out.
   bool WasDeleted(const std::string& request_id) const { return deletions_.count(request_id) > 0; }
 
@@ -34,6 +36,7 @@ class DurableState {
   uint64_t incarnation_ = 0;
   std::map<std::string, std::unique_ptr<JobState>, std::less<>> jobs_;
   std::set<std::string> deletions_;
+  std::set<std::string> drained_workers_;
   // By job name: the newest generation of its deleted jobs.
   std::map<std::string, uint64_t> last_generation_;
 };

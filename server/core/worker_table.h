@@ -21,6 +21,8 @@ struct WorkerEntry {
   // Steady time of the last sign of life.
   double last_heard = 0;
   bool lost = false;
+  // DurableState::drained_workers has its name.
+  bool drained = false;
   // Trainers: the job whose gang it is in; empty: free.
   std::string job;
   // What DirectiveFor said last, without durable_step, and its version.
@@ -38,7 +40,8 @@ struct WorkerEntry {
   uint64_t incarnation() const { return registration.worker().incarnation(); }
   v1::Role role() const { return registration.role(); }
   bool live() const { return !lost; }
-  bool draining() const { return report.draining(); }
+  // It ends by itself, or a person drains it.
+  bool draining() const { return report.draining() || drained; }
 };
 
 class WorkerTable {

@@ -252,6 +252,21 @@ class JobsService : public v1::Jobs::CallbackService {
     });
   }
 
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* call,
+                                  const v1::WorkerRequest* request,
+                                  google::protobuf::Empty*) override {
+    return Now(call, "Jobs.Drain", [=](Coordinator& core, Instant now) {
+      return core.SetDrained(request->name(), true, now);
+    });
+  }
+  grpc::ServerUnaryReactor* Undrain(grpc::CallbackServerContext* call,
+                                    const v1::WorkerRequest* request,
+                                    google::protobuf::Empty*) override {
+    return Now(call, "Jobs.Undrain", [=](Coordinator& core, Instant now) {
+      return core.SetDrained(request->name(), false, now);
+    });
+  }
+
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* call,
                                         const google::protobuf::Empty*,
                                         v1::ListWorkersReply* reply) override {

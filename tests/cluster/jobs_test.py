@@ -66,6 +66,24 @@ class JobsTest(unittest.TestCase):
         self.assertIn(" of 2 h", self.cluster.navitctl("describe", name).stdout)
         self.assertEqual(self.losses(name), self.undisturbed_losses())
 
+    def test_a_drained_trainer_leaves_its_job_which_goes_on_where_it_was(self):
+        name = self.cluster.submit(self.job("drained", steps=400))
+        self.cluster.navitctl("wait", name, "--for=step=4", "--timeout=60")
+        self.cluster.navitctl("drain", "trainer-0")
+        wait_until(
+            "the trainer is free",
+            lambda: [
+                worker["state"]
+                for worker in self.cluster.json("workers")["workers"]
+                if worker["name"] == "trainer-0" and not worker.get("jobs")
+            ]
+            == ["draining"],
+        )
+        self.assertIn("trainer", self.cluster.navitctl("why", name).stdout)
+        self.cluster.navitctl("undrain", "trainer-0")
+        self.cluster.wait(name, "succeeded")
+        self.assertEqual(self.losses(name), self.undisturbed_losses())
+
     def test_pause_and_resume_give_the_undisturbed_curve(self):
         paused = self.cluster.submit(self.job("paused", steps=400))
         self.cluster.navitctl("wait", paused, "--for=step=4", "--timeout=60")
