@@ -9,6 +9,8 @@ namespace navit {
 //   in anew; only blocks of more than 32 MiB go back at once.
 // - Abseil's detection of deadlocks, which Debian's build switches on, is off: gRPC locks a mutex
 //   several times per message. Tests keep it.
+// - gRPC goes on connecting between two calls, ten times a second rather than every 5 s: a
+//   coordinator that comes back, or another one that leads, is found at once.
 // - As many files may be open as the hard limit allows: a coordinator has several connections of
 //   every worker.
 void ApplyProcessSettings();

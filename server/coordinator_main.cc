@@ -1,136 +1,188 @@
-// navit-coordinator: jobs, leases, the relay; see server/core/coordinator.h.
-
-#include <atomic>
+// navit-coordinator: jobs, leases, the relay; see server/core/coordinator.h. With its state in a
+// file it serves at once; with its state in etcd it first stands by until it leads.
 #include <cstdio>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/flags/flag.h"
-#include "common/clock.h"
-#include "common/grpc_server.h"
-#include "common/http_server.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/grpc_channel.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
-#include "common/log_line.h"
-#include "common/metrics.h"
-#include "common/object_store/object_store.h"
 #include "common/status_macros.h"
-#include "grpcpp/impl/codegen/service_type.h"
-#include "server/core/coordinator.h"
-#include "server/host.h"
-#include "server/logs/job_logs.h"
 #include "server/metrics.h"
-#include "server/page/page_routes.h"
-#include "server/services/services.h"
+#include "server/standby.h"
+#include "server/store/etcd_address.h"
+#include "server/store/etcd_leadership.h"
+#include "server/store/etcd_store.h"
 #include "server/store/sqlite_store.h"
-#include "server/telemetry/telemetry_book.h"
+#include "server/term.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:7440", "address of the gRPC services; port 0: any");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7441",
           "address of /, /metrics and /healthz; port 0: any");
-ABSL_FLAG(std::string, state, "",
-          "state file (required); made if absent; FILE-wal and FILE-lock lie beside it");
-ABSL_FLAG(std::string, logs, "", "folder of the jobs' log lines; default: STATE-logs");
+ABSL_FLAG(
+    std::string, state, "",
+    "where the state is (required): a file, made if absent, with FILE-wal and FILE-lock beside "
+    "it; or etcd://HOST:PORT[,HOST:PORT...]/PREFIX, for several coordinators of which one "
+    "leads");
+ABSL_FLAG(std::string, logs, "",
+          "folder of the jobs' log lines; default: FILE-logs; required with etcd");
 ABSL_FLAG(uint64_t, log_bytes_per_job, uint64_t{64} << 20,
           "log lines of a job that are kept, in bytes; the oldest go");
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of the server's certificate");
 ABSL_FLAG(std::string, tls_key, "", "PEM file of the certificate's key");
 ABSL_FLAG(std::string, tls_ca, "", "PEM file; clients must show a certificate signed by it");
 ABSL_FLAG(bool, insecure_listen, false, "serve other hosts without TLS");
+ABSL_FLAG(
+    std::string, advertise, "",
+    "HOST:PORT that others name as the leader's, with etcd; default: this host and the port of "
+    "--listen");
+ABSL_FLAG(int, lead_seconds, 10,
+          "how long a leader that falls silent stays leader, with etcd; 2 to 600");
+ABSL_FLAG(std::string, etcd_tls_ca, "", "PEM file: who signed etcd's certificate");
+ABSL_FLAG(std::string, etcd_tls_cert, "", "PEM file of the certificate to show to etcd");
+ABSL_FLAG(std::string, etcd_tls_key, "", "PEM file of that certificate's key");
+ABSL_FLAG(std::string, etcd_tls_server_name, "", "name to expect in etcd's certificate");
 
 namespace navit {
 namespace {
 
-struct ObserverEnd {
-  ~ObserverEnd() { SetLogObserver(nullptr); }
+TermOptions TermFromFlags() {
+  TermOptions options;
+  options.grpc.listen = absl::GetFlag(FLAGS_listen);
+  options.grpc.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
+                      absl::GetFlag(FLAGS_tls_ca)};
+  options.grpc.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
+  options.listen_http = absl::GetFlag(FLAGS_listen_http);
+  options.logs_folder = absl::GetFlag(FLAGS_logs);
+  options.log_bytes_per_job = absl::GetFlag(FLAGS_log_bytes_per_job);
+  options.state = absl::GetFlag(FLAGS_state);
+  return options;
+}
+
+absl::Status WritePorts(int grpc_port, int http_port) {
+  return WritePortFile({{"grpc", grpc_port}, {"http", http_port}});
+}
+
+absl::Status ServeFile(TermOptions options, ServerMetrics* metrics, TermEnd* end) {
+  SqliteStoreOptions store_options;
+  store_options.on_commit = [&](absl::Duration took) { metrics->ObserveCommit(took); };
+  NAVIT_ASSIGN_OR_RETURN(const auto store, SqliteStore::Open(options.state, store_options));
+  if (options.logs_folder.empty()) options.logs_folder = options.state + "-logs";
+  options.serving = WritePorts;
+  metrics->LeaderChanged();
+  metrics->SetLeader(true);
+  return ServeTerm(options, store.get(), metrics, end);
+}
+
+struct Etcd {
+  std::shared_ptr<grpc::Channel> channel;
+  // Renewals of the lead must not stand behind the bytes of a manifest.
+  std::shared_ptr<grpc::Channel> lead_channel;
+  std::string prefix;
+  LeadershipOptions leadership;
 };
 
-absl::Status Serve(ShutdownSignals* signals) {
-  const std::string state = absl::GetFlag(FLAGS_state);
-  if (state.empty()) return absl::InvalidArgumentError("--state FILE is required");
-  Clock* const clock = Clock::Real();
-  const absl::Duration began = clock->SteadyNow();
+absl::StatusOr<Etcd> EtcdFromFlags() {
+  const int lead_seconds = absl::GetFlag(FLAGS_lead_seconds);
+  if (lead_seconds < 2 || lead_seconds > 600) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--lead-seconds: must be in [2, 600], is ", lead_seconds));
+  }
+  if (absl::GetFlag(FLAGS_logs).empty()) {
+    return absl::InvalidArgumentError("--logs FOLDER is required with etcd");
+  }
+  NAVIT_ASSIGN_OR_RETURN(EtcdAddress address, ParseEtcdAddress(absl::GetFlag(FLAGS_state)));
+  ChannelOptions channel;
+  channel.tls = {absl::GetFlag(FLAGS_etcd_tls_cert), absl::GetFlag(FLAGS_etcd_tls_key),
+                 absl::GetFlag(FLAGS_etcd_tls_ca)};
+  channel.tls_server_name = absl::GetFlag(FLAGS_etcd_tls_server_name);
+  channel.max_message_bytes = EtcdStore::kMaxMessageBytes;
+  Etcd etcd;
+  NAVIT_ASSIGN_OR_RETURN(etcd.channel, MakeChannel(address.target, channel));
+  channel.own_connection = true;
+  NAVIT_ASSIGN_OR_RETURN(etcd.lead_channel, MakeChannel(address.target, channel));
+  etcd.prefix = std::move(address.prefix);
+  etcd.leadership.key = etcd.prefix + "/leader";
+  etcd.leadership.holder = absl::GetFlag(FLAGS_advertise);
+  etcd.leadership.ttl = absl::Seconds(lead_seconds);
+  return etcd;
+}
 
+// Serves as a standby until this process leads. Pins the ports in `options`, and names this process
+// in `etcd` unless a flag did.
+absl::StatusOr<std::unique_ptr<EtcdLeadership>> StandBy(TermOptions* options, Etcd* etcd,
+                                                        ServerMetrics* metrics, TermEnd* end) {
+  NAVIT_ASSIGN_OR_RETURN(const auto standby,
+                         Standby::Start(options->grpc, options->listen_http, metrics));
+  options->grpc.listen = standby->grpc().address();
+  options->listen_http = standby->http().address();
+  std::string& holder = etcd->leadership.holder;
+  if (holder.empty()) {
+    holder = IsLoopbackAddress(standby->grpc().address())
+                 ? standby->grpc().address()
+                 : absl::StrCat(HostName(), ":", standby->grpc().port());
+  }
+  NAVIT_RETURN_IF_ERROR(WritePorts(standby->grpc().port(), standby->http().port()));
+  int64_t seen = 0;
+  const auto waiting = [&](const EtcdLeadership::Obstacle& obstacle) {
+    const std::string reason = obstacle.error.ok()
+                                   ? absl::StrCat(obstacle.leader, " leads")
+                                   : absl::StrCat("no leader is known: ", obstacle.error.message());
+    NAVIT_LOG(INFO) << holder << " stands by: " << reason;
+    standby->SetReason(reason);
+    if (obstacle.create_revision != 0 && obstacle.create_revision != seen) {
+      metrics->LeaderChanged();
+      seen = obstacle.create_revision;
+    }
+  };
+  return EtcdLeadership::Campaign(etcd->lead_channel, etcd->leadership, end->stop(), waiting);
+}
+
+// One round of standing by and leading.
+absl::Status LeadOnce(TermOptions* options, Etcd* etcd, ServerMetrics* metrics, TermEnd* end) {
+  end->Reset();
+  NAVIT_ASSIGN_OR_RETURN(const auto leadership, StandBy(options, etcd, metrics, end));
+  leadership->Watch([end](const absl::Status& why) { end->Fail(why); });
+  EtcdStoreOptions store_options;
+  store_options.prefix = etcd->prefix;
+  // Shorter than the lease: a write that waits must not outlive the lead.
+  store_options.timeout = etcd->leadership.ttl / 2;
+  store_options.on_commit = [metrics](absl::Duration took) { metrics->ObserveCommit(took); };
+  store_options.on_deposed = [metrics] { metrics->StoreWriteRefused(); };
+  NAVIT_ASSIGN_OR_RETURN(const auto store,
+                         EtcdStore::Open(etcd->channel, store_options, leadership->key()));
+  metrics->LeaderChanged();
+  metrics->SetLeader(true);
+  const absl::Status ended = ServeTerm(*options, store.get(), metrics, end);
+  metrics->SetLeader(false);
+  return ended;
+}
+
+absl::Status ServeReplicated(TermOptions options, ServerMetrics* metrics, TermEnd* end) {
+  NAVIT_ASSIGN_OR_RETURN(Etcd etcd, EtcdFromFlags());
+  // The ports are known, and stay, from the first standby on.
+  options.serving = [](int, int) { return absl::OkStatus(); };
+  while (true) {
+    const absl::Status ended = LeadOnce(&options, &etcd, metrics, end);
+    if (end->stop()->stopped()) return absl::OkStatus();
+    // The lead was lost, a write failed, or etcd is away: what is durable can be read again.
+    if (!absl::IsAborted(ended) && !absl::IsUnavailable(ended)) return ended;
+    NAVIT_LOG(WARNING) << "no longer leading: " << ended.message();
+  }
+}
+
+absl::Status Serve(TermEnd* end) {
+  const TermOptions options = TermFromFlags();
+  if (options.state.empty()) {
+    return absl::InvalidArgumentError("--state FILE or --state etcd://... is required");
+  }
   ServerMetrics metrics;
-  SqliteStoreOptions store_options;
-  store_options.on_commit = [&](absl::Duration took) { metrics.ObserveCommit(took); };
-  NAVIT_ASSIGN_OR_RETURN(const auto store, SqliteStore::Open(state, store_options));
-
-  const std::string logs_folder = absl::GetFlag(FLAGS_logs);
-  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<JobLogs> logs,
-                         JobLogs::Open(logs_folder.empty() ? state + "-logs" : logs_folder,
-                                       absl::GetFlag(FLAGS_log_bytes_per_job)));
-  // Lines of this process that are about a job, until the end of this function.
-  SetLogObserver([&logs](const LogRecord& record) {
-    if (record.job.empty()) return;
-    if (!logs->Append(ToLogLine(record)).ok()) CountDroppedLogLine();
-  });
-  const ObserverEnd observer_end;
-
-  CoordinatorOptions core_options;
-  core_options.log = [](absl::string_view job, absl::string_view line) {
-    LogScope scope(job);
-    NAVIT_LOG(INFO) << line;
-  };
-  Coordinator core(core_options, store.get());
-  NAVIT_RETURN_IF_ERROR(core.Start({absl::ToDoubleSeconds(clock->SteadyNow()),
-                                    absl::ToDoubleSeconds(clock->UnixNow() - absl::UnixEpoch())}));
-
-  std::set<std::string> kept_jobs;
-  const v1::ListReply kept = core.List();
-  for (const v1::Job& job : kept.jobs()) kept_jobs.insert(job.name());
-  NAVIT_RETURN_IF_ERROR(logs->Keep(kept_jobs));
-
-  std::atomic<bool> store_failed{false};
-  CoordinatorHost::Options host_options;
-  host_options.clock = clock;
-  host_options.heartbeat_interval = absl::Seconds(core_options.heartbeat_interval_seconds);
-  host_options.on_unhealthy = [&] {
-    NAVIT_LOG(ERROR) << state
-                     << ": a write failed; ending, so that a new start reads what is durable";
-    store_failed = true;
-    signals->Trigger();
-  };
-  CoordinatorHost host(&core, host_options);
-  TelemetryBook telemetry;
-  ObjectStoreOptions sources;
-  sources.environment = ProcessEnvironment();
-  // Within the time that a submit may take.
-  sources.retry_deadline = absl::Seconds(5);
-  const auto jobs =
-      MakeJobsService(&host, &metrics, &telemetry, logs.get(), MakeObjectStore(sources));
-  const auto fleet = MakeFleetService(&host, &metrics, &telemetry, logs.get());
-  const auto batches = MakeBatchesService(&host, &metrics);
-
-  GrpcServerOptions grpc_options;
-  grpc_options.listen = absl::GetFlag(FLAGS_listen);
-  grpc_options.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
-                      absl::GetFlag(FLAGS_tls_ca)};
-  grpc_options.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
-  NAVIT_ASSIGN_OR_RETURN(const auto grpc_server,
-                         GrpcServer::Start(grpc_options, {jobs.get(), fleet.get(), batches.get()}));
-  std::map<std::string, HttpHandler> routes = PageRoutes(&host, &telemetry);
-  routes["/metrics"] =
-      MetricsRoute("coordinator", std::make_shared<CoordinatorMetrics>(&host, &metrics));
-  NAVIT_ASSIGN_OR_RETURN(const auto http_server,
-                         HttpServer::Start(absl::GetFlag(FLAGS_listen_http), std::move(routes)));
-  metrics.SetRecovery(clock->SteadyNow() - began);
-  NAVIT_LOG(INFO) << "incarnation " << core.incarnation() << " serves gRPC on "
-                  << grpc_server->address() << ", HTTP on " << http_server->address()
-                  << ", state in " << state;
-  NAVIT_RETURN_IF_ERROR(
-      WritePortFile({{"grpc", grpc_server->port()}, {"http", http_server->port()}}));
-
-  signals->Wait();
-  NAVIT_LOG(INFO) << "draining";
-  grpc_server->SetServing(false);
-  host.Drain();
-  grpc_server->Shutdown(absl::Seconds(2));
-  if (store_failed) return absl::DataLossError(state + ": a write failed");
-  return absl::OkStatus();
+  return IsEtcdAddress(options.state) ? ServeReplicated(options, &metrics, end)
+                                      : ServeFile(options, &metrics, end);
 }
 
 }  // namespace
@@ -139,10 +191,12 @@ absl::Status Serve(ShutdownSignals* signals) {
 int main(int argc, char** argv) {
   navit::InitProgram(
       argc, argv,
-      {"navit-coordinator", "runs training jobs on packers and trainers", "--state FILE [flags]"});
+      {"navit-coordinator", "runs training jobs on packers and trainers", "--state STATE [flags]"});
   navit::SetLogIdentity("coordinator", navit::HostName());
+  navit::TermEnd end;
   navit::ShutdownSignals signals;
-  const absl::Status status = navit::Serve(&signals);
+  signals.OnRequest([&end] { end.Stop(); });
+  const absl::Status status = navit::Serve(&end);
   if (status.ok()) return 0;
   std::fprintf(stderr, "navit-coordinator: %s\n", std::string(status.message()).c_str());
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;

@@ -162,14 +162,6 @@ void AddCounters(const CoordinatorCounters& counters, Families* out) {
         "second packer because the first was late.",
         {{"outcome", outcome}}, static_cast<double>(packs));
   }
-  for (const char* kind : {"lease", "generation", "incarnation"}) {
-    const auto found = counters.stale_writes_rejected.find(kind);
-    out->Counter(
-        "navit_stale_writes_rejected_total",
-        "Writes refused because lease, generation or process was no longer current.",
-        {{"kind", kind}},
-        found == counters.stale_writes_rejected.end() ? 0 : static_cast<double>(found->second));
-  }
   for (const v1::Role role : {v1::PACKER, v1::TRAINER}) {
     for (const char* reason : {"heartbeat", "replaced", "join"}) {
       const auto found = counters.workers_lost.find({role, reason});
@@ -177,6 +169,17 @@ void AddCounters(const CoordinatorCounters& counters, Families* out) {
                    {{"role", RoleName(role)}, {"reason", reason}},
                    found == counters.workers_lost.end() ? 0 : static_cast<double>(found->second));
     }
+  }
+}
+
+void AddStaleWrites(const std::map<std::string, uint64_t>& rejected, Families* out) {
+  for (const char* kind : {"lease", "generation", "incarnation", "store"}) {
+    const auto found = rejected.find(kind);
+    out->Counter("navit_stale_writes_rejected_total",
+                 "Writes refused because lease, generation, process or leader was no longer "
+                 "current.",
+                 {{"kind", kind}},
+                 found == rejected.end() ? 0 : static_cast<double>(found->second));
   }
 }
 
@@ -220,7 +223,7 @@ ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry
                         .Register(*registry_);
   commit_ = &prometheus::BuildHistogram()
                  .Name("navit_store_commit_duration_seconds")
-                 .Help("Durable transactions of the state file.")
+                 .Help("Durable transactions of the state.")
                  .Register(*registry_)
                  .Add({}, kSeconds);
   auto& relay = prometheus::BuildCounter()
@@ -231,9 +234,22 @@ ServerMetrics::ServerMetrics() : registry_(std::make_shared<prometheus::Registry
   relay_out_ = &relay.Add({{"direction", "out"}});
   recovery_ = &prometheus::BuildGauge()
                    .Name("navit_coordinator_recovery_duration_seconds")
-                   .Help("Time from opening the state file to serving, at the last start.")
+                   .Help("Time from reading the state to serving, at the last start.")
                    .Register(*registry_)
                    .Add({});
+  is_leader_ =
+      &prometheus::BuildGauge()
+           .Name("navit_is_leader")
+           .Help("Whether this coordinator leads: writes the state and serves. Else it stands by.")
+           .Register(*registry_)
+           .Add({});
+  leader_transitions_ = &prometheus::BuildCounter()
+                             .Name("navit_leader_transitions_total")
+                             .Help(
+                                 "Changes of leader that this coordinator saw, those to itself "
+                                 "among them.")
+                             .Register(*registry_)
+                             .Add({});
 }
 
 void ServerMetrics::RpcBegan(const std::string& method) {
@@ -261,11 +277,20 @@ std::vector<MetricFamily> CoordinatorMetrics::Collect() const {
   });
   AddGauges(gauges, &families);
   AddCounters(counters, &families);
-  families.Gauge("navit_is_leader", "1: this coordinator writes the state.", {}, 1);
+  counters.stale_writes_rejected["store"] = counted_->store_writes_refused();
+  AddStaleWrites(counters.stale_writes_rejected, &families);
   for (const v1::Job& job : jobs.jobs()) {
     if (Finished(job) && unix_now - job.finished_seconds() > kKeepFinishedSeconds) continue;
     AddJob(job, gauges, &families);
   }
+  std::vector<MetricFamily> all = families.Take();
+  for (MetricFamily& family : counted_->registry()->Collect()) all.push_back(std::move(family));
+  return all;
+}
+
+std::vector<MetricFamily> StandbyMetrics::Collect() const {
+  Families families;
+  AddStaleWrites({{"store", counted_->store_writes_refused()}}, &families);
   std::vector<MetricFamily> all = families.Take();
   for (MetricFamily& family : counted_->registry()->Collect()) all.push_back(std::move(family));
   return all;

@@ -8,6 +8,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,6 +28,13 @@ class ServerMetrics {
   void AddRelayBytesIn(uint64_t bytes) { relay_in_->Increment(static_cast<double>(bytes)); }
   void AddRelayBytesOut(uint64_t bytes) { relay_out_->Increment(static_cast<double>(bytes)); }
   void SetRecovery(absl::Duration took) { recovery_->Set(absl::ToDoubleSeconds(took)); }
+  // This process leads from now on, or does not.
+  void SetLeader(bool leads) { is_leader_->Set(leads ? 1 : 0); }
+  // This process saw that another one leads, or won.
+  void LeaderChanged() { leader_transitions_->Increment(); }
+  // The store refused a write because another coordinator leads.
+  void StoreWriteRefused() { ++store_writes_refused_; }
+  uint64_t store_writes_refused() const { return store_writes_refused_; }
   // `method`: "Jobs.Submit"; from a fixed set.
   void RpcBegan(const std::string& method);
   // `code`: number of the gRPC status code.
@@ -42,6 +50,9 @@ class ServerMetrics {
   prometheus::Counter* relay_in_;
   prometheus::Counter* relay_out_;
   prometheus::Gauge* recovery_;
+  prometheus::Gauge* is_leader_;
+  prometheus::Counter* leader_transitions_;
+  std::atomic<uint64_t> store_writes_refused_{0};
 };
 
 // Everything: the counted series, and those read from core at each scrape. Series of a job go 15
@@ -55,6 +66,17 @@ class CoordinatorMetrics : public prometheus::Collectable {
 
  private:
   CoordinatorHost* const host_;
+  const ServerMetrics* const counted_;
+};
+
+// Of a coordinator that stands by: the counted series alone.
+class StandbyMetrics : public prometheus::Collectable {
+ public:
+  // `counted` must outlive this.
+  explicit StandbyMetrics(const ServerMetrics* counted) : counted_(counted) {}
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
   const ServerMetrics* const counted_;
 };
 

@@ -500,6 +500,10 @@ DASHBOARDS = [
                 unit="lines/s",
             ),
             stat("Leader", "sum({})".format(fleet("navit_is_leader"))),
+            timeseries(
+                "Changes of leader, by the coordinator that saw them",
+                [("increase({}[$__rate_interval])".format(fleet("navit_leader_transitions_total")), "{{instance}}")],
+            ),
         ],
     ),
     Dashboard(

@@ -156,9 +156,9 @@ class EtcdLeadership::Impl {
       const absl::Status status = Renew();
       if (status.ok()) continue;
       if (!absl::IsNotFound(status) && Now() - renewed_at_ < options_.ttl) continue;
-      on_lost(absl::FailedPreconditionError(
-          absl::StrCat("the lead is lost: its lease of ", absl::FormatDuration(options_.ttl),
-                       " was not renewed in time: ", status.message())));
+      on_lost(absl::AbortedError(absl::StrCat("the lead is lost: its lease of ",
+                                              absl::FormatDuration(options_.ttl),
+                                              " was not renewed in time: ", status.message())));
       return;
     }
   }

@@ -52,8 +52,8 @@ class EtcdLeadership {
   // Gives the key up, so that the next leader need not wait for the lease's end.
   ~EtcdLeadership();
 
-  // Calls `on_lost` once, on another thread, when the lease was not renewed in time by this
-  // process's steady clock, or etcd knows it no more. A courtesy: what keeps a leader that was
+  // Calls `on_lost` once with ABORTED, on another thread, when the lease was not renewed in time by
+  // this process's steady clock, or etcd knows it no more. A courtesy: what keeps a leader that was
   // stopped from writing is the comparison of LeaderKey.
   void Watch(std::function<void(const absl::Status&)> on_lost);
 

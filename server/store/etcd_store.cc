@@ -99,7 +99,7 @@ absl::Status EtcdStore::CheckLeader(const etcd::RangeResponse& leader) const {
     return absl::OkStatus();
   }
   if (options_.on_deposed) options_.on_deposed();
-  return absl::FailedPreconditionError(absl::StrCat(
+  return absl::AbortedError(absl::StrCat(
       "etcd: ", options_.prefix, ": this coordinator leads no more, ",
       leader.kvs_size() > 0 ? leader.kvs(0).value() + " does" : "and nobody does yet"));
 }

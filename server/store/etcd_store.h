@@ -68,7 +68,7 @@ class EtcdStore : public EventStore {
   static constexpr int64_t kMaxMessageBytes = int64_t{512} << 20;
 
   // The channel takes messages of kMaxMessageBytes. FAILED_PRECONDITION: written by a newer version
-  // (names both), or another coordinator leads. DATA_LOSS: half of the store is there.
+  // (names both). ABORTED: another coordinator leads. DATA_LOSS: half of the store is there.
   static absl::StatusOr<std::unique_ptr<EtcdStore>> Open(std::shared_ptr<grpc::Channel> channel,
                                                          EtcdStoreOptions options,
                                                          LeaderKey leader);
@@ -77,8 +77,8 @@ class EtcdStore : public EventStore {
   // DATA_LOSS: an event does not match its checksum, one is missing, or a manifest is gone.
   absl::Status Load(const std::function<absl::Status(const v1::Event&)>& apply) override;
 
-  // INVALID_ARGUMENT: the events exceed what one transaction of etcd takes. FAILED_PRECONDITION:
-  // another coordinator leads. After any error but the first every later Append is
+  // INVALID_ARGUMENT: the events exceed what one transaction of etcd takes. ABORTED: another
+  // coordinator leads. After any error but the first every later Append is
   // FAILED_PRECONDITION and names that error.
   absl::Status Append(absl::Span<const v1::Event> events) override;
 

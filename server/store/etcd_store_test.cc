@@ -112,7 +112,7 @@ TEST_F(EtcdStoreTest, DeposedLeaderWritesNothing) {
     const auto store = *Open(*old_leadership);
     ASSERT_TRUE(StoredEvents(store.get()).ok());
     const absl::Status status = store->Append({event});
-    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
     EXPECT_THAT(std::string(status.message()),
                 HasSubstr("this coordinator leads no more, new:7440 does"));
     EXPECT_THAT(std::string(store->Append({event}).message()), HasSubstr("no further write"));

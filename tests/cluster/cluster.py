@@ -151,6 +151,19 @@ class Cluster:
         self.address = "127.0.0.1:{}".format(self.coordinator.port("grpc"))
         return self.coordinator
 
+    def start_replica(self, name, port, arguments):
+        """Starts one of several coordinators, on `port` (0: any)."""
+        return self._start(
+            name,
+            COORDINATOR,
+            [
+                "--listen=127.0.0.1:{}".format(port),
+                "--listen_http=127.0.0.1:0",
+                "--logs={}".format(self.folder / (name + "-logs")),
+            ]
+            + list(arguments),
+        )
+
     def start_packer(self, name, threads=1, environment=None):
         """`environment`: the packer's whole environment; default: this process's."""
         return self._start(
