@@ -25,8 +25,9 @@ MAINS = {
 }
 # Another image of a program.
 VARIANTS = {"navit-trainer-cuda": "navit-trainer"}
-# Ports of others that ours dial: DNS, object stores.
-FOREIGN_PORTS = {53, 80, 443}
+# Programs of others, and ports of others that ours dial: DNS, object stores, etcd.
+FOREIGN_IMAGES = {"etcd"}
+FOREIGN_PORTS = {53, 80, 443, 2379, 2380}
 CODE = list(MAINS.values()) + ["common/http_server.cc", "server/metrics.cc"]
 
 
@@ -59,9 +60,12 @@ def render(overlay):
 
 
 def containers(resources):
+    """Of our own programs."""
     for resource in resources:
         if resource["kind"] in ("Deployment", "StatefulSet"):
             for container in resource["spec"]["template"]["spec"]["containers"]:
+                if container["image"].split(":")[0] in FOREIGN_IMAGES:
+                    continue
                 yield "{}/{}".format(resource["kind"], resource["metadata"]["name"]), container
 
 
@@ -211,6 +215,53 @@ class KubernetesTest(unittest.TestCase):
         (rule,) = yaml.safe_load(values.read_text())["rules"]["external"]
         self.assertEqual(rule["seriesQuery"], metric)
 
+    def check_replicated(self, resources):
+        """Several coordinators, found by one name, whose state is not in a file. Returns the leaders'
+        environment by name."""
+        self.assertEqual(disagreements(resources, read_code()), [])
+        (service,) = [r for r in resources if r["kind"] == "Service" and r["metadata"]["name"] == "navit-coordinator"]
+        self.assertEqual(service["spec"]["clusterIP"], "None")
+        for name, container in containers(resources):
+            environment = {entry["name"]: entry for entry in container["env"]}
+            if name != "StatefulSet/navit-coordinator":
+                self.assertEqual(environment["NAVIT_COORDINATOR"]["value"], "dns:///navit-coordinator:7440")
+                continue
+            # A coordinator that stands by serves no gRPC, but is ready.
+            self.assertIn("httpGet", container["readinessProbe"])
+            self.assertIn("httpGet", container["livenessProbe"])
+            leader = environment
+        (coordinator,) = [r for r in resources if r["kind"] == "StatefulSet" and r["metadata"]["name"] == "navit-coordinator"]
+        self.assertGreaterEqual(coordinator["spec"]["replicas"], 2)
+        self.assertIn("NAVIT_LOGS", leader)
+        return leader
+
+    def test_coordinators_of_the_ha_overlay_share_an_etcd(self):
+        resources = list(yaml.safe_load_all(render("ha")))
+        state = self.check_replicated(resources)["NAVIT_STATE"]["value"]
+        host, port = re.fullmatch(r"etcd://([\w-]+):(\d+)/\w+", state).groups()
+        (service,) = [r for r in resources if r["kind"] == "Service" and r["metadata"]["name"] == host]
+        self.assertIn(int(port), [entry["port"] for entry in service["spec"]["ports"]])
+        (member,) = [r for r in resources if r["kind"] == "StatefulSet" and r["metadata"]["name"] == host]
+        (container,) = member["spec"]["template"]["spec"]["containers"]
+        (cluster,) = [a for a in container["args"] if a.startswith("--initial-cluster=")]
+        self.assertEqual(cluster.count("=http://"), member["spec"]["replicas"])
+
+    def test_coordinators_may_share_an_etcd_that_is_there_already(self):
+        folder = COPY / "kubernetes" / "overlays" / "external"
+        folder.mkdir()
+        (folder / "kustomization.yaml").write_text(
+            "resources: [../../base]\n"
+            "components:\n"
+            "  - ../../components/insecure\n"
+            "  - ../../components/ha\n"
+            "  - ../../components/etcd-external\n"
+            "  - ../../components/images\n"
+        )
+        leader = self.check_replicated(list(yaml.safe_load_all(render("external"))))
+        self.assertEqual(leader["NAVIT_STATE"]["valueFrom"]["configMapKeyRef"]["name"], "navit-etcd")
+        self.assertNotIn("value", leader["NAVIT_STATE"])
+        self.assertIn("NAVIT_ETCD_TLS_CA", leader)
+
     def test_what_an_autoscaler_chooses_is_not_set_back(self):
         scaled = {"gpu": {"navit-packer", "navit-trainer"}}
         for overlay in OVERLAYS:
@@ -227,7 +278,7 @@ class KubernetesTest(unittest.TestCase):
                 if name.startswith("StatefulSet"):
                     chosen = ("NAVIT_TLS_CERT" in names, "NAVIT_INSECURE_LISTEN" in names)
                     self.assertIn(chosen, ((True, False), (False, True)), overlay)
-                if overlay in ("gpu", "monitoring"):
+                if overlay in ("gpu", "ha", "monitoring"):
                     self.assertIn("NAVIT_TLS_CA", names, overlay)
 
     def test_a_pod_that_ends_has_time_and_gpu_pods_take_their_node(self):
@@ -249,11 +300,11 @@ class KubernetesTest(unittest.TestCase):
         for path in HERE.rglob("*.yaml"):
             text = path.read_text()
             if path.parent.name == "images":
-                self.assertEqual(text.count("newTag"), len(MAINS) + len(VARIANTS))
+                self.assertEqual(text.count("newTag"), len(MAINS) + len(VARIANTS) + len(FOREIGN_IMAGES))
             else:
                 self.assertNotIn("newName", text, path)
                 for image in re.findall(r"image: (\S+)", text):
-                    self.assertIn(image, MAINS, path)
+                    self.assertIn(image, set(MAINS) | FOREIGN_IMAGES, path)
         for overlay in OVERLAYS:
             for name, container in containers(list(yaml.safe_load_all(render(overlay)))):
                 self.assertIn(":", container["image"], name)
