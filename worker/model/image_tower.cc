@@ -52,11 +52,13 @@ void ImageTower::Forward(const float* parameters, const Batch& batch,
 
 void ImageTower::Backward(const float* parameters, float* gradients, const Batch& batch,
                           const ImageTowerActivations& a, const float* dembeddings,
-                          const TowerScratch& scratch, kernels::ThreadPool& pool,
-                          const GradientProgress& progress) const {
+                          const TowerScratch& scratch, size_t learned_end,
+                          kernels::ThreadPool& pool, const GradientProgress& progress) const {
   const int64_t tokens = batch.image_tokens();
-  tower_.Backward(parameters, gradients, batch.image_cu_seqlens, a.tower, dembeddings, scratch,
-                  pool, progress);
+  if (!tower_.Backward(parameters, gradients, batch.image_cu_seqlens, a.tower, dembeddings, scratch,
+                       learned_end, pool, progress)) {
+    return;
+  }
   position_.Backward(parameters, gradients, batch, a.position, scratch.dinput, pool);
   kernels::LinearBackwardWeight(
       {.rows = tokens,

@@ -27,9 +27,10 @@ class ImageTower {
   // `batch` holds at least one example; embeddings are in activations.tower.embeddings().
   void Forward(const float* parameters, const Batch& batch,
                const ImageTowerActivations& activations, kernels::ThreadPool& pool) const;
+  // Stops where nothing more is learned, see Tower::Backward.
   void Backward(const float* parameters, float* gradients, const Batch& batch,
                 const ImageTowerActivations& activations, const float* dembeddings,
-                const TowerScratch& scratch, kernels::ThreadPool& pool,
+                const TowerScratch& scratch, size_t learned_end, kernels::ThreadPool& pool,
                 const GradientProgress& progress) const;
 
  private:

@@ -36,10 +36,12 @@ void TextTower::Forward(const float* parameters, const Batch& batch, const Tower
 
 void TextTower::Backward(const float* parameters, float* gradients, const Batch& batch,
                          const TowerActivations& a, const float* dembeddings,
-                         const TowerScratch& scratch, kernels::ThreadPool& pool,
+                         const TowerScratch& scratch, size_t learned_end, kernels::ThreadPool& pool,
                          const GradientProgress& progress) const {
-  tower_.Backward(parameters, gradients, batch.text_cu_seqlens, a, dembeddings, scratch, pool,
-                  progress);
+  if (!tower_.Backward(parameters, gradients, batch.text_cu_seqlens, a, dembeddings, scratch,
+                       learned_end, pool, progress)) {
+    return;
+  }
   kernels::EmbeddingBackward({.tokens = batch.text_tokens(),
                               .segments = batch.examples(),
                               .dim = config_.text.width,

@@ -20,9 +20,10 @@ class TextTower {
   // `batch` holds at least one example; embeddings are in activations.embeddings().
   void Forward(const float* parameters, const Batch& batch, const TowerActivations& activations,
                kernels::ThreadPool& pool) const;
+  // Stops where nothing more is learned, see Tower::Backward.
   void Backward(const float* parameters, float* gradients, const Batch& batch,
                 const TowerActivations& activations, const float* dembeddings,
-                const TowerScratch& scratch, kernels::ThreadPool& pool,
+                const TowerScratch& scratch, size_t learned_end, kernels::ThreadPool& pool,
                 const GradientProgress& progress) const;
 
  private:

@@ -72,9 +72,9 @@ void Tower::Forward(const float* parameters, absl::Span<const int32_t> cu_seqlen
                 pool);
 }
 
-void Tower::Backward(const float* parameters, float* gradients,
+bool Tower::Backward(const float* parameters, float* gradients,
                      absl::Span<const int32_t> cu_seqlens, const TowerActivations& a,
-                     const float* dembeddings, const TowerScratch& scratch,
+                     const float* dembeddings, const TowerScratch& scratch, size_t learned_end,
                      kernels::ThreadPool& pool, const GradientProgress& progress) const {
   const std::vector<int32_t> with_prefix = WithPrefix(cu_seqlens, size_.prefix_tokens);
   const int64_t all = with_prefix.back();
@@ -82,6 +82,7 @@ void Tower::Backward(const float* parameters, float* gradients,
   head_.Backward(parameters, gradients, cu_seqlens, with_prefix, normed ? a.norm.y : a.last, a.head,
                  dembeddings, scratch.head, normed ? scratch.dtokens : scratch.dx, pool);
   if (progress) progress(head_.end());
+  if (learned_end <= head_.end()) return false;
   if (normed) {
     norm_->Backward(parameters, gradients, all, a.last, a.norm, scratch.dtokens, scratch.dx,
                     /*accumulate=*/false, pool);
@@ -90,12 +91,13 @@ void Tower::Backward(const float* parameters, float* gradients,
     blocks_[layer].Backward(parameters, gradients, with_prefix, a.blocks[layer], scratch.block,
                             scratch.dx, pool);
     if (progress) progress(blocks_[layer].end());
+    if (learned_end <= blocks_[layer].end()) return false;
   }
   if (norm_pre_.has_value()) {
     norm_pre_->Backward(parameters, gradients, all, a.joined, a.norm_pre, scratch.dx, scratch.dx,
                         /*accumulate=*/false, pool);
   }
-  if (size_.prefix_tokens == 0) return;
+  if (size_.prefix_tokens == 0) return true;
   kernels::RemovePrefix({.segments = static_cast<int64_t>(cu_seqlens.size()) - 1,
                          .prefix_tokens = size_.prefix_tokens,
                          .dim = size_.width,
@@ -104,6 +106,7 @@ void Tower::Backward(const float* parameters, float* gradients,
                          .x = scratch.dinput,
                          .dprefix = gradients + prefix_},
                         pool);
+  return true;
 }
 
 }  // namespace navit

@@ -65,10 +65,12 @@ class Tower {
                const TowerActivations& activations, kernels::ThreadPool& pool) const;
 
   // From `dembeddings` [S, E] to scratch.dinput, the gradient with respect to `tokens`; adds to
-  // `gradients`. Calls `progress` after the head and after each block, if it is not empty.
-  void Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
+  // `gradients`. Calls `progress` after the head and after each block, if it is not empty. False:
+  // the first `learned_end` floats of the gradient array, behind which nothing is learned, were
+  // complete before the end, and the rest, scratch.dinput too, was left out.
+  bool Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
                 const TowerActivations& activations, const float* dembeddings,
-                const TowerScratch& scratch, kernels::ThreadPool& pool,
+                const TowerScratch& scratch, size_t learned_end, kernels::ThreadPool& pool,
                 const GradientProgress& progress) const;
 
  private:

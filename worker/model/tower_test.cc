@@ -38,6 +38,9 @@ std::vector<Variant> Variants() {
   aspect.position = Image::JOINT;
   aspect.coordinates = Image::ASPECT_FRACTIONAL;
   aspect.position_rows = 5;
+  add("smallest_patches").patch_size = 2;
+  add("odd_patches").patch_size = 7;
+  add("largest_patches").patch_size = 64;
   ModelConfig& resampled = add("resampled_joint");
   resampled.position = Image::JOINT;
   resampled.coordinates = Image::FRACTIONAL;
@@ -112,7 +115,8 @@ class TowerTest : public ::testing::TestWithParam<Variant> {
       AlignedBuffer scratch_buffer(scratch_count.used());
       Arena scratch_arena(scratch_buffer.data());
       tower.Backward(state_.parameters.data(), gradients.data(), batch, activations,
-                     dembeddings.data(), tower.LayOutScratch(batch, &scratch_arena), pool, {});
+                     dembeddings.data(), tower.LayOutScratch(batch, &scratch_arena),
+                     table_.total_size(), pool, {});
     };
     run(ImageTower(table_));
     run(TextTower(table_));

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "worker/model/classification_loss.h"
@@ -63,6 +64,18 @@ double UsefulTrainingFlops(const ModelConfig& config, const std::vector<MicroBat
   return 3 * UsefulForwardFlops(config, image_tokens, text_tokens);
 }
 
+// End, in the flat array, of the last tensor of `tower` ("image.") that learns; 0: none does.
+size_t LearnedEnd(const ParameterTable& table, const OptimizerOptions& optimizer,
+                  absl::string_view tower) {
+  size_t end = 0;
+  for (size_t i = 0; i < table.entries().size(); ++i) {
+    const ParameterInfo& info = table.entries()[i];
+    const bool frozen = !optimizer.rules.empty() && optimizer.rules[i].frozen;
+    if (!frozen && absl::StartsWith(info.name, tower)) end = info.offset + info.size;
+  }
+  return end;
+}
+
 // A buffer that grows to the largest size asked for.
 float* Reserve(size_t floats, AlignedBuffer* buffer) {
   if (buffer->size() < floats) {
@@ -99,7 +112,9 @@ class TrainStep::Impl {
         state_(*state),
         pool_(*pool),
         on_phase_(std::move(on_phase)),
-        image_tower_(*table) {
+        image_tower_(*table),
+        image_learned_end_(LearnedEnd(*table, options.optimizer, "image.")),
+        text_learned_end_(LearnedEnd(*table, options.optimizer, "text.")) {
     if (table->config().has_text()) text_tower_.emplace(*table);
   }
 
@@ -299,19 +314,21 @@ class TrainStep::Impl {
       if (i == 0) progress = [reducer](size_t complete) { reducer->Complete(complete); };
       const size_t first = micro.first_example * outputs_;
       // The order of the parameter table: text, then image.
-      if (text_tower_.has_value()) {
+      if (text_tower_.has_value() && text_learned_end_ > 0) {
         Arena count;
         text_tower_->LayOutScratch(micro.batch, &count);
         Arena arena(Reserve(count.used(), &scratch_));
         text_tower_->Backward(parameters, gradients, micro.batch, a.text, dtexts_.data() + first,
-                              text_tower_->LayOutScratch(micro.batch, &arena), pool_, progress);
+                              text_tower_->LayOutScratch(micro.batch, &arena), text_learned_end_,
+                              pool_, progress);
       }
-      {
+      if (image_learned_end_ > 0) {
         Arena count;
         image_tower_.LayOutScratch(micro.batch, &count);
         Arena arena(Reserve(count.used(), &scratch_));
         image_tower_.Backward(parameters, gradients, micro.batch, a.image, dimages_.data() + first,
-                              image_tower_.LayOutScratch(micro.batch, &arena), pool_, progress);
+                              image_tower_.LayOutScratch(micro.batch, &arena), image_learned_end_,
+                              pool_, progress);
       }
     }
   }
@@ -337,6 +354,8 @@ class TrainStep::Impl {
   const ImageTower image_tower_;
   // Absent with a classification loss.
   std::optional<TextTower> text_tower_;
+  // Behind these nothing of the tower learns, and the backward pass ends.
+  const size_t image_learned_end_, text_learned_end_;
 
   // Of the last step.
   std::vector<MicroBatch> micros_;

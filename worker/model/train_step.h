@@ -70,7 +70,8 @@ class TrainStep {
             kernels::ThreadPool* pool, PhaseCallback on_phase);
   ~TrainStep();
 
-  // Sets state->gradients to the gradient of the mean loss over the examples of all ranks' packs.
+  // Sets state->gradients to the gradient of the mean loss over the examples of all ranks' packs;
+  // below the last tensor of a tower that learns it is zero and costs nothing.
   // Every rank calls it for every step, one without packs too; all ranks get the same bits. An
   // error of the collective (Aborted and so on) is returned as it is; then the communicator is
   // broken, gradients are undefined, parameters untouched. Between call and return the collective

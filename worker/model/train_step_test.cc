@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "worker/collective_threads.h"
 #include "worker/model/testing.h"
 
@@ -139,6 +141,42 @@ TEST(TrainStep, GradientsOfAClassifierAgreeWithFiniteDifferences) {
     const Classifier classifier(kind);
     Replica replica(classifier.config, classifier.options);
     CheckFiniteDifferences(&replica, Packs(classifier.config));
+  }
+}
+
+TEST(TrainStep, TheBackwardPassEndsWhereNothingLearns) {
+  const ModelConfig config = SmallModelConfig();
+  Replica whole(config);
+  Compute(&whole, Packs());
+  const std::vector<float> wanted = whole.gradients();
+  for (const std::string learns : {"image.projection", "image.blocks", "text.pool"}) {
+    const std::string tower = learns.substr(0, learns.find('.') + 1);
+    TrainStepOptions options;
+    options.optimizer.rules.resize(whole.table.entries().size());
+    for (size_t i = 0; i < options.optimizer.rules.size(); ++i) {
+      const std::string& name = whole.table.entries()[i].name;
+      options.optimizer.rules[i].frozen =
+          absl::StartsWith(name, tower) && !absl::StartsWith(name, learns);
+    }
+    Replica part(config, options);
+    Compute(&part, Packs());
+    const std::vector<float> gradients = part.gradients();
+    bool below = false;
+    for (size_t i = 0; i < options.optimizer.rules.size(); ++i) {
+      const ParameterInfo& info = whole.table.entries()[i];
+      const bool computed =
+          std::any_of(gradients.begin() + info.offset, gradients.begin() + info.offset + info.size,
+                      [](float g) { return g != 0; });
+      if (info.name == tower + "patch_embed.weight" || info.name == tower + "token_embed") {
+        EXPECT_FALSE(computed) << learns;
+        below = true;
+      }
+      if (options.optimizer.rules[i].frozen) continue;
+      for (size_t j = info.offset; j < info.offset + info.size; ++j) {
+        ASSERT_EQ(gradients[j], wanted[j]) << learns << ": " << info.name;
+      }
+    }
+    EXPECT_TRUE(below);
   }
 }
 
