@@ -28,7 +28,7 @@ def job(name, dataset, **changes):
         dataset,
         FOLDER / "checkpoints",
         workers={"trainers": {"min": 1, "max": 1}},
-        evaluation={"token_budget": BUDGET},
+        evaluation={"token_budgets": [BUDGET]},
         **changes,
     )
     spec["model"]["image"].update(POSITIONS)
