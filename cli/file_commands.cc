@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/command.h"
 #include "cli/completion.h"
 #include "cli/expectation.h"
@@ -18,6 +19,9 @@
 #include "common/job_spec/validate.h"
 #include "common/status_macros.h"
 #include "common/version.h"
+#include "worker/model/config.h"
+#include "worker/model/parameters.h"
+#include "worker/model/tensor_rules.h"
 
 namespace navit {
 namespace {
@@ -80,6 +84,18 @@ int Explain(const CommandContext& context) {
   return kExitOk;
 }
 
+// Names of tensors in the file, which the towers decide.
+std::vector<FieldViolation> CheckTensorNames(const v1::JobSpec& spec) {
+  const auto config = ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss());
+  const absl::Status named =
+      config.ok() ? ResolveTensorRules(ParameterTable(*config), spec.optimizer()).status()
+                  : config.status();
+  if (named.ok()) return {};
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(std::string(named.message()), absl::MaxSplits(": ", 1));
+  return {{parts.first, parts.second}};
+}
+
 int PrintText(const std::string& text) {
   std::cout << text;
   return kExitOk;
@@ -110,7 +126,9 @@ absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::st
   }
   ResolveJobSpec(&spec);
   std::vector<std::string> faults;
-  for (const FieldViolation& violation : ValidateJobSpec(spec)) {
+  std::vector<FieldViolation> violations = ValidateJobSpec(spec);
+  if (violations.empty()) violations = CheckTensorNames(spec);
+  for (const FieldViolation& violation : violations) {
     faults.push_back(ViolationText(file, locations, violation));
   }
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));

@@ -41,6 +41,8 @@ class NavitctlTest(unittest.TestCase):
                      "-:5:11: packing.sequence_lenght: is no field; did you mean sequence_length?")
         self.refused(JOB + "optimizer: {lr: .nan}\n", "-:5:17: optimizer.lr: must be a number")
         self.refused(JOB.replace("steps: 3", "steps: 3, epochs: 1"), "train_for: must name exactly")
+        self.refused(JOB + "optimizer: {groups: [{match: imgae.*, freeze: true}]}\n",
+                     "optimizer.groups[0].match: no tensor of this model has a name like `imgae.*`")
 
     def test_a_fault_of_set_names_the_field(self):
         done = navitctl("validate", "-", "--offline", "--set", "seed=x", stdin=JOB)
