@@ -14,7 +14,8 @@ namespace navit {
 // Sums over examples, so that ranks can count their own and add up. Not thread-safe.
 class ClassScores {
  public:
-  static constexpr int kBins = 15;
+  // As NaViT (arXiv 2307.06304) reports calibration.
+  static constexpr int kBins = 30;
 
   // `sigmoid`: the probability of the class that is named is the sigmoid of its logit, as a sigmoid
   // loss means it; else its share of the softmax.
