@@ -11,7 +11,7 @@ from tests.cluster import data, etcd
 from tests.cluster.cluster import Cluster, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
-STEPS = 300
+STEPS = 1200
 
 
 class Replicas:

@@ -38,10 +38,12 @@ class VerdictTest(unittest.TestCase):
             )
             name = cluster.submit(spec)
             text = wait_until(
-                "the verdict",
-                lambda: (lambda t: "held up by  packers" in t and t)(
-                    cluster.navitctl("describe", name).stdout
-                ),
+                "the verdict of an interval with packs",
+                lambda: (
+                    lambda t: "held up by  packers" in t
+                    and re.search(r"^ +packs made +[0-9.]*[1-9]", t, re.M)
+                    and t
+                )(cluster.navitctl("describe", name).stdout),
             )
             action = re.search(r"^next +packers 1 -> (\d+)$", text, re.M)
             self.assertTrue(action, text)
