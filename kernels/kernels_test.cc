@@ -1,19 +1,15 @@
-// Every operation: _cpu against _ref on each SIMD target of this machine, and the promises of bits.
+// The operations of towers and optimizer: _cpu against _ref on each SIMD target of this machine,
+// and the promises of bits.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <functional>
-#include <random>
 #include <vector>
 
-#include "gtest/gtest.h"
-#include "hwy/highway.h"
 #include "kernels/adamw.h"
 #include "kernels/bias_gelu.h"
-#include "kernels/classification.h"
-#include "kernels/contrastive.h"
 #include "kernels/ema.h"
 #include "kernels/embedding.h"
+#include "kernels/kernels_fixture.h"
 #include "kernels/l2_normalize.h"
 #include "kernels/layer_norm.h"
 #include "kernels/layer_scale.h"
@@ -29,41 +25,9 @@
 #include "kernels/rope.h"
 #include "kernels/segment_attention.h"
 #include "kernels/segment_pool.h"
-#include "kernels/sigmoid_contrastive.h"
 
 namespace navit::kernels {
 namespace {
-
-using Floats = std::vector<float>;
-
-std::mt19937& Generator() {
-  static std::mt19937 generator(20240607);
-  return generator;
-}
-
-Floats Random(int64_t count, float deviation = 1) {
-  std::normal_distribution<float> normal(0, deviation);
-  Floats values(count);
-  for (float& value : values) value = normal(Generator());
-  return values;
-}
-
-void ExpectNear(const Floats& want, const Floats& got, double tolerance, const char* what) {
-  ASSERT_EQ(want.size(), got.size());
-  for (size_t i = 0; i < want.size(); ++i) {
-    if (want[i] == got[i]) continue;
-    ASSERT_LE(std::abs(want[i] - got[i]), tolerance * std::max(1.0f, std::abs(want[i])))
-        << what << "[" << i << "]";
-  }
-}
-
-// Each test runs once per target.
-class KernelsTest : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-  ThreadPool pool_{3};
-};
 
 TEST_P(KernelsTest, Linear) {
   for (const auto& [rows, in, out] : std::vector<std::tuple<int, int, int>>{
@@ -442,123 +406,6 @@ TEST_P(KernelsTest, Attention) {
   }
 }
 
-// Invalid rows and columns, equal captions, more than one tile of rows.
-class ContrastiveProblem {
- public:
-  static constexpr int kRows = 270, kColumns = 301, kDim = 7;
-
-  explicit ContrastiveProblem(EqualCaptions equal_captions) {
-    for (int j = 0; j < kColumns; ++j) column_hash_[j] = j % 50;
-    for (int i = 0; i < kRows; ++i) row_hash_[i] = column_hash_[positive_[i] = i + 20];
-    positive_[3] = -1;
-    valid_[23] = valid_[0] = 0;
-    strip = {kRows,         kColumns,         kDim,          x.data(),         y.data(),
-             9.0f,          positive_.data(), valid_.data(), row_hash_.data(), column_hash_.data(),
-             equal_captions};
-  }
-
-  Floats x = Random(kRows * kDim, 0.4f), y = Random(kColumns * kDim, 0.4f);
-  ContrastiveStrip strip;
-
- private:
-  std::vector<int64_t> positive_ = std::vector<int64_t>(kRows);
-  std::vector<uint8_t> valid_ = std::vector<uint8_t>(kColumns, 1);
-  std::vector<uint64_t> row_hash_ = std::vector<uint64_t>(kRows);
-  std::vector<uint64_t> column_hash_ = std::vector<uint64_t>(kColumns);
-};
-
-constexpr int kRows = ContrastiveProblem::kRows, kColumns = ContrastiveProblem::kColumns;
-constexpr int kDim = ContrastiveProblem::kDim;
-
-TEST_P(KernelsTest, Contrastive) {
-  const Floats row_smooth(kRows, 2e-3f), column_smooth(kColumns, 3e-3f);
-  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
-    for (bool smoothing : {false, true}) {
-      ContrastiveProblem problem(equal);
-      ContrastiveStrip& strip = problem.strip;
-      if (smoothing) {
-        strip.positive_share = 0.9f;
-        strip.row_smooth = row_smooth.data();
-        strip.column_smooth = column_smooth.data();
-      }
-      Floats rm(kRows), rs(kRows), cm(kColumns), cs(kColumns), ps(kRows), ss(kRows);
-      Floats rm2 = rm, rs2 = rs, cm2 = cm, cs2 = cs, ps2 = ps, ss2 = ss;
-      ref::ContrastiveStats(
-          {strip, rm.data(), rs.data(), cm.data(), cs.data(), ps.data(), ss.data()});
-      ContrastiveStats(
-          {strip, rm2.data(), rs2.data(), cm2.data(), cs2.data(), ps2.data(), ss2.data()}, pool_);
-      EXPECT_EQ(0, rs2[3]);
-      EXPECT_EQ(0, cs2[0]);
-      ExpectNear(rs, rs2, 1e-4, "row_sum");
-      ExpectNear(cs, cs2, 1e-4, "column_sum");
-      ExpectNear(ps, ps2, 1e-4, "positive");
-      ExpectNear(ss, ss2, 1e-4, "smooth");
-      SoftmaxLogSum(kRows, rm.data(), rs.data(), rm.data());
-      SoftmaxLogSum(kColumns, cm.data(), cs.data(), cm.data());
-      Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy;
-      double ds = 0, ds2 = 0;
-      ref::ContrastiveBackward(
-          {strip, rm.data(), cm.data(), 0.5f, 0.7f, dx.data(), dy.data(), &ds});
-      ContrastiveBackward({strip, rm.data(), cm.data(), 0.5f, 0.7f, dx2.data(), dy2.data(), &ds2},
-                          pool_);
-      ExpectNear(dx, dx2, 2e-4, "dx");
-      ExpectNear(dy, dy2, 2e-4, "dy");
-      EXPECT_NEAR(ds, ds2, 1e-3 * std::abs(ds));
-      EXPECT_EQ(0, dx2[3 * kDim]);
-      EXPECT_EQ(0, dy2[0]);
-    }
-  }
-}
-
-TEST_P(KernelsTest, SigmoidContrastive) {
-  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
-    for (float smoothing : {0.0f, 0.2f}) {
-      ContrastiveProblem problem(equal);
-      Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy;
-      double loss = 0, ds = 0, db = 0, loss2 = 0, ds2 = 0, db2 = 0;
-      ref::SigmoidContrastive(
-          {problem.strip, -3.0f, smoothing, 0.01, dx.data(), dy.data(), &loss, &ds, &db});
-      SigmoidContrastive(
-          {problem.strip, -3.0f, smoothing, 0.01, dx2.data(), dy2.data(), &loss2, &ds2, &db2},
-          pool_);
-      EXPECT_NEAR(loss, loss2, 1e-5 * loss);
-      EXPECT_NEAR(ds, ds2, 1e-4 * std::abs(ds) + 1e-4);
-      EXPECT_NEAR(db, db2, 1e-4 * std::abs(db) + 1e-4);
-      ExpectNear(dx, dx2, 2e-5, "dx");
-      ExpectNear(dy, dy2, 2e-5, "dy");
-      EXPECT_EQ(0, dx2[3 * kDim]);
-      EXPECT_EQ(0, dy2[0]);
-    }
-  }
-}
-
-TEST_P(KernelsTest, Classification) {
-  for (int classes : {1, 2, 7, 10, 67, 1000}) {
-    for (float smoothing : {0.0f, 0.3f}) {
-      for (int rows : {0, 1, 13}) {
-        // Far beyond what e^z can hold.
-        const Floats logits = Random(rows * classes, 60);
-        std::vector<int32_t> label(rows);
-        for (int32_t& l : label) l = static_cast<int32_t>(Generator()() % classes);
-        for (bool softmax : {false, true}) {
-          Floats dz(logits.size()), dz2 = logits;
-          double loss = 0, loss2 = 0;
-          ClassificationArgs args{rows,      classes, logits.data(), label.data(),
-                                  smoothing, 0.01,    dz.data(),     &loss};
-          softmax ? ref::SoftmaxClassification(args) : ref::SigmoidClassification(args);
-          // In place.
-          args.logits = args.dlogits = dz2.data();
-          args.loss = &loss2;
-          softmax ? SoftmaxClassification(args, pool_) : SigmoidClassification(args, pool_);
-          // Of terms up to 0.01 · 300, which may cancel.
-          EXPECT_NEAR(loss, loss2, 1e-5 * std::abs(loss) + 1e-8);
-          ExpectNear(dz, dz2, 1e-7, "dlogits");
-        }
-      }
-    }
-  }
-}
-
 TEST_P(KernelsTest, Ema) {
   for (int count : {0, 1, 37, 20001}) {
     const Floats value = Random(count);
@@ -589,135 +436,8 @@ TEST_P(KernelsTest, AdamW) {
   EXPECT_NEAR(squares, SumSquares(grad.data(), kCount, pool_), 1e-9 * squares);
 }
 
-// The reference's gradient of Σ w·f(x) against central differences.
-void CheckGradient(Floats& x, const Floats& gradient, const std::function<double()>& loss,
-                   const char* what) {
-  for (size_t i = 0; i < x.size(); i += 1 + x.size() / 40) {
-    const float saved = x[i], step = 1e-2f;
-    x[i] = saved + step;
-    const double up = loss();
-    x[i] = saved - step;
-    const double down = loss();
-    x[i] = saved;
-    ASSERT_NEAR((up - down) / (2 * step), gradient[i], 5e-3 * std::max(1.0f, std::abs(gradient[i])))
-        << what << "[" << i << "]";
-  }
-}
-
-double Inner(const Floats& a, const Floats& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
-  return sum;
-}
-
-TEST(ReferenceGradients, Differences) {
-  constexpr int kRows = 6, kDim = 5;
-  Floats x = Random(kRows * kDim), gain = Random(kDim), y(x.size()), inv(kRows);
-  Floats dx(x.size()), dgain(kDim);
-  const Floats w = Random(kRows * kDim);
-  const auto rms = [&] {
-    ref::RmsNormForward({kRows, kDim, 1e-6f, x.data(), gain.data(), y.data(), inv.data()});
-    return Inner(w, y);
-  };
-  rms();
-  ref::RmsNormBackward(
-      {kRows, kDim, x.data(), gain.data(), inv.data(), w.data(), dx.data(), dgain.data()});
-  CheckGradient(x, dx, rms, "rms_norm x");
-  CheckGradient(gain, dgain, rms, "rms_norm gain");
-  const auto gelu = [&] {
-    ref::BiasGeluForward({kRows, kDim, x.data(), gain.data(), y.data()});
-    return Inner(w, y);
-  };
-  std::fill(dgain.begin(), dgain.end(), 0.0f);
-  ref::BiasGeluBackward({kRows, kDim, x.data(), gain.data(), w.data(), dx.data(), dgain.data()});
-  CheckGradient(x, dx, gelu, "gelu x");
-  CheckGradient(gain, dgain, gelu, "gelu bias");
-  const auto unit = [&] {
-    ref::L2NormalizeForward({kRows, kDim, 1e-6f, x.data(), y.data(), inv.data()});
-    return Inner(w, y);
-  };
-  unit();
-  ref::L2NormalizeBackward({kRows, kDim, 1e-6f, y.data(), inv.data(), w.data(), dx.data()});
-  CheckGradient(x, dx, unit, "l2_normalize");
-
-  Floats bias = Random(kDim), shift(kRows), dbias(kDim);
-  const auto layer = [&] {
-    ref::LayerNormForward({kRows, kDim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(),
-                           inv.data(), shift.data()});
-    return Inner(w, y);
-  };
-  layer();
-  std::fill(dgain.begin(), dgain.end(), 0.0f);
-  ref::LayerNormBackward({kRows, kDim, x.data(), gain.data(), inv.data(), shift.data(), w.data(),
-                          dx.data(), dgain.data(), dbias.data()});
-  CheckGradient(x, dx, layer, "layer_norm x");
-  CheckGradient(gain, dgain, layer, "layer_norm gain");
-  CheckGradient(bias, dbias, layer, "layer_norm bias");
-  const auto scale = [&] {
-    std::fill(y.begin(), y.end(), 0.0f);
-    ref::LayerScaleForward({kRows, kDim, x.data(), gain.data(), y.data()});
-    return Inner(w, y);
-  };
-  std::fill(dgain.begin(), dgain.end(), 0.0f);
-  ref::LayerScaleBackward({kRows, kDim, x.data(), gain.data(), w.data(), dx.data(), dgain.data()});
-  CheckGradient(x, dx, scale, "layer_scale x");
-  CheckGradient(gain, dgain, scale, "layer_scale gain");
-
-  const std::vector<int32_t> cu = {0, 2, 2, 6};
-  for (bool causal : {false, true}) {
-    Floats qkv = Random(kRows * 3 * kDim), dqkv(qkv.size()), lse(kRows);
-    const auto attention = [&] {
-      ref::SegmentAttentionForward(
-          {kRows, 3, 1, kDim, causal, cu.data(), qkv.data(), y.data(), lse.data()});
-      return Inner(w, y);
-    };
-    attention();
-    ref::SegmentAttentionBackward({kRows, 3, 1, kDim, causal, cu.data(), qkv.data(), y.data(),
-                                   lse.data(), w.data(), dqkv.data()});
-    CheckGradient(qkv, dqkv, attention, "attention");
-  }
-}
-
-TEST(ReferenceGradients, SigmoidContrastiveDifferences) {
-  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
-    ContrastiveProblem problem(equal);
-    Floats dx(problem.x.size()), dy(problem.y.size()), dx2 = dx, dy2 = dy, bias = {-2};
-    double value = 0, ds = 0, db = 0, unused = 0;
-    const auto loss = [&] {
-      ref::SigmoidContrastive(
-          {problem.strip, bias[0], 0.1f, 0.01, dx2.data(), dy2.data(), &value, &unused, &unused});
-      return value;
-    };
-    ref::SigmoidContrastive(
-        {problem.strip, bias[0], 0.1f, 0.01, dx.data(), dy.data(), &value, &ds, &db});
-    CheckGradient(problem.x, dx, loss, "x");
-    CheckGradient(problem.y, dy, loss, "y");
-    CheckGradient(bias, {static_cast<float>(db)}, loss, "bias");
-  }
-}
-
-TEST(ReferenceGradients, ClassificationDifferences) {
-  constexpr int kRows = 3, kClasses = 5;
-  const std::vector<int32_t> label = {4, 0, 2};
-  for (float smoothing : {0.0f, 0.2f}) {
-    for (const auto loss_of : {&ref::SoftmaxClassification, &ref::SigmoidClassification}) {
-      Floats logits = Random(kRows * kClasses), dlogits(logits.size()), unused(logits.size());
-      double value = 0;
-      const auto loss = [&] {
-        loss_of(
-            {kRows, kClasses, logits.data(), label.data(), smoothing, 0.5, unused.data(), &value});
-        return value;
-      };
-      loss_of(
-          {kRows, kClasses, logits.data(), label.data(), smoothing, 0.5, dlogits.data(), &value});
-      CheckGradient(logits, dlogits, loss, "logits");
-    }
-  }
-}
-
-std::vector<int64_t> Targets() { return hwy::SupportedAndGeneratedTargets(); }
-
-INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest, testing::ValuesIn(Targets()),
+INSTANTIATE_TEST_SUITE_P(Targets, KernelsTest,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& info) { return hwy::TargetName(info.param); });
 
 }  // namespace
