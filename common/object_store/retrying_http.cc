@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
@@ -57,6 +56,8 @@ RetryingHttp::RetryingHttp(const ObjectStoreOptions& options)
 absl::StatusOr<HttpReply> RetryingHttp::Send(
     absl::string_view scheme, absl::string_view name,
     const std::function<absl::StatusOr<HttpCall>()>& make) {
+  StopFlag never;
+  StopFlag* const stop = options_.stop != nullptr ? options_.stop : &never;
   const absl::Duration begin = options_.clock->SteadyNow();
   Backoff backoff(options_.backoff, SystemUniform(), begin + options_.retry_deadline);
   while (true) {
@@ -80,19 +81,14 @@ absl::StatusOr<HttpReply> RetryingHttp::Send(
         reply.ok() ? StatusOfReply(*reply, name) : Named(name, reply.status());
     std::optional<absl::Duration> delay = backoff.Next(end);
     if (delay.has_value() && reply.ok()) delay = std::max(*delay, reply->retry_after);
-    const bool stopped = options_.stop != nullptr && options_.stop->stopped();
-    if (!delay.has_value() || end + *delay > begin + options_.retry_deadline || stopped) {
+    if (!delay.has_value() || end + *delay > begin + options_.retry_deadline || stop->stopped()) {
       return absl::UnavailableError(absl::StrCat(failure.message(), " (", backoff.attempts() + 1,
                                                  " attempts in ", absl::FormatDuration(end - begin),
                                                  ")"));
     }
     NAVIT_LOG(DEBUG) << failure << "; again in " << *delay;
     if (options_.observer != nullptr) options_.observer->Retry(reason, *delay);
-    if (options_.stop != nullptr) {
-      options_.stop->SleepFor(*delay);
-    } else {
-      std::this_thread::sleep_for(absl::ToChronoNanoseconds(*delay));
-    }
+    stop->SleepFor(*delay);
   }
 }
 
