@@ -235,3 +235,13 @@ class Cluster:
     def history(self, job):
         """The committed steps of the job, oldest first."""
         return self.json("history", job)["steps"]
+
+    def checked_curve(self, job, steps):
+        """[(step, loss, packs)] of a job of `steps` steps that has succeeded without losing or
+        repeating a sample."""
+        self.wait(job, "succeeded")
+        audit = self.json("audit", job)
+        faults = (int(audit.get("repeated_samples", 0)), audit.get("bad_steps") or [])
+        if faults != (0, []) or not audit.get("plans_match") or int(audit["last_step"]) != steps:
+            raise AssertionError(audit)
+        return [(s["step"], s["loss"], s["packs_digest"]) for s in self.history(job)]

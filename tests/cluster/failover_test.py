@@ -66,16 +66,6 @@ class FailoverTest(unittest.TestCase):
             data.tiny_job(name, self.dataset, cluster.folder / "ckpt", steps=STEPS)
         )
 
-    def curve(self, cluster, job):
-        """[(step, loss, packs)] of a job that has succeeded without losing or repeating a sample."""
-        cluster.wait(job, "succeeded")
-        audit = cluster.json("audit", job)
-        self.assertEqual(int(audit.get("repeated_samples", 0)), 0, audit)
-        self.assertFalse(audit.get("bad_steps"), audit)
-        self.assertTrue(audit.get("plans_match"), audit)
-        self.assertEqual(int(audit["last_step"]), STEPS, audit)
-        return [(s["step"], s["loss"], s["packs_digest"]) for s in cluster.history(job)]
-
     def goes_on(self, cluster, job):
         """The job takes steps under the leader that there is now."""
         def get():
@@ -93,7 +83,7 @@ class FailoverTest(unittest.TestCase):
             cluster.start_coordinator()
             cluster.start_packers(1)
             cluster.start_trainers(2)
-            undisturbed = self.curve(cluster, self.submit(cluster, "undisturbed"))
+            undisturbed = cluster.checked_curve(self.submit(cluster, "undisturbed"), STEPS)
 
         with etcd.Etcd(FOLDER / "etcd") as store, Cluster(FOLDER / "disturbed") as cluster:
             replicas = Replicas(cluster, store.state("fleet"), lead_seconds=3)
@@ -132,7 +122,7 @@ class FailoverTest(unittest.TestCase):
             self.assertGreater(
                 replicas.metric(replicas.other(killed), "navit_leader_transitions_total"), 1
             )
-            self.assertEqual(self.curve(cluster, job), undisturbed)
+            self.assertEqual(cluster.checked_curve(job, STEPS), undisturbed)
 
     def test_sigterm_hands_over_and_standbys_name_the_leader(self):
         with etcd.Etcd(FOLDER / "etcd-2") as store, Cluster(FOLDER / "handover") as cluster:

@@ -20,16 +20,6 @@ class UpgradeTest(unittest.TestCase):
     def job(self, cluster, name):
         return cluster.submit(data.tiny_job(name, self.dataset, cluster.folder / "ckpt", steps=STEPS))
 
-    def curve(self, cluster, job):
-        """[(step, loss, packs)] of a job that has succeeded without losing or repeating a sample."""
-        cluster.wait(job, "succeeded")
-        audit = cluster.json("audit", job)
-        self.assertEqual(int(audit.get("repeated_samples", 0)), 0, audit)
-        self.assertFalse(audit.get("bad_steps"), audit)
-        self.assertTrue(audit.get("plans_match"), audit)
-        self.assertEqual(int(audit["last_step"]), STEPS, audit)
-        return [(s["step"], s["loss"], s["packs_digest"]) for s in cluster.history(job)]
-
     def versions(self, cluster):
         workers = cluster.json("workers")["workers"]
         return {worker["name"]: worker["version"] for worker in workers if worker["state"] != "lost"}
@@ -45,7 +35,7 @@ class UpgradeTest(unittest.TestCase):
             cluster.start_coordinator()
             cluster.start_packers(2)
             cluster.start_trainers(2)
-            undisturbed = self.curve(cluster, self.job(cluster, "undisturbed"))
+            undisturbed = cluster.checked_curve(self.job(cluster, "undisturbed"), STEPS)
 
         with Cluster(FOLDER / "upgraded") as cluster:
             cluster.start_coordinator()
@@ -75,7 +65,7 @@ class UpgradeTest(unittest.TestCase):
                 )
                 self.goes_on(cluster, job)
             self.assertEqual(set(self.versions(cluster).values()), {NEXT})
-            self.assertEqual(self.curve(cluster, job), undisturbed)
+            self.assertEqual(cluster.checked_curve(job, STEPS), undisturbed)
 
     def test_workers_and_clients_wait_for_their_coordinator(self):
         with Cluster(FOLDER / "order") as cluster:
