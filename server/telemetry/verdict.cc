@@ -57,7 +57,8 @@ struct Facts {
     source_share = (read + rates.blocked_source()) / threads;
     downstream_share = rates.blocked_downstream() / threads;
     work_share = work / threads;
-    // Packs that the trainers would take if they never waited.
+    // Packs that the trainers would take if they never waited; 0: not known while they do nothing
+    // but wait.
     const double without_wait = step * (1 - data_wait);
     if (without_wait > 0) {
       wanted_packs = static_cast<double>(in.packs_per_step) / without_wait;
@@ -104,7 +105,9 @@ void AddNumbers(const Facts& facts, v1::Verdict* verdict) {
   AddNumber("data wait", Percent(facts.data_wait), verdict);
   AddNumber("exposed communication", Percent(facts.communication), verdict);
   AddNumber("packs made", Rate(rates.packs_per_second()) + "/s", verdict);
-  AddNumber("packs wanted", Rate(facts.wanted_packs) + "/s", verdict);
+  if (facts.wanted_packs > 0) {
+    AddNumber("packs wanted", Rate(facts.wanted_packs) + "/s", verdict);
+  }
   AddNumber("packers", absl::StrCat(rates.packers(), " with ", rates.packer_threads(), " threads"),
             verdict);
   AddNumber("packers at work", Percent(facts.work_share), verdict);
@@ -171,9 +174,11 @@ void DecidePackers(const Facts& facts, v1::Verdict* verdict) {
                             facts.input.max_packers, " -> ", wanted),
                verdict);
   }
+  const std::string taken = facts.wanted_packs > 0
+                                ? "the trainers would take " + Rate(facts.wanted_packs)
+                                : "the trainers do nothing but wait";
   Say(v1::Verdict::VERDICT_PACKERS,
-      absl::StrFormat("the packers make %s packs/s, the trainers would take %s",
-                      Rate(rates.packs_per_second()), Rate(facts.wanted_packs)),
+      absl::StrFormat("the packers make %s packs/s, %s", Rate(rates.packs_per_second()), taken),
       at_limit ? absl::StrCat(counts, " (raise workers.packers.max)") : counts, verdict);
 }
 

@@ -90,6 +90,18 @@ TEST(VerdictTest, BusyPackersAreTooFew) {
   EXPECT_EQ(NumberOf(verdict, "data wait"), "51 %");
 }
 
+TEST(VerdictTest, TrainersThatOnlyWaitWantNobodyKnowsHowMuch) {
+  VerdictInput input = Starved();
+  Set(input.rates.mutable_stages(), "decode", 4.8);
+  Set(input.rates.mutable_phases(), "data_wait", input.rates.step_seconds());
+  const v1::Verdict verdict = DecideVerdict(input);
+  EXPECT_EQ(verdict.kind(), v1::Verdict::VERDICT_PACKERS);
+  EXPECT_NE(verdict.summary().find("the trainers do nothing but wait"), std::string::npos)
+      << verdict.summary();
+  EXPECT_EQ(verdict.next_action(), "packers 8 -> 9");
+  EXPECT_EQ(NumberOf(verdict, "packs wanted"), "");
+}
+
 TEST(VerdictTest, WhereNoMorePackersAreAllowedDecodeIsNamed) {
   VerdictInput input = Starved();
   input.max_packers = 8;

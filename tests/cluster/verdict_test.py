@@ -38,10 +38,11 @@ class VerdictTest(unittest.TestCase):
             )
             name = cluster.submit(spec)
             text = wait_until(
-                "the verdict of an interval with packs",
+                "the verdict of an interval with packs and with steps",
                 lambda: (
                     lambda t: "held up by  packers" in t
                     and re.search(r"^ +packs made +[0-9.]*[1-9]", t, re.M)
+                    and "packs wanted" in t
                     and t
                 )(cluster.navitctl("describe", name).stdout),
             )
