@@ -101,10 +101,12 @@ class ServerStream : public Reactor, public Waiter {
   // Call once, right after construction.
   void Begin(std::shared_ptr<ServerStream> self) {
     self_ = std::move(self);
+    // Before the first Poll, which a waiter gets from another thread at once.
+    if (const absl::Status version = CheckClientVersion(*call_); !version.ok()) {
+      absl::MutexLock lock(&mutex_);
+      End(version);
+    }
     waiter_ = host()->AddWaiter(self_);
-    const absl::Status version = CheckClientVersion(*call_);
-    absl::MutexLock lock(&mutex_);
-    if (!version.ok()) End(version);
   }
 
   void Poll() override {
