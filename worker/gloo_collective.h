@@ -13,15 +13,13 @@
 #ifndef NAVIT_WORKER_GLOO_COLLECTIVE_H_
 #define NAVIT_WORKER_GLOO_COLLECTIVE_H_
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "worker/collective.h"
+#include "worker/communicator.h"
 #include "worker/port_range.h"
-#include "worker/rendezvous_store.h"
 
 namespace navit {
 
@@ -36,26 +34,16 @@ struct GlooOptions {
   absl::Duration timeout = absl::Seconds(30);
 };
 
-// Bytes that this rank sent and received, by operation, for metrics.
-struct CollectiveTraffic {
-  uint64_t all_reduce_bytes = 0;
-  uint64_t all_gather_bytes = 0;
-  uint64_t reduce_scatter_bytes = 0;
-  uint64_t broadcast_bytes = 0;
-};
-
-class GlooCollective : public Collective {
+class GlooCollective : public Communicator {
  public:
   explicit GlooCollective(const GlooOptions& options);
   // A communicator that never failed closes its connections in order: what was sent arrives.
   ~GlooCollective() override;
 
-  // Call once, before any operation: publishes this rank's addresses, waits for the others',
-  // connects to all of them. Abort may be called meanwhile (cancel the store as well, so that its
-  // wait ends). A world of one rank connects to nobody and does not use the store. Unavailable,
-  // DeadlineExceeded, Aborted, InvalidArgument (host cannot be used), ResourceExhausted (no free
-  // port in the range).
-  absl::Status Connect(RendezvousStore* store);
+  // Publishes this rank's addresses, waits for the others', connects to all of them. A world of one
+  // rank connects to nobody and does not use the store. InvalidArgument: host cannot be used;
+  // ResourceExhausted: no free port in the range.
+  absl::Status Connect(RendezvousStore* store) override;
 
   int rank() const override;
   int world_size() const override;
@@ -73,8 +61,7 @@ class GlooCollective : public Collective {
   absl::Status Broadcast(absl::Span<char> bytes, int root) override;
   void Abort() override;
 
-  // Not while an operation runs.
-  CollectiveTraffic traffic() const;
+  CollectiveTraffic traffic() const override;
 
  private:
   class Impl;

@@ -16,7 +16,7 @@
 
 #include "absl/time/time.h"
 #include "proto/fleet.pb.h"
-#include "worker/gloo_collective.h"
+#include "worker/communicator.h"
 
 namespace navit {
 

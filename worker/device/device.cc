@@ -1,0 +1,41 @@
+#include "worker/device/device.h"
+
+#include <utility>
+
+#include "common/status_macros.h"
+
+namespace navit {
+
+absl::StatusOr<DeviceBuffer> DeviceBuffer::Make(Device* device, size_t bytes) {
+  DeviceBuffer buffer;
+  NAVIT_ASSIGN_OR_RETURN(buffer.data_, device->Allocate(bytes));
+  buffer.device_ = device;
+  buffer.bytes_ = bytes;
+  return buffer;
+}
+
+absl::StatusOr<DeviceBuffer> DeviceBuffer::MakePinned(Device* device, size_t bytes) {
+  DeviceBuffer buffer;
+  NAVIT_ASSIGN_OR_RETURN(buffer.data_, device->AllocatePinned(bytes));
+  buffer.device_ = device;
+  buffer.bytes_ = bytes;
+  buffer.pinned_ = true;
+  return buffer;
+}
+
+DeviceBuffer::DeviceBuffer(DeviceBuffer&& other) noexcept { *this = std::move(other); }
+
+DeviceBuffer& DeviceBuffer::operator=(DeviceBuffer&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(pinned_, other.pinned_);
+  return *this;
+}
+
+DeviceBuffer::~DeviceBuffer() {
+  if (data_ == nullptr) return;
+  pinned_ ? device_->FreePinned(data_) : device_->Free(data_);
+}
+
+}  // namespace navit

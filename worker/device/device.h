@@ -1,0 +1,86 @@
+// A GPU as the trainer drives it: memory, streams and copies. Implementations: CUDA's runtime
+// (cuda_device.h), and host memory for tests (host_device.h).
+#ifndef NAVIT_WORKER_DEVICE_DEVICE_H_
+#define NAVIT_WORKER_DEVICE_DEVICE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/cuda/launch.h"
+
+namespace navit {
+
+using DeviceStream = kernels::cuda::Stream;
+
+// Thread-safe; one stream is used by one thread at a time. Errors are Internal with CUDA's own
+// text, but for want of memory (ResourceExhausted); an error of queued work shows in a later call,
+// and breaks the device for this process.
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // As "NVIDIA H100 80GB HBM3".
+  virtual const std::string& name() const = 0;
+
+  // Makes this the device of the calling thread; each thread that launches kernels or calls NCCL
+  // does so first. The methods below need it not.
+  virtual absl::Status MakeCurrent() = 0;
+
+  // Aligned to 256 bytes; uninitialised. Free waits for all work of the device.
+  virtual absl::StatusOr<void*> Allocate(size_t bytes) = 0;
+  virtual void Free(void* memory) = 0;
+  // Host memory that copies to and from the device may use while the host goes on.
+  virtual absl::StatusOr<void*> AllocatePinned(size_t bytes) = 0;
+  virtual void FreePinned(void* memory) = 0;
+  // Whether `memory` is the device's, and not the host's.
+  virtual bool Owns(const void* memory) const = 0;
+
+  virtual absl::StatusOr<DeviceStream> CreateStream() = 0;
+  // After what is queued on it.
+  virtual void DestroyStream(DeviceStream stream) = 0;
+
+  // Queued on the stream, in order. Host memory that is not pinned is copied before Copy returns
+  // (to the device) or makes Copy wait (from it).
+  virtual absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) = 0;
+  virtual absl::Status FillZero(void* memory, size_t bytes, DeviceStream stream) = 0;
+  // `function` runs on a thread of the host when all that was queued before is done; it must not
+  // use the device.
+  virtual absl::Status CallOnHost(void (*function)(void*), void* argument, DeviceStream stream) = 0;
+
+  // Whether all that was queued is done.
+  virtual absl::StatusOr<bool> Idle(DeviceStream stream) = 0;
+  // Waits until it is.
+  virtual absl::Status Synchronize(DeviceStream stream) = 0;
+
+  struct Memory {
+    size_t total_bytes = 0;
+    size_t free_bytes = 0;
+  };
+  virtual absl::StatusOr<Memory> memory() const = 0;
+};
+
+// Memory of a device, freed at the end.
+class DeviceBuffer {
+ public:
+  DeviceBuffer() = default;
+  static absl::StatusOr<DeviceBuffer> Make(Device* device, size_t bytes);
+  static absl::StatusOr<DeviceBuffer> MakePinned(Device* device, size_t bytes);
+  DeviceBuffer(DeviceBuffer&& other) noexcept;
+  DeviceBuffer& operator=(DeviceBuffer&& other) noexcept;
+  ~DeviceBuffer();
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Device* device_ = nullptr;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+  bool pinned_ = false;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_DEVICE_DEVICE_H_
