@@ -109,7 +109,7 @@ int64_t Embedder::text_dim() const {
   return options_.features ? config.text.width : config.embedding_dim;
 }
 
-std::vector<float> Embedder::Rows(const TowerActivations& activations, int64_t dim) const {
+std::vector<float> Embedder::Rows(const TowerActivations<>& activations, int64_t dim) const {
   const float* rows = options_.features ? activations.features() : activations.embeddings();
   return {rows, rows + size() * dim};
 }

@@ -57,14 +57,14 @@ class Embedder {
  private:
   Embedder(StoredModel model, const EmbedderOptions& options,
            std::shared_ptr<const Tokenizer> tokenizer);
-  std::vector<float> Rows(const TowerActivations& activations, int64_t dim) const;
+  std::vector<float> Rows(const TowerActivations<>& activations, int64_t dim) const;
 
   const StoredModel model_;
   const EmbedderOptions options_;
   const uint32_t token_budget_;
   const std::shared_ptr<const Tokenizer> tokenizer_;
-  const ImageTower image_tower_;
-  const TextTower text_tower_;
+  const ImageTower<> image_tower_;
+  const TextTower<> text_tower_;
   kernels::ThreadPool pool_;
   RenderBuffers render_;
   Batch batch_;

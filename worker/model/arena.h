@@ -18,13 +18,16 @@ class Arena {
   // `base` has at least used() floats of the counting run.
   explicit Arena(float* base) : base_(base) {}
 
-  // `count` floats, uninitialised.
-  float* Take(int64_t count) {
-    float* piece = base_ == nullptr ? nullptr : base_ + used_;
-    used_ += AlignedFloats(static_cast<size_t>(count));
+  // `count` elements, uninitialised.
+  template <typename T = float>
+  T* Take(int64_t count) {
+    T* piece = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    const size_t bytes = static_cast<size_t>(count) * sizeof(T);
+    used_ += AlignedFloats((bytes + sizeof(float) - 1) / sizeof(float));
     return piece;
   }
 
+  // In floats.
   size_t used() const { return used_; }
 
  private:

@@ -39,7 +39,7 @@ double EmbeddingSpread(absl::Span<const float> rows, int64_t dim) {
 }
 
 double LargestAttentionLogit(const TowerConfig& tower, absl::Span<const int32_t> cu_seqlens,
-                             const BlockActivations& activations, kernels::ThreadPool& pool) {
+                             const BlockActivations<>& activations, kernels::ThreadPool& pool) {
   const float* qkv = activations.qkv_normed;
   std::vector<float> largest(tower.heads, -std::numeric_limits<float>::infinity());
   int64_t pairs = 0;

@@ -33,7 +33,7 @@ double EmbeddingSpread(absl::Span<const float> rows, int64_t dim);
 // have had kLargestLogitPairs pairs of tokens.
 inline constexpr int64_t kLargestLogitPairs = int64_t{1} << 16;
 double LargestAttentionLogit(const TowerConfig& tower, absl::Span<const int32_t> cu_seqlens,
-                             const BlockActivations& activations, kernels::ThreadPool& pool);
+                             const BlockActivations<>& activations, kernels::ThreadPool& pool);
 
 }  // namespace navit
 

@@ -30,7 +30,7 @@ class LargestLogitTest : public testing::Test {
 
   TowerConfig tower_;
   std::vector<float> qkv_;
-  BlockActivations activations_;
+  BlockActivations<> activations_;
   std::vector<int32_t> cu_seqlens_ = {0, 2, 5};
   kernels::ThreadPool pool_{2};
 };

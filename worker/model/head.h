@@ -16,8 +16,8 @@
 #include <string>
 
 #include "absl/types/span.h"
-#include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/map_pool.h"
 #include "worker/model/norm.h"
 #include "worker/model/parameters.h"
@@ -26,43 +26,50 @@ namespace navit {
 
 // S segments, none of them empty, of T tokens and P prefix tokens each; D width, E embedding_dim or
 // classes.
+template <typename Ops = CpuOps>
 struct HeadActivations {
-  float* tokens = nullptr;  // [T, D] those that are pooled; null: all, there is no prefix
-  MapPoolActivations map;
-  float* pooled = nullptr;     // [S, D]
-  NormActivations norm;        // of S rows
-  float* features = nullptr;   // [S, D]
-  float* embedding = nullptr;  // [S, E] of unit length, or logits
-  float* inv_norm = nullptr;   // [S] with a projection
+  typename Ops::Value* tokens =
+      nullptr;  // [T, D] those that are pooled; null: all, there is no prefix
+  MapPoolActivations<Ops> map;
+  typename Ops::Value* pooled = nullptr;     // [S, D]
+  NormActivations<Ops> norm;                 // of S rows
+  typename Ops::Value* features = nullptr;   // [S, D]
+  typename Ops::Value* embedding = nullptr;  // [S, E] of unit length, or logits
+  float* inv_norm = nullptr;                 // [S] with a projection
 };
 
+template <typename Ops = CpuOps>
 struct HeadScratch {
-  float* dembedding = nullptr;  // [S, E]
-  float* dpooled = nullptr;     // [S, D]
-  float* dtokens = nullptr;     // [T, D] with a prefix
-  MapPoolScratch map;
+  typename Ops::Value* dembedding = nullptr;  // [S, E]
+  typename Ops::Value* dpooled = nullptr;     // [S, D]
+  typename Ops::Value* dtokens = nullptr;     // [T, D] with a prefix
+  MapPoolScratch<Ops> map;
 };
 
+template <typename Ops = CpuOps>
 class Head {
  public:
+  using Value = typename Ops::Value;
+  using Context = typename Ops::Context;
+  using Segments = typename Ops::Segments;
+
   // `tower` is "image" or "text".
   Head(const ParameterTable& table, const std::string& tower, const TowerConfig& size);
 
-  HeadActivations LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
-  HeadScratch LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const;
+  HeadActivations<Ops> LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
+  HeadScratch<Ops> LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const;
 
   // From x [T + S P, D] to activations.features and .embedding. cu_seqlens [S + 1] counts tokens
   // without, `with_prefix` those with the prefix.
-  void Forward(const float* parameters, absl::Span<const int32_t> cu_seqlens,
-               absl::Span<const int32_t> with_prefix, const float* x,
-               const HeadActivations& activations, kernels::ThreadPool& pool) const;
+  void Forward(const float* parameters, Segments cu_seqlens, Segments with_prefix, const Value* x,
+               const HeadActivations<Ops>& activations, Context& context) const;
 
   // `dembedding` [S, E] is the gradient with respect to the embeddings or logits; assigns dx
   // [T + S P, D] and adds to `gradients`.
-  void Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
-                absl::Span<const int32_t> with_prefix, const float* x,
-                const HeadActivations& activations, const float* dembedding,
-                const HeadScratch& scratch, float* dx, kernels::ThreadPool& pool) const;
+  void Backward(const float* parameters, float* gradients, Segments cu_seqlens,
+                Segments with_prefix, const Value* x, const HeadActivations<Ops>& activations,
+                const Value* dembedding, const HeadScratch<Ops>& scratch, Value* dx,
+                Context& context) const;
 
   // End of the head's parameters in the flat array.
   size_t end() const { return end_; }
@@ -80,8 +87,8 @@ class Head {
   // Offsets in the flat array; a projection has no bias.
   size_t weight_;
   size_t bias_ = 0;
-  std::optional<Norm> norm_;
-  std::optional<MapPool> map_;
+  std::optional<Norm<Ops>> norm_;
+  std::optional<MapPool<Ops>> map_;
   size_t end_;
 };
 

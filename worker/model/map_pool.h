@@ -8,8 +8,8 @@
 #include <string>
 
 #include "absl/types/span.h"
-#include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/mlp.h"
 #include "worker/model/norm.h"
 #include "worker/model/parameters.h"
@@ -17,40 +17,49 @@
 namespace navit {
 
 // T tokens in S segments, none of them empty; D width, M MLP width, H heads.
+template <typename Ops = CpuOps>
 struct MapPoolActivations {
-  float* query = nullptr;   // [D]
-  float* kv = nullptr;      // [T, 2, D]
-  float* pooled = nullptr;  // [S, D]
-  float* lse = nullptr;     // [S, H]
-  float* y = nullptr;       // [S, D]
-  NormActivations norm;     // of S rows
-  MlpActivations mlp;       // of S rows
+  typename Ops::Value* query_values = nullptr;  // [D]
+  float* query = nullptr;                       // [D] the same
+  typename Ops::Value* kv = nullptr;            // [T, 2, D]
+  typename Ops::Value* pooled = nullptr;        // [S, D]
+  float* lse = nullptr;                         // [S, H]
+  typename Ops::Value* y = nullptr;             // [S, D]
+  NormActivations<Ops> norm;                    // of S rows
+  MlpActivations<Ops> mlp;                      // of S rows
 };
 
+template <typename Ops = CpuOps>
 struct MapPoolScratch {
-  float* drow = nullptr;     // [S, D]
-  float* dhidden = nullptr;  // [S, M]
-  float* dkv = nullptr;      // [T, 2, D]
-  float* dquery = nullptr;   // [D]
+  typename Ops::Value* drow = nullptr;           // [S, D]
+  typename Ops::Value* dhidden = nullptr;        // [S, M]
+  typename Ops::Value* dkv = nullptr;            // [T, 2, D]
+  float* dquery = nullptr;                       // [D]
+  typename Ops::Value* dquery_values = nullptr;  // [D] the same
+  typename Ops::Value* dprobe = nullptr;         // [D]
 };
 
+template <typename Ops = CpuOps>
 class MapPool {
  public:
+  using Value = typename Ops::Value;
+  using Context = typename Ops::Context;
+  using Segments = typename Ops::Segments;
+
   // `name` is "image.pool" or "text.pool".
   MapPool(const ParameterTable& table, const std::string& name, const TowerConfig& size);
 
-  MapPoolActivations LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
-  MapPoolScratch LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const;
+  MapPoolActivations<Ops> LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
+  MapPoolScratch<Ops> LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const;
 
   // From tokens [T, D] to z [S, D], assigned.
-  void Forward(const float* parameters, absl::Span<const int32_t> cu_seqlens, const float* tokens,
-               const MapPoolActivations& activations, float* z, kernels::ThreadPool& pool) const;
+  void Forward(const float* parameters, Segments cu_seqlens, const Value* tokens,
+               const MapPoolActivations<Ops>& activations, Value* z, Context& context) const;
 
   // From dz [S, D], which is overwritten, to dtokens [T, D], assigned; adds to `gradients`.
-  void Backward(const float* parameters, float* gradients, absl::Span<const int32_t> cu_seqlens,
-                const float* tokens, const MapPoolActivations& activations,
-                const MapPoolScratch& scratch, float* dz, float* dtokens,
-                kernels::ThreadPool& pool) const;
+  void Backward(const float* parameters, float* gradients, Segments cu_seqlens, const Value* tokens,
+                const MapPoolActivations<Ops>& activations, const MapPoolScratch<Ops>& scratch,
+                Value* dz, Value* dtokens, Context& context) const;
 
   // End of the parameters in the flat array.
   size_t end() const { return probe_ + AlignedFloats(size_.width); }
@@ -65,8 +74,8 @@ class MapPool {
   TowerConfig size_;
   // Offsets in the flat array; biases with map_bias.
   size_t probe_, q_, kv_, proj_, q_bias_ = 0, kv_bias_ = 0, proj_bias_ = 0;
-  Norm norm_;
-  Mlp mlp_;
+  Norm<Ops> norm_;
+  Mlp<Ops> mlp_;
 };
 
 }  // namespace navit

@@ -6,37 +6,42 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/parameters.h"
 
 namespace navit {
 
 // Of R rows of width D.
+template <typename Ops = CpuOps>
 struct NormActivations {
-  float* y = nullptr;      // [R, D]
-  float* scale = nullptr;  // [R] RMSNorm's inv_rms, LayerNorm's inv_std
-  float* shift = nullptr;  // [R] with LayerNorm
+  typename Ops::Value* y = nullptr;  // [R, D]
+  float* scale = nullptr;            // [R] RMSNorm's inv_rms, LayerNorm's inv_std
+  float* shift = nullptr;            // [R] with LayerNorm
 };
 
+template <typename Ops = CpuOps>
 class Norm {
  public:
+  using Value = typename Ops::Value;
+  using Context = typename Ops::Context;
+
   // `name` is "image.blocks.3.norm1" or the like.
   Norm(const ParameterTable& table, const std::string& name, const TowerConfig& size);
 
-  NormActivations LayOut(int64_t rows, Arena* arena) const;
+  NormActivations<Ops> LayOut(int64_t rows, Arena* arena) const;
   // The same with y [rows, D] elsewhere.
-  NormActivations LayOut(int64_t rows, float* y, Arena* arena) const;
+  NormActivations<Ops> LayOut(int64_t rows, Value* y, Arena* arena) const;
 
   // From x [rows, D] to activations.y.
-  void Forward(const float* parameters, int64_t rows, const float* x,
-               const NormActivations& activations, kernels::ThreadPool& pool) const;
+  void Forward(const float* parameters, int64_t rows, const Value* x,
+               const NormActivations<Ops>& activations, Context& context) const;
 
   // dx [rows, D] is assigned from dy and may alias it; with `accumulate` it is added to and may
   // not. Adds to `gradients`.
-  void Backward(const float* parameters, float* gradients, int64_t rows, const float* x,
-                const NormActivations& activations, const float* dy, float* dx, bool accumulate,
-                kernels::ThreadPool& pool) const;
+  void Backward(const float* parameters, float* gradients, int64_t rows, const Value* x,
+                const NormActivations<Ops>& activations, const Value* dy, Value* dx,
+                bool accumulate, Context& context) const;
 
   // End of the norm's parameters in the flat array.
   size_t end() const { return end_; }

@@ -90,7 +90,8 @@ void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* c
   }
 }
 
-PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(table.config()) {
+PositionEmbedding<CpuOps>::PositionEmbedding(const ParameterTable& table)
+    : config_(table.config()) {
   switch (config_.position) {
     case Image::SINUSOIDAL:
       fixed_frequencies_ = SinusoidalFrequencies(config_.image.width);
@@ -112,8 +113,8 @@ PositionEmbedding::PositionEmbedding(const ParameterTable& table) : config_(tabl
   }
 }
 
-PositionActivations PositionEmbedding::LayOut(int64_t tokens, int64_t segments,
-                                              Arena* arena) const {
+PositionActivations PositionEmbedding<CpuOps>::LayOut(const Batch& batch, Arena* arena) const {
+  const int64_t tokens = batch.image_tokens();
   PositionActivations a;
   if (config_.resamples_positions()) {
     a.weights = arena->Take(2 * tokens * config_.position_rows);
@@ -123,14 +124,14 @@ PositionActivations PositionEmbedding::LayOut(int64_t tokens, int64_t segments,
   if (config_.position != Image::ROPE) return a;
   const int64_t prefix_tokens = config_.image.prefix_tokens;
   const int64_t head_dim = config_.image.head_dim();
-  a.rope = arena->Take((tokens + segments * prefix_tokens) * head_dim);
+  a.rope = arena->Take((tokens + batch.examples() * prefix_tokens) * head_dim);
   a.rope_patches = prefix_tokens > 0 ? arena->Take(tokens * head_dim) : a.rope;
   return a;
 }
 
-void PositionEmbedding::Forward(const float* parameters, const Batch& batch,
-                                const PositionActivations& a, float* x,
-                                kernels::ThreadPool& pool) const {
+void PositionEmbedding<CpuOps>::Forward(const float* parameters, const Batch& batch,
+                                        const PositionActivations& a, float* x,
+                                        kernels::ThreadPool& pool) const {
   const int64_t tokens = batch.image_tokens();
   const int64_t width = config_.image.width;
   if (config_.resamples_positions()) {
@@ -180,9 +181,9 @@ void PositionEmbedding::Forward(const float* parameters, const Batch& batch,
   }
 }
 
-void PositionEmbedding::Backward(const float* parameters, float* gradients, const Batch& batch,
-                                 const PositionActivations& a, const float* dx,
-                                 kernels::ThreadPool& pool) const {
+void PositionEmbedding<CpuOps>::Backward(const float* parameters, float* gradients,
+                                         const Batch& batch, const PositionActivations& a,
+                                         const float* dx, kernels::ThreadPool& pool) const {
   const int64_t tokens = batch.image_tokens();
   const int64_t width = config_.image.width;
   if (config_.resamples_positions()) {

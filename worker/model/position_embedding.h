@@ -8,6 +8,7 @@
 #include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
 #include "worker/model/batch.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/parameters.h"
 
 namespace navit {
@@ -28,11 +29,17 @@ struct PositionActivations {
   float* rope_patches = nullptr;
 };
 
-class PositionEmbedding {
+template <typename Ops>
+class PositionEmbedding;
+
+template <>
+class PositionEmbedding<CpuOps> {
  public:
+  using Activations = PositionActivations;
+
   explicit PositionEmbedding(const ParameterTable& table);
 
-  PositionActivations LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
+  PositionActivations LayOut(const Batch& batch, Arena* arena) const;
 
   // Fills the activations and adds to x [T, D].
   void Forward(const float* parameters, const Batch& batch, const PositionActivations& activations,

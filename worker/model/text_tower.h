@@ -2,34 +2,39 @@
 #ifndef NAVIT_WORKER_MODEL_TEXT_TOWER_H_
 #define NAVIT_WORKER_MODEL_TEXT_TOWER_H_
 
-#include "kernels/thread_pool.h"
 #include "worker/model/arena.h"
 #include "worker/model/batch.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/parameters.h"
 #include "worker/model/tower.h"
 
 namespace navit {
 
+template <typename Ops = CpuOps>
 class TextTower {
  public:
+  using Value = typename Ops::Value;
+  using Context = typename Ops::Context;
+  using Batch = typename Ops::Batch;
+
   explicit TextTower(const ParameterTable& table);
 
-  TowerActivations LayOut(const Batch& batch, Arena* arena) const;
-  TowerScratch LayOutScratch(const Batch& batch, Arena* arena) const;
+  TowerActivations<Ops> LayOut(const Batch& batch, Arena* arena) const;
+  TowerScratch<Ops> LayOutScratch(const Batch& batch, Arena* arena) const;
 
   // `batch` holds at least one example; embeddings are in activations.embeddings().
-  void Forward(const float* parameters, const Batch& batch, const TowerActivations& activations,
-               kernels::ThreadPool& pool) const;
+  void Forward(const float* parameters, const Batch& batch,
+               const TowerActivations<Ops>& activations, Context& context) const;
   // Stops where nothing more is learned, see Tower::Backward.
   void Backward(const float* parameters, float* gradients, const Batch& batch,
-                const TowerActivations& activations, const float* dembeddings,
-                const TowerScratch& scratch, size_t learned_end, kernels::ThreadPool& pool,
+                const TowerActivations<Ops>& activations, const Value* dembeddings,
+                const TowerScratch<Ops>& scratch, size_t learned_end, Context& context,
                 const GradientProgress& progress) const;
 
  private:
   ModelConfig config_;
   size_t token_table_, position_table_;
-  Tower tower_;
+  Tower<Ops> tower_;
 };
 
 }  // namespace navit

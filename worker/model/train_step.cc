@@ -176,8 +176,8 @@ class TrainStep::Impl {
 
  private:
   struct Activations {
-    ImageTowerActivations image;
-    TowerActivations text;
+    ImageTowerActivations<> image;
+    TowerActivations<> text;
   };
 
   void Enter(v1::Phase phase) const {
@@ -334,7 +334,7 @@ class TrainStep::Impl {
   }
 
   void AddAttentionLogits(const char* name, const TowerConfig& tower,
-                          absl::Span<const int32_t> cu_seqlens, const TowerActivations& a,
+                          absl::Span<const int32_t> cu_seqlens, const TowerActivations<>& a,
                           StepDiagnosis* diagnosis) const {
     const std::vector<int32_t> with_prefix = WithPrefix(cu_seqlens, tower.prefix_tokens);
     for (size_t layer = 0; layer < a.blocks.size(); ++layer) {
@@ -351,9 +351,9 @@ class TrainStep::Impl {
   const PhaseCallback on_phase_;
   // Per example of each tower: an embedding, or the classifier's logits.
   const int64_t outputs_ = table_.config().image_outputs();
-  const ImageTower image_tower_;
+  const ImageTower<> image_tower_;
   // Absent with a classification loss.
-  std::optional<TextTower> text_tower_;
+  std::optional<TextTower<>> text_tower_;
   // Behind these nothing of the tower learns, and the backward pass ends.
   const size_t image_learned_end_, text_learned_end_;
 
