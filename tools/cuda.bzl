@@ -152,6 +152,28 @@ def cuda_kernels(name, srcs, hdrs = [], deps = [], kernels = [], **kwargs):
         **kwargs
     )
 
+def device_library(name, kernels, deps = [], **kwargs):
+    """Host code that calls kernels, twice: `name`, and `name`_twin on the host twin (tests only).
+
+    Args:
+      name: of the library.
+      kernels: labels of cuda_kernels.
+      deps: cc_library targets of both.
+      **kwargs: passed on to both cc_library.
+    """
+    native.cc_library(
+        name = name,
+        target_compatible_with = CUDA_ONLY,
+        deps = deps + kernels,
+        **kwargs
+    )
+    native.cc_library(
+        name = name + "_twin",
+        testonly = True,
+        deps = deps + [kernel + "_twin" for kernel in kernels],
+        **kwargs
+    )
+
 def cuda_test(name, srcs, kernels, deps = [], size = "small", **kwargs):
     """One test twice: `name` on the host twin, `name`_gpu on a GPU, skipped where there is none.
 

@@ -10,7 +10,7 @@
 
 namespace navit::kernels::cuda {
 
-// y = x·Wᵀ (+ bias), y += x·Wᵀ, or y = gelu(x·Wᵀ + bias) in the tanh form.
+// y = x·Wᵀ (+ bias), y += x·Wᵀ (+ bias), or y = gelu(x·Wᵀ + bias) in the tanh form.
 //   x [rows, in], weight [out, in], bias [out], y [rows, out], all bf16; no aliasing
 // With `pre_gelu` [rows, out], gelu is applied and its argument kept there for the backward pass.
 // in and out are multiples of 8. Tolerance against _ref on the same input: 2^-7 of Σ|x·w|.
@@ -20,7 +20,7 @@ struct LinearForwardArgs {
   const Bf16* weight = nullptr;
   const Bf16* bias = nullptr;  // null: none
   Bf16* y = nullptr;
-  bool accumulate = false;   // without bias and gelu
+  bool accumulate = false;   // without gelu
   Bf16* pre_gelu = nullptr;  // null: no gelu; needs bias
 };
 

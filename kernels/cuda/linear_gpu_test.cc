@@ -31,7 +31,10 @@ TEST_F(LinearTest, ForwardAndBackward) {
     Floats with_bias(rows * out), added = y_before, gelu(rows * out), dx(rows * in);
     Floats dgelu(rows * in), dweight = dweight_before, unused(in > out ? in : out);
     ref::LinearForward({rows, in, out, x.data(), weight.data(), bias.data(), with_bias.data()});
+    Floats added_bias = y_before;
     ref::LinearForward({rows, in, out, x.data(), weight.data(), nullptr, added.data(), true});
+    ref::LinearForward(
+        {rows, in, out, x.data(), weight.data(), bias.data(), added_bias.data(), true});
     const Floats no_bias(out);
     ref::BiasGeluForward({rows, out, with_bias.data(), no_bias.data(), gelu.data()});
     ref::LinearBackwardInput({rows, in, out, dy.data(), weight.data(), dx.data()});
@@ -40,8 +43,9 @@ TEST_F(LinearTest, ForwardAndBackward) {
     ref::LinearBackwardWeight({rows, in, out, x.data(), dy.data(), dweight.data(), unused.data()});
     const auto got = RunOnDevice([&]() -> std::vector<Floats> {
       const DeviceArray<Bf16> dev_x(ToBf16(x)), dev_weight(ToBf16(weight)), dev_bias(ToBf16(bias)),
-          dev_dy(ToBf16(dy)), dev_y(rows * out), dev_added(ToBf16(y_before)), dev_gelu(rows * out),
-          dev_pre_out(rows * out), dev_dx(rows * in), dev_pre(ToBf16(pre)), dev_dgelu(rows * in);
+          dev_dy(ToBf16(dy)), dev_y(rows * out), dev_added(ToBf16(y_before)),
+          dev_added_bias(ToBf16(y_before)), dev_gelu(rows * out), dev_pre_out(rows * out),
+          dev_dx(rows * in), dev_pre(ToBf16(pre)), dev_dgelu(rows * in);
       const DeviceArray<float> dev_dweight(dweight_before);
       EXPECT_EQ(0, engine
                        ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), dev_bias.data(),
@@ -51,6 +55,11 @@ TEST_F(LinearTest, ForwardAndBackward) {
       EXPECT_EQ(0, engine
                        ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), nullptr,
                                   dev_added.data(), true},
+                                 nullptr)
+                       .code);
+      EXPECT_EQ(0, engine
+                       ->Forward({rows, in, out, dev_x.data(), dev_weight.data(), dev_bias.data(),
+                                  dev_added_bias.data(), true},
                                  nullptr)
                        .code);
       EXPECT_EQ(0, engine
@@ -76,7 +85,7 @@ TEST_F(LinearTest, ForwardAndBackward) {
       return {ToFloats(dev_y.Read()),    ToFloats(dev_added.Read()),
               ToFloats(dev_gelu.Read()), ToFloats(dev_pre_out.Read()),
               ToFloats(dev_dx.Read()),   ToFloats(dev_dgelu.Read()),
-              dev_dweight.Read()};
+              dev_dweight.Read(),        ToFloats(dev_added_bias.Read())};
     });
     ExpectClose(with_bias, got[0], Largest(with_bias) / 128, 0, "y");
     ExpectClose(added, got[1], Largest(added) / 128, 0, "y +=");
@@ -85,6 +94,7 @@ TEST_F(LinearTest, ForwardAndBackward) {
     ExpectClose(dx, got[4], Largest(dx) / 128, 0, "dx");
     ExpectClose(dgelu, got[5], Largest(dgelu) / 100, 0, "dx through gelu");
     ExpectClose(dweight, got[6], Largest(dweight) * 1e-4f, 0, "dweight");
+    ExpectClose(added_bias, got[7], Largest(added_bias) / 128, 0, "y += with a bias");
   }
 }
 

@@ -154,7 +154,7 @@ void Head<Ops>::Backward(const float* parameters, float* gradients, Segments cu_
                     scratch.dpooled, /*accumulate=*/false, context);
   }
   const bool drops_prefix = DropsPrefix();
-  const absl::Span<const int32_t> pooled_seqlens = drops_prefix ? cu_seqlens : with_prefix;
+  const Segments pooled_seqlens = drops_prefix ? cu_seqlens : with_prefix;
   const Value* pooled_tokens = drops_prefix ? a.tokens : x;
   Value* dtokens = drops_prefix ? scratch.dtokens : dx;
   if (map_.has_value()) {

@@ -1,0 +1,297 @@
+#include "worker/model/device/ops.h"
+
+#include "absl/strings/str_cat.h"
+#include "kernels/cuda/column_sum.h"
+#include "kernels/cuda/convert.h"
+#include "kernels/cuda/embedding.h"
+#include "kernels/cuda/map_pool_attention.h"
+#include "kernels/cuda/scatter_rows.h"
+#include "kernels/cuda/segment_attention.h"
+#include "kernels/cuda/segment_pool.h"
+
+namespace navit {
+
+namespace cuda = kernels::cuda;
+
+namespace {
+
+// cuBLASLt's kernels for bf16 want rows of whole 16-byte units.
+constexpr int64_t kLinearMultiple = 8;
+
+// Head dims of our attention kernels.
+bool HasHeadDim(int64_t head_dim) { return head_dim == 16 || head_dim == 64; }
+
+float* SumPartial(int64_t rows, int64_t dim, DeviceContext& context) {
+  return context.Scratch<float>(cuda::ColumnSumSlabs(rows) * dim);
+}
+
+// sum [dim] += column sums of a [rows, dim].
+void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
+                DeviceContext& context) {
+  float* const partial = SumPartial(rows, dim, context);
+  if (!context.ok()) return;
+  context.Keep("column sum",
+               cuda::ColumnSum({.rows = rows, .dim = dim, .a = a, .sum = sum, .partial = partial},
+                               context.stream()));
+}
+
+}  // namespace
+
+void DeviceOps::Missing(absl::string_view what, Context& context) {
+  context.Keep(absl::UnimplementedError(absl::StrCat(what, " has no kernel on a GPU yet")));
+}
+
+void DeviceOps::Copy(int64_t count, const Value* from, Value* to, Context& context) {
+  if (!context.ok()) return;
+  context.Keep(context.device()->Copy(to, from, count * sizeof(Value), context.stream()));
+}
+
+void DeviceOps::FillZero(int64_t count, float* values, Context& context) {
+  if (!context.ok()) return;
+  context.Keep(context.device()->FillZero(values, count * sizeof(float), context.stream()));
+}
+
+void DeviceOps::ToFloats(int64_t count, const Value* from, float* to, Context& context) {
+  FillZero(count, to, context);
+  AddToFloats(count, from, to, context);
+}
+
+void DeviceOps::ToValues(int64_t count, const float* from, Value* to, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("rounding", cuda::Round({count, from, to}, context.stream()));
+}
+
+void DeviceOps::AddToFloats(int64_t count, const Value* from, float* to, Context& context) {
+  SumColumns(1, count, from, to, context);
+}
+
+void DeviceOps::PatchNormalize(const PatchNormalizeArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("patch normalisation", cuda::PatchNormalize(args, context.stream()));
+}
+
+void DeviceOps::EmbeddingForward(const EmbeddingForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("embedding", cuda::EmbeddingForward({.tokens = args.tokens,
+                                                    .used_tokens = args.tokens,
+                                                    .dim = args.dim,
+                                                    .ids = args.ids->ids,
+                                                    .place = args.ids->place,
+                                                    .token_table = args.token_table,
+                                                    .position_table = args.position_table,
+                                                    .y = args.y},
+                                                   context.stream()));
+}
+
+void DeviceOps::EmbeddingBackward(const EmbeddingBackwardArgs& args, Context& context) {
+  Scatter(args.ids->tokens, args.dim, args.dy, args.dim, args.dtoken_table, context);
+  Scatter(args.ids->positions, args.dim, args.dy, args.dim, args.dposition_table, context);
+}
+
+void DeviceOps::Scatter(const DeviceScatter& scatter, int64_t dim, const Value* dy,
+                        int64_t dy_stride, float* dtable, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("gradient of a table", cuda::ScatterRows({.rows = scatter.rows,
+                                                         .dim = dim,
+                                                         .row = scatter.row,
+                                                         .selection = scatter.selection,
+                                                         .dy = dy,
+                                                         .dy_stride = dy_stride,
+                                                         .dtable = dtable},
+                                                        context.stream()));
+}
+
+void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (args.in % kLinearMultiple != 0 || args.out % kLinearMultiple != 0) {
+    return Missing(absl::StrCat("a linear layer of ", args.in, " to ", args.out,
+                                " (no multiples of ", kLinearMultiple, ")"),
+                   context);
+  }
+  context.Keep("linear layer", context.engine()->Forward({.rows = args.rows,
+                                                          .in = args.in,
+                                                          .out = args.out,
+                                                          .x = args.x,
+                                                          .weight = context.Weight(args.weight),
+                                                          .bias = context.Weight(args.bias),
+                                                          .y = args.y,
+                                                          .accumulate = args.accumulate},
+                                                         context.stream()));
+}
+
+void DeviceOps::LinearBackwardInput(const LinearBackwardInputArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("gradient of a linear layer's input",
+               context.engine()->BackwardInput({.rows = args.rows,
+                                                .in = args.in,
+                                                .out = args.out,
+                                                .dy = args.dy,
+                                                .weight = context.Weight(args.weight),
+                                                .dx = args.dx,
+                                                .accumulate = args.accumulate},
+                                               context.stream()));
+}
+
+void DeviceOps::LinearBackwardWeight(const LinearBackwardWeightArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("gradient of a linear layer's weight",
+               context.engine()->BackwardWeight({.rows = args.rows,
+                                                 .in = args.in,
+                                                 .out = args.out,
+                                                 .x = args.x,
+                                                 .dy = args.dy,
+                                                 .dweight = args.dweight},
+                                                context.stream()));
+  if (args.dbias != nullptr) SumColumns(args.rows, args.out, args.dy, args.dbias, context);
+}
+
+void DeviceOps::BiasGeluForward(const cuda::BiasGeluForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("GELU", cuda::BiasGeluForward(args, context.stream()));
+}
+
+void DeviceOps::BiasGeluBackward(cuda::BiasGeluBackwardArgs args, Context& context) {
+  args.partial = SumPartial(args.rows, args.dim, context);
+  if (!context.ok()) return;
+  context.Keep("gradient of GELU", cuda::BiasGeluBackward(args, context.stream()));
+}
+
+void DeviceOps::RmsNormForward(const cuda::RmsNormForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("RMSNorm", cuda::RmsNormForward(args, context.stream()));
+}
+
+void DeviceOps::RmsNormBackward(cuda::RmsNormBackwardArgs args, Context& context) {
+  args.partial = SumPartial(args.rows, args.dim, context);
+  if (!context.ok()) return;
+  context.Keep("gradient of RMSNorm", cuda::RmsNormBackward(args, context.stream()));
+}
+
+void DeviceOps::L2NormalizeForward(const cuda::L2NormalizeForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("L2 norm", cuda::L2NormalizeForward(args, context.stream()));
+}
+
+void DeviceOps::L2NormalizeBackward(const cuda::L2NormalizeBackwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("gradient of the L2 norm", cuda::L2NormalizeBackward(args, context.stream()));
+}
+
+void DeviceOps::QkNormRopeForward(const cuda::QkNormRopeForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (args.q_gain == nullptr && args.cos_sin == nullptr) return;
+  if (args.q_gain == nullptr) return Missing("RoPE without QK-norm", context);
+  context.Keep("QK-norm", cuda::QkNormRopeForward(args, context.stream()));
+}
+
+void DeviceOps::QkNormRopeBackward(cuda::QkNormRopeBackwardArgs args, Context& context) {
+  if (args.q_gain == nullptr) return;
+  args.partial = context.Scratch<float>(2 * cuda::QkNormSlabs(args.tokens) * args.head_dim);
+  if (!context.ok()) return;
+  context.Keep("gradient of QK-norm", cuda::QkNormRopeBackward(args, context.stream()));
+}
+
+void DeviceOps::SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (!HasHeadDim(args.head_dim)) {
+    return Missing(absl::StrCat("attention with heads of ", args.head_dim), context);
+  }
+  context.Keep("attention", cuda::SegmentAttentionForward({.tokens = args.tokens,
+                                                           .heads = args.heads,
+                                                           .head_dim = args.head_dim,
+                                                           .causal = args.causal,
+                                                           .work = args.cu_seqlens->attention,
+                                                           .qkv = args.qkv,
+                                                           .out = args.out,
+                                                           .lse = args.lse},
+                                                          context.stream()));
+}
+
+void DeviceOps::SegmentAttentionBackward(const SegmentAttentionBackwardArgs& args,
+                                         Context& context) {
+  float* const delta = context.Scratch<float>(args.tokens * args.heads);
+  if (!context.ok()) return;
+  context.Keep("gradient of attention",
+               cuda::SegmentAttentionBackward({.tokens = args.tokens,
+                                               .heads = args.heads,
+                                               .head_dim = args.head_dim,
+                                               .causal = args.causal,
+                                               .work = args.cu_seqlens->attention,
+                                               .qkv = args.qkv,
+                                               .out = args.out,
+                                               .lse = args.lse,
+                                               .dout = args.dout,
+                                               .dqkv = args.dqkv,
+                                               .delta = delta},
+                                              context.stream()));
+}
+
+void DeviceOps::MapPoolAttentionForward(const MapPoolAttentionForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("attention pooling",
+               cuda::MapPoolAttentionForward({.tokens = args.tokens,
+                                              .pooled_rows = args.segments,
+                                              .heads = args.heads,
+                                              .head_dim = args.head_dim,
+                                              .segment = args.cu_seqlens->ranges,
+                                              .query = args.query,
+                                              .kv = args.kv,
+                                              .pooled = args.pooled,
+                                              .lse = args.lse},
+                                             context.stream()));
+}
+
+void DeviceOps::MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& args,
+                                         Context& context) {
+  float* const partial = context.Scratch<float>(args.segments * args.heads * args.head_dim);
+  if (!context.ok()) return;
+  context.Keep("gradient of attention pooling",
+               cuda::MapPoolAttentionBackward({.tokens = args.tokens,
+                                               .used_tokens = args.tokens,
+                                               .pooled_rows = args.segments,
+                                               .heads = args.heads,
+                                               .head_dim = args.head_dim,
+                                               .segment = args.cu_seqlens->ranges,
+                                               .query = args.query,
+                                               .kv = args.kv,
+                                               .pooled = args.pooled,
+                                               .lse = args.lse,
+                                               .dpooled = args.dpooled,
+                                               .dkv = args.dkv,
+                                               .dquery = args.dquery,
+                                               .partial = partial},
+                                              context.stream()));
+}
+
+void DeviceOps::SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (args.kind != kernels::SegmentPoolKind::kMean && args.kind != kernels::SegmentPoolKind::kMax) {
+    return Missing("model: pooling of one token", context);
+  }
+  context.Keep("pooling",
+               cuda::SegmentPoolForward({.tokens = args.tokens,
+                                         .segments = args.segments,
+                                         .dim = args.dim,
+                                         .max = args.kind == kernels::SegmentPoolKind::kMax,
+                                         .cu_seqlens = args.cu_seqlens->cu_seqlens,
+                                         .x = args.x,
+                                         .pooled = args.pooled},
+                                        context.stream()));
+}
+
+void DeviceOps::SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("gradient of pooling",
+               cuda::SegmentPoolBackward({.tokens = args.tokens,
+                                          .used_tokens = args.tokens,
+                                          .segments = args.segments,
+                                          .dim = args.dim,
+                                          .max = args.kind == kernels::SegmentPoolKind::kMax,
+                                          .cu_seqlens = args.cu_seqlens->cu_seqlens,
+                                          .x = args.x,
+                                          .dpooled = args.dpooled,
+                                          .dx = args.dx},
+                                         context.stream()));
+}
+
+}  // namespace navit

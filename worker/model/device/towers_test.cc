@@ -1,0 +1,225 @@
+// The towers with the kernels of a GPU, run by the host twin, against the towers on the CPU: the
+// same parameters and batch, rounded where a GPU rounds.
+#include "worker/model/device/towers.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/host_twin/memory.h"
+#include "worker/model/device/twin_device.h"
+#include "worker/model/device/twin_linear.h"
+#include "worker/model/parameters.h"
+#include "worker/model/testing.h"
+
+namespace navit {
+namespace {
+
+using kernels::cuda::Bf16;
+using kernels::cuda::Bf16ToFloat;
+using kernels::cuda::FloatToBf16;
+using Image = v1::ImageTowerSpec;
+
+std::vector<float> Rounded(std::vector<float> values) {
+  for (float& value : values) value = Bf16ToFloat(FloatToBf16(value));
+  return values;
+}
+
+// What a forward and a backward pass made.
+struct Pass {
+  std::vector<float> embeddings;
+  std::vector<float> gradients;
+};
+
+class DeviceTowersTest : public ::testing::Test {
+ protected:
+  // Parameters that bf16 holds, so that both sides compute from the same.
+  std::vector<float> Parameters(const ParameterTable& table) {
+    ModelState state(table);
+    InitializeState(table, 3, &state);
+    std::mt19937 random(5);
+    std::normal_distribution<float> normal(0, 0.1f);
+    std::vector<float> values(state.parameters.span().begin(), state.parameters.span().end());
+    for (const ParameterInfo& info : table.entries()) {
+      for (size_t i = 0; i < info.size; ++i) values[info.offset + i] += normal(random);
+    }
+    return Rounded(values);
+  }
+
+  std::vector<float> OutputGradients(const ModelConfig& config, int64_t examples) {
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(examples * config.image_outputs());
+    for (float& value : values) value = normal(random);
+    return Rounded(values);
+  }
+
+  template <template <typename> class TowerType>
+  Pass OnCpu(const ParameterTable& table, const std::vector<float>& parameters, const Batch& batch,
+             const std::vector<float>& doutputs) {
+    kernels::ThreadPool pool(1);
+    const TowerType<CpuOps> tower(table);
+    Arena count;
+    tower.LayOut(batch, &count);
+    AlignedBuffer buffer(count.used());
+    Arena arena(buffer.data());
+    const auto activations = tower.LayOut(batch, &arena);
+    Arena scratch_count;
+    tower.LayOutScratch(batch, &scratch_count);
+    AlignedBuffer scratch(scratch_count.used());
+    Arena scratch_arena(scratch.data());
+    Pass pass;
+    pass.gradients.resize(table.total_size());
+    tower.Forward(parameters.data(), batch, activations, pool);
+    const float* outputs = Outputs(activations);
+    pass.embeddings.assign(outputs, outputs + doutputs.size());
+    tower.Backward(parameters.data(), pass.gradients.data(), batch, activations, doutputs.data(),
+                   tower.LayOutScratch(batch, &scratch_arena), table.total_size(), pool, {});
+    return pass;
+  }
+
+  template <typename T>
+  DeviceBuffer Upload(const std::vector<T>& values) {
+    DeviceBuffer buffer = *DeviceBuffer::Make(&device_, values.size() * sizeof(T));
+    EXPECT_TRUE(device_.Copy(buffer.data(), values.data(), buffer.bytes(), nullptr).ok());
+    return buffer;
+  }
+
+  template <template <typename> class TowerType>
+  Pass OnTwin(const ParameterTable& table, const std::vector<float>& parameters, const Batch& batch,
+              const std::vector<float>& doutputs) {
+    kernels::cuda::twin::TakeFindings();
+    std::vector<Bf16> weights, dvalues;
+    for (const float value : parameters) weights.push_back(FloatToBf16(value));
+    for (const float value : doutputs) dvalues.push_back(FloatToBf16(value));
+    const DeviceBuffer parameter_memory = Upload(parameters), weight_memory = Upload(weights);
+    const DeviceBuffer output_gradients = Upload(dvalues);
+    const DeviceBuffer gradients = Upload(std::vector<float>(table.total_size()));
+    const float* const device_parameters = static_cast<float*>(parameter_memory.data());
+    DeviceContext context(&device_, nullptr, &engine_, device_parameters,
+                          static_cast<Bf16*>(weight_memory.data()));
+    DeviceBatchBuffer batches;
+    const absl::StatusOr<DeviceBatch> uploaded =
+        batches.Fill(table.config(), batch, &device_, nullptr);
+    EXPECT_TRUE(uploaded.ok()) << uploaded.status();
+
+    const TowerType<DeviceOps> tower(table);
+    Arena count;
+    tower.LayOut(*uploaded, &count);
+    const DeviceBuffer buffer = *DeviceBuffer::Make(&device_, count.used() * sizeof(float));
+    Arena arena(static_cast<float*>(buffer.data()));
+    const auto activations = tower.LayOut(*uploaded, &arena);
+    Arena scratch_count;
+    tower.LayOutScratch(*uploaded, &scratch_count);
+    const DeviceBuffer scratch =
+        *DeviceBuffer::Make(&device_, scratch_count.used() * sizeof(float));
+    Arena scratch_arena(static_cast<float*>(scratch.data()));
+    tower.Forward(device_parameters, *uploaded, activations, context);
+    Pass pass;
+    for (size_t i = 0; i < doutputs.size() && context.ok(); ++i) {
+      pass.embeddings.push_back(Bf16ToFloat(Outputs(activations)[i]));
+    }
+    tower.Backward(device_parameters, static_cast<float*>(gradients.data()), *uploaded, activations,
+                   static_cast<Bf16*>(output_gradients.data()),
+                   tower.LayOutScratch(*uploaded, &scratch_arena), table.total_size(), context, {});
+    EXPECT_TRUE(context.ok()) << context.status();
+    const float* const sums = static_cast<float*>(gradients.data());
+    pass.gradients.assign(sums, sums + table.total_size());
+    const kernels::cuda::twin::Findings findings = kernels::cuda::twin::TakeFindings();
+    for (const std::string& text : findings.texts) ADD_FAILURE() << text;
+    return pass;
+  }
+
+  // Within what bf16 leaves of a pass: of each tensor, a share of its length.
+  void Compare(const ParameterTable& table, const Pass& want, const Pass& got,
+               const std::string& tower) {
+    ASSERT_EQ(want.embeddings.size(), got.embeddings.size());
+    for (size_t i = 0; i < want.embeddings.size(); ++i) {
+      ASSERT_NEAR(want.embeddings[i], got.embeddings[i], 0.03) << tower << " output " << i;
+    }
+    for (const ParameterInfo& info : table.entries()) {
+      if (info.name.rfind(tower, 0) != 0) continue;
+      double difference = 0, length = 0;
+      for (size_t i = info.offset; i < info.offset + info.size; ++i) {
+        difference += std::pow(want.gradients[i] - got.gradients[i], 2);
+        length += std::pow(want.gradients[i], 2);
+      }
+      EXPECT_GT(length, 0) << info.name;
+      EXPECT_LT(std::sqrt(difference), 0.04 * std::sqrt(length)) << info.name;
+    }
+  }
+
+  template <template <typename> class TowerType>
+  void RunBoth(const ModelConfig& config, const std::string& tower) {
+    const ParameterTable table(config);
+    const std::vector<float> parameters = Parameters(table);
+    const Batch batch = DrawBatch(config, 11, 0, {{5, 3}, {1, 1}, {0, 0}, {17, 9}, {20, 24}});
+    const std::vector<float> doutputs = OutputGradients(config, batch.examples());
+    Compare(table, OnCpu<TowerType>(table, parameters, batch, doutputs),
+            OnTwin<TowerType>(table, parameters, batch, doutputs), tower);
+  }
+
+  static auto Outputs(const ImageTowerActivations<CpuOps>& a) { return a.tower.embeddings(); }
+  static auto Outputs(const ImageTowerActivations<DeviceOps>& a) { return a.tower.embeddings(); }
+  template <typename Ops>
+  static auto Outputs(const TowerActivations<Ops>& a) {
+    return a.embeddings();
+  }
+
+  TwinDevice device_;
+  TwinLinearEngine engine_;
+};
+
+TEST_F(DeviceTowersTest, ImageTower) {
+  ModelConfig config = SmallModelConfig();
+  config.image.depth = 2;
+  RunBoth<ImageTower>(config, "image.");
+}
+
+TEST_F(DeviceTowersTest, TextTower) { RunBoth<TextTower>(SmallModelConfig(), "text."); }
+
+TEST_F(DeviceTowersTest, CausalTextWithBiases) {
+  ModelConfig config = SmallModelConfig();
+  config.text.causal = true;
+  config.text.attention_bias = true;
+  config.text.map_bias = true;
+  RunBoth<TextTower>(config, "text.");
+}
+
+TEST_F(DeviceTowersTest, PositionsAndPoolings) {
+  for (const auto position : {Image::FACTORIZED_STACK, Image::JOINT, Image::ROPE}) {
+    ModelConfig config = SmallModelConfig();
+    config.position = position;
+    config.coordinates = Image::FRACTIONAL;
+    config.image.pooling = position == Image::ROPE ? Image::MAX : Image::MEAN;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
+TEST_F(DeviceTowersTest, ClassifierOfEightClasses) {
+  ModelConfig config = SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION);
+  config.classes = 8;
+  RunBoth<ImageTower>(config, "image.");
+}
+
+TEST_F(DeviceTowersTest, WhatHasNoKernelIsNamed) {
+  ModelConfig config = SmallModelConfig();
+  config.position = Image::FOURIER;
+  DeviceBatchBuffer batches;
+  const Batch batch = DrawBatch(config, 11, 0, {{5, 3}});
+  const absl::Status status = batches.Fill(config, batch, &device_, nullptr).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(status.message().find("model.image.position_embedding"), std::string::npos);
+
+  DeviceContext context(&device_, nullptr, &engine_, nullptr, nullptr);
+  DeviceOps::LinearForward({.rows = 1, .in = 588, .out = 64}, context);
+  EXPECT_EQ(context.status().message(),
+            "a linear layer of 588 to 64 (no multiples of 8) has no kernel on a GPU yet");
+}
+
+}  // namespace
+}  // namespace navit

@@ -1,0 +1,45 @@
+#include "worker/model/device/twin_device.h"
+
+#include <cstddef>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace navit {
+
+namespace twin = kernels::cuda::twin;
+
+absl::StatusOr<void*> TwinDevice::Allocate(size_t bytes) {
+  auto region = std::make_unique<twin::Region>(absl::StrCat("memory of ", bytes), bytes);
+  void* const memory = region->data();
+  regions_[memory] = std::move(region);
+  return memory;
+}
+
+void TwinDevice::Free(void* memory) {
+  const auto region = regions_.find(memory);
+  region->second->CheckGuards();
+  regions_.erase(region);
+}
+
+bool TwinDevice::Owns(const void* memory) const { return twin::FindRegion(memory) != nullptr; }
+
+void TwinDevice::SetWritten(void* memory, size_t bytes) {
+  twin::Region* const region = twin::FindRegion(memory);
+  if (region == nullptr || bytes == 0) return;
+  region->SetWritten(static_cast<std::byte*>(memory) - region->data(), bytes);
+}
+
+absl::Status TwinDevice::Copy(void* to, const void* from, size_t bytes, DeviceStream) {
+  if (bytes > 0) std::memmove(to, from, bytes);
+  SetWritten(to, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status TwinDevice::FillZero(void* memory, size_t bytes, DeviceStream) {
+  if (bytes > 0) std::memset(memory, 0, bytes);
+  SetWritten(memory, bytes);
+  return absl::OkStatus();
+}
+
+}  // namespace navit
