@@ -1,5 +1,5 @@
-// What the attention kernels share: rows of bf16 in shared memory, and fragments of 16 rows in the
-// registers of a warp. For .cu files.
+// What the attention kernels share: segments copied to shared memory, and fragments of 16 rows in
+// the registers of a warp. For .cu files.
 //
 // A fragment lies over the lanes as the A operand of Mma16x8x16 wants it, an accumulator as its C
 // operand; an accumulator of two neighbouring 16×8 tiles, rounded to bf16, is again a fragment.
@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/attention_work.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/shared_rows.h"
 
 namespace navit::kernels::cuda {
 
@@ -17,53 +18,29 @@ inline constexpr int kAttentionThreads = kAttentionWarps * kWarp;
 inline constexpr float kLog2E = 1.44269504088896f;
 inline constexpr float kLn2 = 0.69314718055995f;
 
-// Rows of kDim values in shared memory. The 16-byte pieces of a row are exchanged by a pattern of
-// the row's number, so that eight rows read at one column lie in different banks.
+// Starts to copy rows [chunk, chunk + rows) of the block's segments to `to`. Row r of a segment
+// comes from from[(begin + r)·stride]; rows behind its last token become zero.
 template <int kDim>
-struct SharedRows {
-  static constexpr int kPieces = kDim / 8;
-  Shared<Bf16> data;
-
-  NAVIT_DEVICE Shared<Bf16> Piece(int row, int piece) const {
-    const int pattern = kPieces >= 8 ? row & 7 : (row >> 2) & (kPieces - 1);
-    return data + (row * kDim + (piece ^ pattern) * 8);
-  }
-
-  // B operands of 16 columns that are rows [row, row + 16), for values [16·k, 16·k + 16): b[0],
-  // b[1] of the first eight columns, b[2], b[3] of the others.
-  NAVIT_DEVICE void LoadAsColumns(uint32_t (&b)[4], int row, int k) const {
-    const int lane = LaneIndex();
-    LoadMatrix4(b, Piece(row + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
-  }
-
-  // B operands of columns that are values [16·n, 16·n + 16), summed over rows [row, row + 16).
-  NAVIT_DEVICE void LoadAsRows(uint32_t (&b)[4], int row, int n) const {
-    const int lane = LaneIndex();
-    LoadMatrix4Transposed(b, Piece(row + lane % 16, 2 * n + lane / 16));
-  }
-
-  // Starts to copy rows [chunk, chunk + rows) of the block's segments. Row r of a segment comes
-  // from from[(begin + r)·stride]; rows behind its last token become zero.
-  NAVIT_DEVICE void CopyFrom(Global<const Bf16> from, int64_t stride,
-                             Global<const AttentionSegment> segments, int count, int chunk,
-                             int rows) const {
-    for (int s = 0; s < count; ++s) {
-      const AttentionSegment segment = segments.Load(s);
-      // The part of the segment that lies in the chunk.
-      const int padded = (segment.length + 15) / 16 * 16;
-      const int first = chunk > segment.row ? chunk - segment.row : 0;
-      const int limit = chunk + rows - segment.row;
-      const int last = padded < limit ? padded : limit;
-      for (int i = first * kPieces + ThreadIndex(); i < last * kPieces; i += kAttentionThreads) {
-        const int row = i / kPieces, piece = i % kPieces;
-        const bool valid = row < segment.length;
-        const int64_t token = segment.begin + (valid ? row : 0);
-        CopyAsync16(Piece(segment.row + row - chunk, piece), from + (token * stride + piece * 8),
-                    valid);
-      }
+NAVIT_DEVICE void CopySegments(const SharedRows<kDim>& to, Global<const Bf16> from, int64_t stride,
+                               Global<const AttentionSegment> segments, int count, int chunk,
+                               int rows) {
+  constexpr int kPieces = SharedRows<kDim>::kPieces;
+  for (int s = 0; s < count; ++s) {
+    const AttentionSegment segment = segments.Load(s);
+    // The part of the segment that lies in the chunk.
+    const int padded = (segment.length + 15) / 16 * 16;
+    const int first = chunk > segment.row ? chunk - segment.row : 0;
+    const int limit = chunk + rows - segment.row;
+    const int last = padded < limit ? padded : limit;
+    for (int i = first * kPieces + ThreadIndex(); i < last * kPieces; i += kAttentionThreads) {
+      const int row = i / kPieces, piece = i % kPieces;
+      const bool valid = row < segment.length;
+      const int64_t token = segment.begin + (valid ? row : 0);
+      CopyAsync16(to.Piece(segment.row + row - chunk, piece), from + (token * stride + piece * 8),
+                  valid);
     }
   }
-};
+}
 
 // 16 rows of kDim values as A operands. Rows from `valid` on are zero and are not read.
 template <int kDim>

@@ -27,8 +27,8 @@
 //           `valid`; CopyAsyncCommit(); CopyAsyncWait<n>(): all but this thread's last n commits
 //           are done. Others see them after a barrier that follows the wait.
 // Numbers   ToFloat(Bf16), ToBf16(float), PackBf16(low, high), UnpackLow(u), UnpackHigh(u);
-//           Exp2, Log2, Reciprocal, InverseSqrt (approximate: 2 ulp), Exp, Log, Sqrt, Erf, Sin,
-//           Cos, Max, Min, Fma
+//           Exp2, Log2, Reciprocal, InverseSqrt (approximate: 2 ulp), Exp, Log, Log1p, Sqrt,
+//           Erf, Sin, Cos, Max, Min, Fma
 // Host      Launch<Kernel>(shape, stream, args); FillZero(pointer, bytes, stream)
 #ifndef NAVIT_KERNELS_CUDA_DEVICE_H_
 #define NAVIT_KERNELS_CUDA_DEVICE_H_

@@ -11,6 +11,7 @@
 
 #define NAVIT_DEVICE __device__ __forceinline__
 #define NAVIT_UNROLL _Pragma("unroll")
+#define NAVIT_UNROLL_TWICE _Pragma("unroll 2")
 
 namespace navit::kernels::cuda {
 
@@ -147,6 +148,7 @@ NAVIT_DEVICE float Reciprocal(float x) { return __frcp_rn(x); }
 NAVIT_DEVICE float InverseSqrt(float x) { return rsqrtf(x); }
 NAVIT_DEVICE float Exp(float x) { return expf(x); }
 NAVIT_DEVICE float Log(float x) { return logf(x); }
+NAVIT_DEVICE float Log1p(float x) { return log1pf(x); }
 NAVIT_DEVICE float Sqrt(float x) { return sqrtf(x); }
 NAVIT_DEVICE float Erf(float x) { return erff(x); }
 NAVIT_DEVICE float Sin(float x) { return sinf(x); }

@@ -75,10 +75,10 @@ struct BackwardKernel {
                                      Global<const Bf16> first, int64_t first_stride,
                                      Global<const Bf16> second, int64_t second_stride) {
     BlockBarrier();
-    block.first.CopyFrom(first, first_stride, block.segments, block.work.segments, chunk,
-                         args.chunk_rows);
-    block.second.CopyFrom(second, second_stride, block.segments, block.work.segments, chunk,
-                          args.chunk_rows);
+    CopySegments(block.first, first, first_stride, block.segments, block.work.segments, chunk,
+                 args.chunk_rows);
+    CopySegments(block.second, second, second_stride, block.segments, block.work.segments, chunk,
+                 args.chunk_rows);
     CopyAsyncCommit();
   }
 

@@ -137,8 +137,9 @@ struct ForwardKernel {
     State state;
     for (int chunk = 0; chunk < rows; chunk += chunk_rows) {
       if (chunk > 0) BlockBarrier();  // all have done with the rows of the last chunk
-      keys.CopyFrom(q_from + width, 3 * width, segments, block.segments, chunk, chunk_rows);
-      values.CopyFrom(q_from + 2 * width, 3 * width, segments, block.segments, chunk, chunk_rows);
+      CopySegments(keys, q_from + width, 3 * width, segments, block.segments, chunk, chunk_rows);
+      CopySegments(values, q_from + 2 * width, 3 * width, segments, block.segments, chunk,
+                   chunk_rows);
       CopyAsyncCommit();
       CopyAsyncWait<0>();
       BlockBarrier();

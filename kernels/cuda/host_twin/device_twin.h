@@ -17,6 +17,7 @@
 
 #define NAVIT_DEVICE [[maybe_unused]] inline
 #define NAVIT_UNROLL
+#define NAVIT_UNROLL_TWICE
 
 namespace navit::kernels::cuda {
 
@@ -210,6 +211,7 @@ inline float Reciprocal(float x) { return 1 / x; }
 inline float InverseSqrt(float x) { return 1 / std::sqrt(x); }
 inline float Exp(float x) { return std::exp(x); }
 inline float Log(float x) { return std::log(x); }
+inline float Log1p(float x) { return std::log1p(x); }
 inline float Sqrt(float x) { return std::sqrt(x); }
 inline float Erf(float x) { return std::erf(x); }
 inline float Sin(float x) { return std::sin(x); }

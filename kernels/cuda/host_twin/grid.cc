@@ -28,7 +28,12 @@ struct ThreadState {
   Site site;
   void* operands = nullptr;
   std::vector<PendingCopy> open;                 // not committed
-  std::deque<std::vector<PendingCopy>> commits;  // oldest first
+  std::deque<std::vector<PendingCopy>> commits;  // oldest first; a commit may hold no copy
+
+  bool HasCopies() const {
+    return !open.empty() || std::any_of(commits.begin(), commits.end(),
+                                        [](const auto& commit) { return !commit.empty(); });
+  }
 };
 
 struct WarpState {
@@ -127,7 +132,7 @@ void Grid::RunBlock(int64_t index) {
     if (!fibers[thread]->ended()) continue;
     threads[thread].state = State::kEnded;
     ++ended;
-    if (!threads[thread].open.empty() || !threads[thread].commits.empty()) {
+    if (threads[thread].HasCopies()) {
       Report(Site::current(), "a thread ended before it waited for its asynchronous copies");
     }
   }
