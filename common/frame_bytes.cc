@@ -1,6 +1,6 @@
 #include "common/frame_bytes.h"
 
-#include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 namespace navit {
@@ -22,6 +22,31 @@ grpc::ByteBuffer MakeFrame(const v1::PackHeader& header, const grpc::Slice& payl
   AppendVarint(payload.size(), &front);
   const grpc::Slice slices[] = {grpc::Slice(front), payload};
   return grpc::ByteBuffer(slices, 2);
+}
+
+void FrameMessage::Add(const grpc::ByteBuffer& frame) {
+  // Field 4, length-delimited.
+  std::string front("\x22");
+  AppendVarint(frame.Length(), &front);
+  slices_.emplace_back(front);
+  bytes_ += front.size();
+  AddFields(frame);
+}
+
+void FrameMessage::AddFields(const grpc::ByteBuffer& fields) {
+  std::vector<grpc::Slice> slices;
+  if (!fields.Dump(&slices).ok()) std::abort();  // Only a buffer that was never filled fails.
+  for (grpc::Slice& slice : slices) {
+    bytes_ += slice.size();
+    slices_.push_back(std::move(slice));
+  }
+}
+
+grpc::ByteBuffer FrameMessage::Take() {
+  grpc::ByteBuffer message(slices_.data(), slices_.size());
+  slices_.clear();
+  bytes_ = 0;
+  return message;
 }
 
 grpc::Slice OwningSlice(std::string bytes) {

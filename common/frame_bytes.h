@@ -9,8 +9,10 @@
 #include <grpcpp/support/slice.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "proto/pack.pb.h"
 
@@ -19,6 +21,29 @@ namespace navit {
 // A serialised Frame (proto/pack.proto) of `header`, whose payload_bytes is payload.size(), and
 // `payload`, which is shared.
 grpc::ByteBuffer MakeFrame(const v1::PackHeader& header, const grpc::Slice& payload);
+
+// A message of several frames (field 4 of PushRequest and PullReply), which shares their bytes.
+class FrameMessage {
+ public:
+  // What a message holds at most, unless a single frame is larger. Larger messages save nothing.
+  static constexpr uint64_t kMostBytes = uint64_t{4} << 20;
+
+  // Whether a frame of so many bytes may still be added.
+  bool HasRoom(uint64_t frame_bytes) const {
+    return slices_.empty() || bytes_ + frame_bytes <= kMostBytes;
+  }
+  void Add(const grpc::ByteBuffer& frame);
+  // Other fields of the message: a serialised message with those alone.
+  void AddFields(const grpc::ByteBuffer& fields);
+
+  bool empty() const { return slices_.empty(); }
+  // The message; empty afterwards.
+  grpc::ByteBuffer Take();
+
+ private:
+  std::vector<grpc::Slice> slices_;
+  uint64_t bytes_ = 0;
+};
 
 // `bytes` as a slice that owns them.
 grpc::Slice OwningSlice(std::string bytes);

@@ -28,13 +28,25 @@ constexpr absl::Duration kLongWait = absl::Seconds(30);
 // As the coordinator counts them: whole frames.
 uint64_t PackBytes(const StepPacks& step) {
   uint64_t bytes = 0;
-  for (const v1::PullReply& pack : step.packs) bytes += pack.ByteSizeLong();
+  for (const v1::Frame& pack : step.packs) bytes += pack.ByteSizeLong();
   return bytes;
+}
+
+// The packs of a message, moved out of it: those of its list, or the one that it is.
+std::vector<v1::Frame> TakeFrames(v1::PullReply* reply) {
+  std::vector<v1::Frame> frames;
+  if (reply->has_header()) {
+    v1::Frame& frame = frames.emplace_back();
+    frame.mutable_header()->Swap(reply->mutable_header());
+    frame.set_payload(std::move(*reply->mutable_payload()));
+  }
+  for (v1::Frame& frame : *reply->mutable_frames()) frames.push_back(std::move(frame));
+  return frames;
 }
 
 }  // namespace
 
-absl::Status CheckPack(const v1::PullReply& pack, v1::Split split) {
+absl::Status CheckPack(const v1::Frame& pack, v1::Split split) {
   const v1::PackHeader& header = pack.header();
   const std::string name = absl::StrCat("pack ", header.index(), " of window ", header.window());
   if (header.split() != split) {
@@ -144,6 +156,7 @@ class BatchSource::Impl {
     open.mutable_open()->set_generation(client_->options().generation);
     open.mutable_open()->set_rank(options_.rank);
     open.mutable_open()->set_first_step(next_step_);
+    open.mutable_open()->set_takes_frames(true);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       // What waits here was not given back yet; the coordinator sends at least one step anyway.
@@ -188,14 +201,20 @@ class BatchSource::Impl {
                                                 reply->deal().ranks_size(),
                                                 " ranks came where step ", next_step_, " is due"));
       }
-      step->deal = reply->deal();
-    } else {
-      if (step->deal.step() == 0) return absl::InternalError("a pack came before its step's deal");
-      NAVIT_RETURN_IF_ERROR(CheckPack(*reply, v1::SPLIT_TRAIN));
-      step->packs.push_back(std::move(*reply));
+      step->deal = std::move(*reply->mutable_deal());
     }
+    for (v1::Frame& pack : TakeFrames(reply)) {
+      if (step->deal.step() == 0) return absl::InternalError("a pack came before its step's deal");
+      NAVIT_RETURN_IF_ERROR(CheckPack(pack, v1::SPLIT_TRAIN));
+      step->packs.push_back(std::move(pack));
+    }
+    if (step->deal.step() == 0) return absl::InternalError("an empty message came");
     const int wanted = step->deal.ranks(options_.rank).ordinals_size();
     if (static_cast<int>(step->packs.size()) < wanted) return absl::OkStatus();
+    if (static_cast<int>(step->packs.size()) > wanted) {
+      return absl::InternalError(absl::StrCat("more packs came than the deal of step ",
+                                              step->deal.step(), " gives this rank"));
+    }
     std::lock_guard<std::mutex> lock(mutex_);
     queued_bytes_ += PackBytes(*step);
     queue_.push_back(std::move(*step));
@@ -250,7 +269,7 @@ absl::StatusOr<std::optional<StepPacks>> BatchSource::Next(uint64_t step) {
 size_t BatchSource::queued_packs() const { return impl_->queued_packs(); }
 
 absl::Status PullEvaluation(RunClient* client, uint32_t rank, uint32_t world_size, v1::Split split,
-                            const std::function<absl::Status(const v1::PullReply&)>& take) {
+                            const std::function<absl::Status(const v1::Frame&)>& take) {
   v1::PullEvaluationRequest request;
   *request.mutable_worker() = client->options().worker;
   request.set_job(client->options().job);
@@ -273,11 +292,13 @@ absl::Status PullEvaluation(RunClient* client, uint32_t rank, uint32_t world_siz
       v1::PullReply reply;
       while (fault.ok() && stream->Read(&reply)) {
         backoff.Reset(Now() + client->options().grace);
-        // A stream that is opened again starts at the first pack.
-        if (place++ < taken) continue;
-        fault = CheckPack(reply, split);
-        if (fault.ok()) fault = take(reply);
-        ++taken;
+        for (const v1::Frame& pack : TakeFrames(&reply)) {
+          // A stream that is opened again starts at the first pack.
+          if (place++ < taken || !fault.ok()) continue;
+          fault = CheckPack(pack, split);
+          if (fault.ok()) fault = take(pack);
+          ++taken;
+        }
       }
       if (!fault.ok()) context.TryCancel();
       status = FromGrpcStatus(stream->Finish(), "Batches.PullEvaluation");

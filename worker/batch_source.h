@@ -25,8 +25,8 @@ namespace navit {
 
 struct StepPacks {
   v1::StepDeal deal;
-  // In the deal's order, checked against their headers; `deal` and `lease_epoch` play no role.
-  std::vector<v1::PullReply> packs;
+  // In the deal's order, checked against their headers.
+  std::vector<v1::Frame> packs;
 };
 
 struct BatchSourceOptions {
@@ -61,10 +61,10 @@ class BatchSource {
 // Calls `take` for each pack of an evaluation split that falls to `rank`, in order, each once,
 // through restarts of the coordinator. Errors as BatchSource::Next, or that of `take`.
 absl::Status PullEvaluation(RunClient* client, uint32_t rank, uint32_t world_size, v1::Split split,
-                            const std::function<absl::Status(const v1::PullReply&)>& take);
+                            const std::function<absl::Status(const v1::Frame&)>& take);
 
 // Whether payload and header belong together; DataLoss names the pack.
-absl::Status CheckPack(const v1::PullReply& pack, v1::Split split);
+absl::Status CheckPack(const v1::Frame& pack, v1::Split split);
 
 }  // namespace navit
 

@@ -96,7 +96,7 @@ TEST_F(BatchSourceTest, EvaluationGivesEachPackOnce) {
   Start();
   std::vector<std::string> got;
   const absl::Status status = PullEvaluation(client_.get(), /*rank=*/1, /*world_size=*/2,
-                                             v1::SPLIT_VALIDATION, [&](const v1::PullReply& pack) {
+                                             v1::SPLIT_VALIDATION, [&](const v1::Frame& pack) {
                                                got.push_back(pack.payload());
                                                return absl::OkStatus();
                                              });

@@ -88,7 +88,7 @@ class Evaluator {
     const int rank = args_.collective->rank();
     NAVIT_RETURN_IF_ERROR(
         PullEvaluation(args_.client, rank, args_.collective->world_size(), split,
-                       [&](const v1::PullReply& pack) { return take(pack.payload()); }));
+                       [&](const v1::Frame& pack) { return take(pack.payload()); }));
     const auto key = [&](int r) {
       return absl::StrCat("evaluated/", args_.step, "/", split, "/", r);
     };

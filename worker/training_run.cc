@@ -244,7 +244,7 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   Enter(v1::PHASE_DATA_WAIT, deal.step(), "copy");
   std::vector<Batch> batches;
   uint64_t image_tokens = 0, text_tokens = 0, examples = 0;
-  for (const v1::PullReply& pack : packs.packs) {
+  for (const v1::Frame& pack : packs.packs) {
     absl::StatusOr<Batch> batch = ParseBatch(pack.payload(), model_->table.config());
     if (!batch.ok()) {
       return Fatal(absl::InvalidArgumentError(absl::StrCat("pack ", pack.header().index(),

@@ -326,7 +326,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
           held->packs->ReadAhead(held->plan, next.index);
         }
       }
-      v1::PushRequest frame;
+      v1::Frame frame;
       const absl::Status status = MakePack(*window, *task, &frame);
       if (status.ok()) {
         queue_.Made(task->ticket, std::move(frame));
@@ -343,7 +343,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
   }
 
   absl::Status MakePack(const HeldWindow& window, const PackQueue::Task& task,
-                        v1::PushRequest* frame) {
+                        v1::Frame* frame) {
     if (task.index >= window.plan.packs()) {
       return absl::InternalError(absl::StrCat("window ", window.plan.window, " of job ", window.job,
                                               " has ", window.plan.packs(), " packs; granted pack ",

@@ -95,7 +95,7 @@ std::optional<PackQueue::Task> PackQueue::TakeToMake() {
   return std::nullopt;
 }
 
-void PackQueue::Made(uint64_t ticket, v1::PushRequest frame) {
+void PackQueue::Made(uint64_t ticket, v1::Frame frame) {
   absl::MutexLock lock(&mutex_);
   --making_;
   const uint64_t bytes = frame.payload().size();
@@ -118,23 +118,29 @@ void PackQueue::Abandon(uint64_t ticket) {
   changed_.SignalAll();
 }
 
-std::optional<PackQueue::Sendable> PackQueue::TakeToSend(uint64_t stream) {
+std::vector<PackQueue::Sendable> PackQueue::TakeToSend(uint64_t stream, uint64_t most_bytes) {
+  std::vector<Sendable> packs;
   absl::MutexLock lock(&mutex_);
   while (!closed_ && stream == stream_ && stream_open_) {
-    if (!entries_.empty() && entries_.front().state == State::kMade) {
-      Entry& first = entries_.front();
-      first.state = State::kSending;
-      return Sendable{first.ticket, std::move(first.frame)};
+    uint64_t bytes = 0;
+    for (Entry& entry : entries_) {
+      bytes += entry.bytes;
+      if (entry.state != State::kMade || (!packs.empty() && bytes > most_bytes)) break;
+      entry.state = State::kSending;
+      packs.push_back({entry.ticket, std::move(entry.frame)});
     }
+    if (!packs.empty()) break;
     changed_.Wait(&mutex_);
   }
-  return std::nullopt;
+  return packs;
 }
 
-void PackQueue::Sent(uint64_t ticket) {
+void PackQueue::Sent(absl::Span<const Sendable> packs) {
   absl::MutexLock lock(&mutex_);
-  auto entry = Find(ticket);
-  if (entry != entries_.end()) Erase(entry);
+  for (const Sendable& pack : packs) {
+    auto entry = Find(pack.ticket);
+    if (entry != entries_.end()) Erase(entry);
+  }
   changed_.SignalAll();
 }
 

@@ -18,7 +18,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/clock.h"
-#include "proto/batches.pb.h"
+#include "proto/pack.pb.h"
 
 namespace navit {
 
@@ -60,18 +60,19 @@ class PackQueue {
   // Makers. Blocks until there is a pack to make and room for it; nothing after Close.
   std::optional<Task> TakeToMake();
   // `frame` is thrown away when the grant has gone meanwhile.
-  void Made(uint64_t ticket, v1::PushRequest frame);
+  void Made(uint64_t ticket, v1::Frame frame);
   void Abandon(uint64_t ticket);
 
   struct Sendable {
     uint64_t ticket;
-    v1::PushRequest frame;
+    v1::Frame frame;
   };
-  // Sender. Blocks until the first pack of the queue is made; nothing once `stream` is not the open
-  // one, or after Close.
-  std::optional<Sendable> TakeToSend(uint64_t stream);
-  // The frame was written.
-  void Sent(uint64_t ticket);
+  // Sender. Blocks until the first pack of the queue is made; then that one and those behind it
+  // that are made as well, with payloads of `most_bytes` in all or the first one alone. Empty once
+  // `stream` is not the open one, or after Close.
+  std::vector<Sendable> TakeToSend(uint64_t stream, uint64_t most_bytes);
+  // The frames that TakeToSend gave were written.
+  void Sent(absl::Span<const Sendable> packs);
 
   // Takes no further grants.
   void Drain();
@@ -90,7 +91,7 @@ class PackQueue {
     uint32_t index;
     State state;
     uint64_t bytes;
-    v1::PushRequest frame;
+    v1::Frame frame;
   };
   using Entries = std::list<Entry>;
 

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -15,6 +16,19 @@ namespace {
 
 // How long the coordinator may take to answer the end of our side.
 constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
+
+// Room in a message for what is not payload.
+constexpr uint64_t kFrontBytes = 64 << 10;
+
+// The payloads are moved away.
+grpc::ByteBuffer MessageOf(std::vector<PackQueue::Sendable>* packs) {
+  FrameMessage message;
+  for (PackQueue::Sendable& pack : *packs) {
+    message.Add(
+        MakeFrame(pack.frame.header(), OwningSlice(std::move(*pack.frame.mutable_payload()))));
+  }
+  return message.Take();
+}
 
 }  // namespace
 
@@ -32,6 +46,18 @@ void PushClient::Cancel() {
   absl::MutexLock lock(&mutex_);
   cancelled_ = true;
   if (context_ != nullptr) context_->TryCancel();
+}
+
+void PushClient::CountSeconds(absl::Span<const PackQueue::Sendable> packs, absl::Duration spent) {
+  // Each pack of the message has a share by its bytes.
+  uint64_t all_bytes = 0;
+  for (const PackQueue::Sendable& pack : packs) all_bytes += pack.frame.header().payload_bytes();
+  for (const PackQueue::Sendable& pack : packs) {
+    const v1::PackHeader& header = pack.frame.header();
+    metrics_->SendSeconds(header.job(), absl::ToDoubleSeconds(spent) *
+                                            static_cast<double>(header.payload_bytes()) /
+                                            static_cast<double>(std::max<uint64_t>(all_bytes, 1)));
+  }
 }
 
 absl::Status PushClient::Run() {
@@ -67,14 +93,13 @@ absl::Status PushClient::Run() {
   });
 
   while (writing) {
-    std::optional<PackQueue::Sendable> pack = queue_->TakeToSend(number);
-    if (!pack) break;
+    std::vector<PackQueue::Sendable> packs =
+        queue_->TakeToSend(number, FrameMessage::kMostBytes - kFrontBytes);
+    if (packs.empty()) break;
     const absl::Duration start = clock_->SteadyNow();
-    v1::PushRequest& frame = pack->frame;
-    writing =
-        stream->Write(MakeFrame(frame.header(), OwningSlice(std::move(*frame.mutable_payload()))));
-    metrics_->SendSeconds(frame.header().job(), absl::ToDoubleSeconds(clock_->SteadyNow() - start));
-    if (writing) queue_->Sent(pack->ticket);
+    writing = stream->Write(MessageOf(&packs));
+    CountSeconds(packs, clock_->SteadyNow() - start);
+    if (writing) queue_->Sent(packs);
   }
   // After a failed write the stream is over and the reader ends by itself.
   if (writing) {

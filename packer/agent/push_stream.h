@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/clock.h"
 #include "packer/agent/pack_queue.h"
 #include "packer/metrics.h"
@@ -36,6 +37,9 @@ class PushClient {
   void Cancel();
 
  private:
+  // A message of `packs` took so long to write.
+  void CountSeconds(absl::Span<const PackQueue::Sendable> packs, absl::Duration spent);
+
   const std::shared_ptr<grpc::Channel> channel_;
   const v1::WorkerId worker_;
   PackQueue* const queue_;

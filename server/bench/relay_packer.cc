@@ -76,14 +76,17 @@ class FrameQueue {
     closed_ = true;
     changed_.notify_one();
   }
-  // Nothing: closed.
+  // All frames that are there, as far as a message holds them. Nothing: closed.
   std::optional<grpc::ByteBuffer> Take() {
     std::unique_lock<std::mutex> lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || !frames_.empty(); });
     if (closed_) return std::nullopt;
-    grpc::ByteBuffer frame = std::move(frames_.front());
-    frames_.pop_front();
-    return frame;
+    FrameMessage message;
+    while (!frames_.empty() && message.HasRoom(frames_.front().Length())) {
+      message.Add(frames_.front());
+      frames_.pop_front();
+    }
+    return message.Take();
   }
 
  private:
@@ -113,9 +116,9 @@ int Packer(const std::string& coordinator, const Load& load, int number) {
     *hello.mutable_worker() = id;
     bool writing = push->Write(ToBytes(hello));
     while (writing) {
-      const std::optional<grpc::ByteBuffer> frame = frames.Take();
-      if (!frame) return;
-      writing = push->Write(*frame);
+      const std::optional<grpc::ByteBuffer> message = frames.Take();
+      if (!message) return;
+      writing = push->Write(*message);
     }
   });
   std::thread reader([&] {

@@ -1,8 +1,12 @@
 // A trainer of the relay benchmark.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -166,6 +170,38 @@ v1::StepReport ReportOf(const v1::StepDeal& deal, uint64_t generation) {
   return report;
 }
 
+// What a message of Pull brings, read past its payloads.
+struct Message {
+  std::optional<v1::StepDeal> deal;
+  int packs = 0;
+  uint64_t pack_bytes = 0;
+};
+
+Message ReadMessage(grpc::ByteBuffer* bytes) {
+  using Wire = google::protobuf::internal::WireFormatLite;
+  Message message;
+  grpc::ProtoBufferReader buffer(bytes);
+  google::protobuf::io::CodedInputStream in(&buffer);
+  uint32_t length = 0;
+  while (const uint32_t tag = in.ReadTag()) {
+    if (!in.ReadVarint32(&length)) Die("a message has no length");
+    const int field = Wire::GetTagFieldNumber(tag);
+    if (field == v1::PullReply::kDealFieldNumber) {
+      std::string deal;
+      if (!in.ReadString(&deal, static_cast<int>(length)) ||
+          !message.deal.emplace().ParseFromString(deal)) {
+        Die("a deal does not parse");
+      }
+    } else if (field == v1::PullReply::kFramesFieldNumber && in.Skip(static_cast<int>(length))) {
+      ++message.packs;
+      message.pack_bytes += length;
+    } else {
+      Die("a deal or packs were due");
+    }
+  }
+  return message;
+}
+
 }  // namespace
 
 int Trainer(const std::string& coordinator, int number) {
@@ -192,23 +228,25 @@ int Trainer(const std::string& coordinator, int number) {
   open.mutable_open()->set_generation(run.generation());
   open.mutable_open()->set_rank(run.rank());
   open.mutable_open()->set_first_step(1);
+  open.mutable_open()->set_takes_frames(true);
   open.set_credit_bytes(kCreditBytes);
   pull->Write(open);
   grpc::ByteBuffer bytes;
+  v1::StepDeal deal;
+  v1::PullRequest credit;
+  int missing = 0;
   while (pull->Read(&bytes)) {
-    v1::PullReply reply;
-    if (!grpc::SerializationTraits<v1::PullReply>::Deserialize(&bytes, &reply).ok() ||
-        !reply.has_deal()) {
-      Die("a deal was due");
+    Message message = ReadMessage(&bytes);
+    if (message.deal) {
+      deal = *std::move(message.deal);
+      missing = deal.ranks(static_cast<int>(run.rank())).ordinals_size();
+      credit.set_credit_bytes(0);
     }
-    const v1::StepDeal& deal = reply.deal();
-    v1::PullRequest credit;
-    const int packs = deal.ranks(static_cast<int>(run.rank())).ordinals_size();
-    for (int pack = 0; pack < packs; ++pack) {
-      if (!pull->Read(&bytes)) Die("a pack was due");
-      meter.Count(bytes.Length(), deal.step() > 2);
-      credit.set_credit_bytes(credit.credit_bytes() + bytes.Length());
-    }
+    missing -= message.packs;
+    meter.Count(message.pack_bytes, deal.step() > 2);
+    credit.set_credit_bytes(credit.credit_bytes() + message.pack_bytes);
+    if (missing > 0) continue;
+    if (missing < 0) Die("a step has more packs than its deal says");
     pull->Write(credit);
     reporter.Add(ReportOf(deal, run.generation()));
   }

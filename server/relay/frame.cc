@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,6 +18,7 @@ namespace {
 // Wire tags: field number x 8 + 2 (length-delimited).
 constexpr uint64_t kHeaderTag = 0x0a;
 constexpr uint64_t kPayloadTag = 0x12;
+constexpr uint64_t kFramesTag = 0x22;
 
 // Above this a copy costs more than the slack of the slices at the frame's two ends.
 constexpr size_t kCompactBelowBytes = 64 << 10;
@@ -43,12 +45,29 @@ class SliceReader {
 
   // Requires size <= left().
   void Copy(uint8_t* to, size_t size) {
+    Walk(size, [&](const grpc::Slice& slice, size_t begin, size_t part) {
+      if (part > 0) std::memcpy(to, slice.begin() + begin, part);
+      to += part;
+    });
+  }
+
+  // The next `size` bytes, shared. Requires size <= left().
+  grpc::ByteBuffer Share(size_t size) {
+    std::vector<grpc::Slice> shared;
+    Walk(size, [&](const grpc::Slice& slice, size_t begin, size_t part) {
+      if (part > 0) shared.push_back(slice.sub(begin, begin + part));
+    });
+    return grpc::ByteBuffer(shared.data(), shared.size());
+  }
+
+ private:
+  template <typename F>
+  void Walk(size_t size, const F& f) {
     left_ -= size;
     while (size > 0) {
       const grpc::Slice& slice = slices_[slice_];
       const size_t part = std::min(size, slice.size() - offset_);
-      if (part > 0) std::memcpy(to, slice.begin() + offset_, part);
-      to += part;
+      f(slice, offset_, part);
       size -= part;
       offset_ += part;
       if (offset_ == slice.size()) {
@@ -58,7 +77,6 @@ class SliceReader {
     }
   }
 
- private:
   const std::vector<grpc::Slice>& slices_;
   uint64_t left_;
   size_t slice_ = 0;
@@ -105,6 +123,35 @@ absl::StatusOr<v1::PackHeader> ReadFrameHeader(const grpc::ByteBuffer& frame) {
                      payload_bytes, ", header.payload_bytes ", header.payload_bytes()));
   }
   return header;
+}
+
+absl::StatusOr<std::vector<ReceivedFrame>> ReadFrames(const grpc::ByteBuffer& message) {
+  std::vector<grpc::Slice> slices;
+  if (!message.Valid() || !message.Dump(&slices).ok()) {
+    return absl::InvalidArgumentError("frame: no bytes");
+  }
+  std::vector<ReceivedFrame> frames;
+  SliceReader reader(slices, message.Length());
+  while (reader.left() > 0) {
+    NAVIT_ASSIGN_OR_RETURN(const uint64_t tag, reader.Varint());
+    // Not a list: a frame by itself, or nothing that is known.
+    if (tag != kFramesTag && frames.empty()) break;
+    if (tag != kFramesTag) {
+      return absl::InvalidArgumentError("frames: something else stands between them");
+    }
+    NAVIT_ASSIGN_OR_RETURN(const uint64_t frame_bytes, reader.Varint());
+    if (frame_bytes > reader.left()) {
+      return absl::InvalidArgumentError("frames: the message ends in the middle of one");
+    }
+    ReceivedFrame& frame = frames.emplace_back();
+    frame.bytes = reader.Share(frame_bytes);
+    NAVIT_ASSIGN_OR_RETURN(frame.header, ReadFrameHeader(frame.bytes));
+  }
+  if (frames.empty()) {
+    NAVIT_ASSIGN_OR_RETURN(v1::PackHeader header, ReadFrameHeader(message));
+    frames.push_back({std::move(header), message});
+  }
+  return frames;
 }
 
 grpc::ByteBuffer CompactFrame(const grpc::ByteBuffer& frame) {

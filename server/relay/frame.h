@@ -5,6 +5,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "proto/pack.pb.h"
@@ -19,6 +20,15 @@ inline constexpr uint64_t kMaxFrameHeaderBytes = uint64_t{1} << 20;
 // empty), and nothing else. The payload's hash is not verified: the trainer does.
 // INVALID_ARGUMENT says what is wrong; RESOURCE_EXHAUSTED: the header is over the cap.
 absl::StatusOr<v1::PackHeader> ReadFrameHeader(const grpc::ByteBuffer& frame);
+
+struct ReceivedFrame {
+  v1::PackHeader header;
+  // The frame alone; shares the message's memory.
+  grpc::ByteBuffer bytes;
+};
+// The frames of a message of Batches.Push, in their order: the message is one, or holds them in
+// field 4 and nothing else. Errors as ReadFrameHeader.
+absl::StatusOr<std::vector<ReceivedFrame>> ReadFrames(const grpc::ByteBuffer& message);
 
 // The same bytes in memory of their own. A received buffer may hold on to much larger read buffers
 // of the connection; for small frames that are kept for long a copy is cheaper.

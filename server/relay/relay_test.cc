@@ -96,6 +96,39 @@ TEST(ReadFrameHeaderTest, HugeHeaderIsRefusedBeforeItIsCopied) {
   EXPECT_EQ(ReadFrameHeader(Buffer(bytes)).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
+TEST(ReadFramesTest, AMessageOfOneOrOfMany) {
+  const v1::Frame first = MakeFrame("first payload");
+  const v1::Frame second = MakeFrame(std::string(1000, '2'));
+  v1::PushRequest list;
+  *list.add_frames() = first;
+  *list.add_frames() = second;
+  *list.add_frames() = MakeFrame("");
+  for (const size_t slice_bytes : {1, 3, 64, 1000000}) {
+    const auto one = ReadFrames(Buffer(first.SerializeAsString(), slice_bytes));
+    ASSERT_TRUE(one.ok()) << one.status();
+    ASSERT_EQ(one->size(), 1u);
+    EXPECT_EQ(Bytes(one->front().bytes), first.SerializeAsString());
+    const auto frames = ReadFrames(Buffer(list.SerializeAsString(), slice_bytes));
+    ASSERT_TRUE(frames.ok()) << frames.status();
+    ASSERT_EQ(frames->size(), 3u);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(Bytes((*frames)[i].bytes), list.frames(i).SerializeAsString());
+      EXPECT_EQ((*frames)[i].header.payload_bytes(), list.frames(i).payload().size());
+    }
+  }
+}
+
+TEST(ReadFramesTest, WhatIsNotFramesIsRefused) {
+  v1::PushRequest list;
+  *list.add_frames() = MakeFrame("payload");
+  const std::string good = list.SerializeAsString();
+  for (size_t size = 0; size < good.size(); ++size) {
+    EXPECT_FALSE(ReadFrames(Buffer(good.substr(0, size))).ok()) << size;
+  }
+  EXPECT_FALSE(ReadFrames(Buffer(good + MakeFrame("one").SerializeAsString())).ok());
+  EXPECT_FALSE(ReadFrames(Buffer(MakeFrame("one").SerializeAsString() + good)).ok());
+}
+
 TEST(PackBytesTest, CountsWhatItHolds) {
   PackBytes packs;
   const PackKey a{"j", 1, v1::SPLIT_TRAIN, 0, 0};

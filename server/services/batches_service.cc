@@ -1,4 +1,5 @@
 #include <deque>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -44,7 +45,7 @@ class PushStream : public BytesStream {
     absl::MutexLock lock(&mutex_);
     if (ending()) return;
     if (!ok) return End(absl::OkStatus());
-    const absl::Status status = stream_ == 0 ? Open() : TakeFrame();
+    const absl::Status status = stream_ == 0 ? Open() : TakeFrames();
     if (!status.ok()) return End(status);
     in_.Clear();
     Continue();
@@ -66,26 +67,33 @@ class PushStream : public BytesStream {
     return stream.status();
   }
 
-  absl::Status TakeFrame() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const absl::StatusOr<v1::PackHeader> header = ReadFrameHeader(in_);
-    if (!header.ok()) return header.status();
-    const uint64_t frame_bytes = in_.Length();
-    metrics()->AddRelayBytesIn(frame_bytes);
-    const absl::Status status = host()->Call([&](Coordinator& core, PackBytes& packs, Instant now) {
-      const absl::StatusOr<PackVerdict> verdict = core.OnPack(worker_, *header, frame_bytes, now);
-      // Room is made before the bytes are stored.
-      CoordinatorHost::DropNamed(&core, &packs);
-      if (verdict.ok() && verdict->keep) packs.Put(verdict->key, in_);
-      return verdict.status();
-    });
-    // A void lease costs the frame, different bytes cost the job; the stream goes on.
-    if (absl::IsFailedPrecondition(status) || absl::IsDataLoss(status)) {
-      if (absl::IsDataLoss(status)) {
-        NAVIT_LOG(ERROR) << "pack from " << worker_.name() << ": " << status.message();
+  absl::Status TakeFrames() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::StatusOr<std::vector<ReceivedFrame>> frames = ReadFrames(in_);
+    if (!frames.ok()) return frames.status();
+    metrics()->AddRelayBytesIn(in_.Length());
+    return host()->Call([&](Coordinator& core, PackBytes& packs, Instant now) {
+      for (const ReceivedFrame& frame : *frames) {
+        const absl::Status status = TakeFrame(frame, core, packs, now);
+        if (!status.ok()) return status;
       }
       return absl::OkStatus();
+    });
+  }
+
+  absl::Status TakeFrame(const ReceivedFrame& frame, Coordinator& core, PackBytes& packs,
+                         Instant now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const absl::StatusOr<PackVerdict> verdict =
+        core.OnPack(worker_, frame.header, frame.bytes.Length(), now);
+    // Room is made before the bytes are stored.
+    CoordinatorHost::DropNamed(&core, &packs);
+    if (verdict.ok() && verdict->keep) packs.Put(verdict->key, frame.bytes);
+    const absl::Status& status = verdict.status();
+    // A void lease costs the frame, different bytes cost the job; the stream goes on.
+    if (absl::IsDataLoss(status)) {
+      NAVIT_LOG(ERROR) << "pack from " << worker_.name() << ": " << status.message();
     }
-    return status;
+    return absl::IsFailedPrecondition(status) || absl::IsDataLoss(status) ? absl::OkStatus()
+                                                                          : status;
   }
 
   void Continue() override ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -190,7 +198,7 @@ class PullStream : public BytesStream {
               return absl::InternalError(absl::StrCat("pack ", key.window, "/", key.index, " of ",
                                                       key.job, " is counted but not held"));
             }
-            bytes += const_cast<ByteBuffer*>(frame)->Length();
+            bytes += frame->Length();
             frames.push_back(*frame);
           }
           return next;
@@ -203,11 +211,26 @@ class PullStream : public BytesStream {
     if (!window_.MaySend(bytes)) return;
     v1::PullReply deal;
     *deal.mutable_deal() = std::move(step->deal);
-    queue_.push_back(ToBytes(deal));
-    for (ByteBuffer& frame : frames) queue_.push_back(std::move(frame));
+    Enqueue(ToBytes(deal), std::move(frames));
     window_.OnSent(bytes);
     step_bytes_ = 0;
     ++next_step_;
+  }
+
+  void Enqueue(ByteBuffer deal, std::vector<ByteBuffer> frames)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!open_.takes_frames()) {
+      queue_.push_back(std::move(deal));
+      for (ByteBuffer& frame : frames) queue_.push_back(std::move(frame));
+      return;
+    }
+    FrameMessage message;
+    message.AddFields(deal);
+    for (const ByteBuffer& frame : frames) {
+      if (!message.HasRoom(frame.Length())) queue_.push_back(message.Take());
+      message.Add(frame);
+    }
+    queue_.push_back(message.Take());
   }
 
   const absl::Duration opened_at_;
