@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/fake_coordinator.h"
+#include "worker/tiny_job.h"
 
 namespace navit {
 namespace {

@@ -30,6 +30,7 @@ constexpr char kModelFile[] = "model.safetensors";
 constexpr char kAverageFile[] = "model_ema.safetensors";
 constexpr char kOptimizerFile[] = "optimizer.safetensors";
 constexpr char kConfigFile[] = "config.json";
+constexpr char kScoresFile[] = "scores.json";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kFirstMoment[] = "first_moment.";
 constexpr char kSecondMoment[] = "second_moment.";
@@ -102,8 +103,14 @@ absl::StatusOr<WrittenCheckpoint> WriteFiles(const std::string& folder, const Ch
                        {{"format", "navit"}, {kUpdates, absl::StrCat(state.updates)}}));
   add(kOptimizerFile, optimizer);
 
-  NAVIT_RETURN_IF_ERROR(AtomicWriteFile(absl::StrCat(folder, "/", kConfigFile), spec_json));
-  add(kConfigFile, WrittenFile{spec_json.size(), HashHex(spec_json)});
+  const auto add_text = [&](const char* name, const std::string& text) -> absl::Status {
+    add(name, WrittenFile{text.size(), HashHex(text)});
+    return AtomicWriteFile(absl::StrCat(folder, "/", name), text);
+  };
+  NAVIT_RETURN_IF_ERROR(add_text(kConfigFile, spec_json));
+  if (info.scores.has_scores()) {
+    NAVIT_RETURN_IF_ERROR(add_text(kScoresFile, ToJson(info.scores)));
+  }
 
   const std::string text = ToJson(manifest);
   NAVIT_RETURN_IF_ERROR(AtomicWriteFile(absl::StrCat(folder, "/", kManifestFile), text));

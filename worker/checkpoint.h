@@ -4,6 +4,7 @@
 //   model_ema.safetensors  their moving average, if the job has one (optimizer.ema_decay)
 //   optimizer.safetensors  first_moment.NAME and second_moment.NAME of each; counters as metadata
 //   config.json            the resolved job spec, in the job file's dialect
+//   scores.json            StepScores of the last evaluation before it, if there was one
 //   manifest.json          CheckpointManifest: what the folder holds, with sizes and hashes
 //
 // Every file is written to a temporary name, synced and renamed; the manifest is written last, so a
@@ -22,6 +23,7 @@
 #include "proto/data.pb.h"
 #include "proto/fleet.pb.h"
 #include "proto/job_spec.pb.h"
+#include "proto/jobs.pb.h"
 #include "worker/model/parameters.h"
 
 namespace navit {
@@ -32,6 +34,8 @@ struct CheckpointInfo {
   uint64_t step = 0;
   uint64_t generation = 0;
   uint32_t world_size = 0;
+  // Of the last evaluation; empty if there was none.
+  v1::StepScores scores;
 };
 
 // DIRECTORY/JOB of a resolved spec.

@@ -65,9 +65,13 @@ class CheckpointTest : public testing::Test {
     return state;
   }
 
+  CheckpointInfo Info(uint64_t step, uint64_t generation) const {
+    return {.job = job_, .step = step, .generation = generation, .world_size = 2, .scores = {}};
+  }
+
   absl::StatusOr<WrittenCheckpoint> Write(uint64_t step, uint64_t generation,
                                           const ModelState& state) {
-    return WriteCheckpoint({job_, step, generation, 2}, table_, state);
+    return WriteCheckpoint(Info(step, generation), table_, state);
   }
 
   v1::JobData job_;
@@ -113,6 +117,22 @@ TEST_F(CheckpointTest, RoundTrip) {
   EXPECT_EQ(manifest->next_ordinal(), 12000 * job_.spec().packing().sequences_per_step());
   EXPECT_GT(manifest->plan_version(), 0);
   EXPECT_EQ(manifest->plan_version(), job_.spec().packing().plan_version());
+}
+
+TEST_F(CheckpointTest, ScoresStandBesideTheWeights) {
+  CheckpointInfo info = Info(20, 1);
+  info.scores.set_step(10);
+  v1::Scores::Score* score = info.scores.mutable_scores()->add_scores();
+  score->set_metric("heldout/zero_shot/top@1");
+  score->set_value(0.5);
+  const auto written = WriteCheckpoint(info, table_, RandomState(0));
+  ASSERT_TRUE(written.ok()) << written.status();
+  const auto text = ReadFile(written->folder + "/scores.json");
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_TRUE(absl::StrContains(*text, "heldout/zero_shot/top@1")) << *text;
+  const auto manifest = ReadCheckpointManifest(written->folder);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  EXPECT_EQ(manifest->files(manifest->files_size() - 1).name(), "scores.json");
 }
 
 TEST_F(CheckpointTest, TheAverageComesBackToTheBit) {

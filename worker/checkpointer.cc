@@ -33,12 +33,10 @@ const char* FailureReason(const absl::Status& status) {
 
 Checkpointer::Checkpointer(const v1::JobData& job, uint64_t generation, uint32_t world_size,
                            const ParameterTable* table, RunClient* client, TrainerMetrics* metrics)
-    : job_(job),
-      generation_(generation),
-      world_size_(world_size),
-      table_(table),
+    : table_(table),
       client_(client),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      info_{.job = job, .generation = generation, .world_size = world_size, .scores = {}} {}
 
 Checkpointer::~Checkpointer() { JoinWriter(); }
 
@@ -46,14 +44,21 @@ void Checkpointer::JoinWriter() {
   if (writer_.joinable()) writer_.join();
 }
 
+void Checkpointer::SetScores(uint64_t step, const v1::Scores& scores) {
+  info_.scores.set_step(step);
+  info_.scores.set_seconds(absl::ToDoubleSeconds(Clock::Real()->UnixNow() - absl::UnixEpoch()));
+  *info_.scores.mutable_scores() = scores;
+}
+
 void Checkpointer::AfterStep(uint64_t step, const ModelState& state) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (step % job_.spec().checkpoints().every_steps() == 0) due_ = true;
+    if (step % info_.job.spec().checkpoints().every_steps() == 0) due_ = true;
     if (failed_) {
       failed_ = false;
       due_ = true;
-      retry_at_ = step + std::min<uint64_t>(kRetrySteps, job_.spec().checkpoints().every_steps());
+      retry_at_ =
+          step + std::min<uint64_t>(kRetrySteps, info_.job.spec().checkpoints().every_steps());
     }
     if (!due_ || writing_ || step < retry_at_) return;
     due_ = false;
@@ -71,9 +76,10 @@ void Checkpointer::AfterStep(uint64_t step, const ModelState& state) {
   Copy(state.second_moment, &copy_->second_moment);
   copy_->updates = state.updates;
   metrics_->CheckpointPhase("copy", Now() - start);
-  writer_ = std::thread([this, step] {
-    const absl::Status status = WriteAndCommit(step, *copy_);
-    if (!status.ok() && !client_->cancelled()) Fail(step, status);
+  info_.step = step;
+  writer_ = std::thread([this, info = info_] {
+    const absl::Status status = WriteAndCommit(info, *copy_);
+    if (!status.ok() && !client_->cancelled()) Fail(info.step, status);
     std::lock_guard<std::mutex> lock(mutex_);
     writing_ = false;
     failed_ = !status.ok();
@@ -86,10 +92,11 @@ absl::Status Checkpointer::WriteNow(uint64_t step, const ModelState& state) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (recorded_step_ == step && step != 0) return absl::OkStatus();
   }
+  info_.step = step;
   absl::Status status;
   for (int attempt = 0; attempt < kFinalAttempts; ++attempt) {
     if (attempt > 0 && !client_->Wait(absl::Seconds(1 << attempt))) break;
-    status = WriteAndCommit(step, state);
+    status = WriteAndCommit(info_, state);
     if (status.ok() || client_->cancelled()) return status;
     Fail(step, status);
     if (absl::IsFailedPrecondition(status)) return status;
@@ -97,29 +104,28 @@ absl::Status Checkpointer::WriteNow(uint64_t step, const ModelState& state) {
   return status;
 }
 
-absl::Status Checkpointer::WriteAndCommit(uint64_t step, const ModelState& state) {
+absl::Status Checkpointer::WriteAndCommit(const CheckpointInfo& info, const ModelState& state) {
   RemoveOldLeftovers();
   absl::Duration start = Now();
-  NAVIT_ASSIGN_OR_RETURN(const WrittenCheckpoint written,
-                         WriteCheckpoint({job_, step, generation_, world_size_}, *table_, state));
+  NAVIT_ASSIGN_OR_RETURN(const WrittenCheckpoint written, WriteCheckpoint(info, *table_, state));
   metrics_->CheckpointPhase("write", Now() - start);
   start = Now();
   absl::StatusOr<std::vector<std::string>> remove =
-      client_->CommitCheckpoint(step, written.folder, written.bytes);
+      client_->CommitCheckpoint(info.step, written.folder, written.bytes);
   // Refused for good: nobody will ever ask for it. Otherwise it may be recorded: it stays.
   if (absl::IsFailedPrecondition(remove.status())) {
-    RemoveCheckpoints(job_.spec(), {written.folder}).IgnoreError();
+    RemoveCheckpoints(info.job.spec(), {written.folder}).IgnoreError();
   }
   NAVIT_RETURN_IF_ERROR(remove.status());
   metrics_->CheckpointPhase("commit", Now() - start);
   metrics_->CheckpointWritten(written.bytes, Clock::Real()->UnixNow());
-  NAVIT_LOG(INFO) << "checkpoint of step " << step << " in " << written.folder << ", "
+  NAVIT_LOG(INFO) << "checkpoint of step " << info.step << " in " << written.folder << ", "
                   << written.bytes << " bytes";
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    recorded_step_ = step;
+    recorded_step_ = info.step;
   }
-  if (absl::Status status = RemoveCheckpoints(job_.spec(), *remove); !status.ok()) {
+  if (absl::Status status = RemoveCheckpoints(info.job.spec(), *remove); !status.ok()) {
     NAVIT_LOG(WARNING) << "removing old checkpoints: " << status.message();
   }
   return absl::OkStatus();
@@ -139,7 +145,7 @@ void Checkpointer::RemoveOldLeftovers() {
   leftovers_removed_ = true;
   const absl::StatusOr<std::vector<std::string>> recorded = client_->RecordedCheckpoints();
   if (!recorded.ok()) return;
-  const auto removed = RemoveLeftovers(job_, generation_, *recorded);
+  const auto removed = RemoveLeftovers(info_.job, info_.generation, *recorded);
   if (!removed.ok()) {
     NAVIT_LOG(WARNING) << "removing unfinished checkpoints: " << removed.status().message();
     return;

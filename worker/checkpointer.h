@@ -27,6 +27,9 @@ class Checkpointer {
   // Waits for the writer; cancel the client before, unless it is to finish.
   ~Checkpointer();
 
+  // Of an evaluation; they go into every later checkpoint, until there are newer ones.
+  void SetScores(uint64_t step, const v1::Scores& scores);
+
   // After every applied step: if one is due and the writer is free, copies `state` and returns
   // while it is written.
   void AfterStep(uint64_t step, const ModelState& state);
@@ -35,18 +38,17 @@ class Checkpointer {
   absl::Status WriteNow(uint64_t step, const ModelState& state);
 
  private:
-  absl::Status WriteAndCommit(uint64_t step, const ModelState& state);
+  absl::Status WriteAndCommit(const CheckpointInfo& info, const ModelState& state);
   void Fail(uint64_t step, const absl::Status& status);
   void RemoveOldLeftovers();
   void JoinWriter();
 
-  const v1::JobData job_;
-  const uint64_t generation_;
-  const uint32_t world_size_;
   const ParameterTable* const table_;
   RunClient* const client_;
   TrainerMetrics* const metrics_;
 
+  // Of the next checkpoint, but for its step.
+  CheckpointInfo info_;
   std::unique_ptr<ModelState> copy_;
   std::thread writer_;
   bool leftovers_removed_ = false;

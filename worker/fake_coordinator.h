@@ -52,11 +52,6 @@ class FakeCoordinator {
   std::unique_ptr<Impl> impl_;
 };
 
-// A job with a model of some thousand parameters; its checkpoints go below `folder`.
-v1::JobData TinyJob(const std::string& folder);
-// Pack `ordinal` of the job.
-v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split);
-
 }  // namespace navit
 
 #endif  // NAVIT_WORKER_FAKE_COORDINATOR_H_

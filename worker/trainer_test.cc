@@ -19,6 +19,7 @@
 #include "common/files.h"
 #include "worker/checkpoint.h"
 #include "worker/fake_coordinator.h"
+#include "worker/tiny_job.h"
 
 namespace navit {
 namespace {

@@ -8,11 +8,11 @@
 #include "common/job_kind.h"
 #include "common/job_spec/validate.h"
 #include "common/log.h"
-#include "common/packs_digest.h"
 #include "common/status_macros.h"
 #include "kernels/peak_flops.h"
 #include "worker/checkpoint.h"
 #include "worker/evaluation_job.h"
+#include "worker/gather_step.h"
 #include "worker/replica_state.h"
 #include "worker/weights/init_from.h"
 
@@ -263,13 +263,20 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
                                             " valid examples, its deal says ",
                                             deal.valid_examples()));
   }
-  v1::StepReport report;
-  NAVIT_RETURN_IF_ERROR(GatherStep(packs, Now() - start, gradients.useful_flops, &report));
+  OwnStep own;
+  own.packs = &packs;
+  own.useful_flops = gradients.useful_flops;
+  own.so_far = Now() - start;
+  own.own_work = phases_->TakeOwnWork();
+  NAVIT_ASSIGN_OR_RETURN(GatheredStep gathered, GatherStep(own, &collective_));
+  metrics_->SetLag(gathered.lag);
   // The last collective of the step is complete here, and nothing was aborted before it.
   if (!cell_->Read([&](const TrainerProtocol& p) { return p.MayApply(deal.step()); })) {
     return absl::CancelledError("the generation ended before the step was applied");
   }
   const UpdateResult update = step_->Apply(gradients, deal.progress(), deal.step());
+  v1::StepReport& report = gathered.report;
+  report.set_generation(run_.generation);
   report.set_loss(static_cast<float>(gradients.loss));
   report.set_grad_norm(static_cast<float>(update.gradient_norm));
   report.set_learning_rate(static_cast<float>(update.learning_rate));
@@ -305,60 +312,6 @@ void TrainingRun::WatchLoss(uint64_t step, const StepGradients& gradients) {
   event.set_warning(text.summary);
   // It stands in the log; training goes on whether or not the coordinator takes it.
   client_.ReportEvent(std::move(event)).IgnoreError();
-}
-
-absl::Status TrainingRun::GatherStep(const StepPacks& packs, absl::Duration so_far,
-                                     double useful_flops, v1::StepReport* report) {
-  constexpr size_t kTrailer = 3;
-  const v1::StepDeal& deal = packs.deal;
-  // Each rank: its packs' (ordinal, hash), its useful operations, nanoseconds so far and of its own
-  // work.
-  std::vector<size_t> counts;
-  size_t total = 0;
-  for (const v1::StepDeal::RankPacks& rank : deal.ranks()) {
-    counts.push_back(2 * rank.ordinals_size() + kTrailer);
-    total += counts.back();
-  }
-  if (counts.size() != run_.members.size()) {
-    return absl::InternalError(absl::StrCat("step ", deal.step(), " was dealt to ", counts.size(),
-                                            " ranks, there are ", run_.members.size()));
-  }
-  std::vector<uint64_t> mine;
-  for (size_t i = 0; i < packs.packs.size(); ++i) {
-    mine.push_back(deal.ranks(run_.rank).ordinals(i));
-    mine.push_back(packs.packs[i].header().content_hash());
-  }
-  mine.push_back(static_cast<uint64_t>(useful_flops));
-  mine.push_back(absl::ToInt64Nanoseconds(so_far));
-  const uint64_t own_work = absl::ToInt64Nanoseconds(phases_->TakeOwnWork());
-  mine.push_back(own_work);
-  std::vector<uint64_t> all(total);
-  NAVIT_RETURN_IF_ERROR(collective_.AllGather(mine, counts, absl::MakeSpan(all)));
-  std::vector<std::pair<uint64_t, uint64_t>> digests;
-  uint64_t flops = 0, slowest = 0, least_work = own_work;
-  size_t at = 0;
-  for (size_t count : counts) {
-    const size_t trailer = at + count - kTrailer;
-    for (; at < trailer; at += 2) digests.emplace_back(all[at], all[at + 1]);
-    flops += all[trailer];
-    slowest = std::max(slowest, all[trailer + 1]);
-    least_work = std::min(least_work, all[trailer + 2]);
-    at += kTrailer;
-  }
-  metrics_->SetLag(absl::Nanoseconds(own_work - least_work));
-  report->set_generation(run_.generation);
-  report->set_step(deal.step());
-  report->set_packs(digests.size());
-  report->set_packs_digest(PacksDigest(std::move(digests)));
-  report->set_samples(deal.samples());
-  report->set_valid_examples(deal.valid_examples());
-  report->set_holes(deal.holes());
-  report->set_image_tokens(deal.image_tokens());
-  report->set_capacity_tokens(deal.capacity_tokens());
-  report->set_text_tokens(deal.text_tokens());
-  report->set_useful_flops(flops);
-  report->set_seconds(static_cast<double>(slowest) / 1e9);
-  return absl::OkStatus();
 }
 
 absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
@@ -400,13 +353,14 @@ absl::Status TrainingRun::Evaluate(bool trained_pairs, uint64_t step) {
     NAVIT_RETURN_IF_ERROR(EvaluateTrainedPairs(args, event.mutable_scores()));
   }
   if (event.scores().scores_size() == 0) return absl::OkStatus();
+  if (checkpointer_ != nullptr) checkpointer_->SetScores(step, event.scores());
   return client_.ReportEvent(std::move(event));
 }
 
 absl::Status TrainingRun::RunEvaluationJob() {
   cell_->Change([](TrainerProtocol& protocol) { protocol.OnLoading(); });
-  const absl::StatusOr<v1::CheckpointManifest> manifest = LoadForEvaluation(
-      spec_.evaluation().checkpoint(), spec_, model_->table, &model_->state);
+  const absl::StatusOr<v1::CheckpointManifest> manifest =
+      LoadForEvaluation(spec_.evaluation().checkpoint(), spec_, model_->table, &model_->state);
   // There is no other checkpoint to fall back on.
   if (!manifest.ok()) {
     return absl::IsUnavailable(manifest.status()) ? manifest.status() : Fatal(manifest.status());

@@ -91,9 +91,6 @@ class TrainingRun {
   absl::Status TrainOn(const StepPacks& packs, absl::Duration waiting_since);
   // Rank 0 says when a softmax loss does not move from that of chance.
   void WatchLoss(uint64_t step, const StepGradients& gradients);
-  // (ordinal, content hash) of all ranks' packs, useful operations, time of the slowest rank.
-  absl::Status GatherStep(const StepPacks& packs, absl::Duration so_far, double useful_flops,
-                          v1::StepReport* report);
   absl::Status AfterStep(uint64_t step, bool last);
   absl::Status Finish(uint64_t step);
   absl::Status Stop(uint64_t step);

@@ -20,48 +20,23 @@
 #include "common/log.h"
 #include "common/log_line.h"
 #include "common/metrics.h"
+#include "worker/bench/work.h"
 #include "worker/collective_threads.h"
 #include "worker/metrics.h"
-#include "worker/model/testing.h"
 #include "worker/model/train_step.h"
 
 namespace navit {
 namespace {
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 int Run(int pairs, int sequences, int64_t width, int64_t depth) {
-  ModelConfig config;
-  config.image = {.width = width, .depth = depth, .mlp_dim = 4 * width, .heads = width / 32};
-  config.text = config.image;
-  config.patch_size = 16;
-  config.max_grid = 128;
-  config.position_rows = 128;
-  config.max_text_tokens = 64;
-  config.embedding_dim = width;
+  const ModelConfig config = BenchModel(width, depth, width / 32);
   const ParameterTable table(config);
   ModelState state(table);
   InitializeState(table, 1, &state);
   std::mt19937_64 draw(1);
-  std::vector<Batch> packs;
-  uint64_t tokens = 0;
-  for (int pack = 0; pack < sequences; ++pack) {
-    std::vector<ExampleShape> shapes;
-    for (int64_t left = 256; left > 0;) {
-      const int64_t length = std::min<int64_t>(left, 20 + draw() % 81);
-      shapes.push_back({length, static_cast<int64_t>(10 + draw() % 31)});
-      left -= length;
-    }
-    tokens += 256;
-    packs.push_back(DrawBatch(config, 1, 1000 * pack, shapes));
-  }
+  const std::vector<Batch> packs =
+      DrawPacks(config, {.sequences = sequences, .sequence_tokens = 256, .most_image_tokens = 100});
+  const uint64_t tokens = uint64_t{256} * sequences;
 
   const int null_device = open("/dev/null", O_WRONLY | O_CLOEXEC);
   SetLogSink([null_device](absl::string_view line) {
@@ -84,14 +59,16 @@ int Run(int pairs, int sequences, int64_t width, int64_t depth) {
     const HttpHandler scrape = MetricsRoute("trainer", metrics.registry());
     while (!ended) {
       shipped_bytes += scrape({}).body.size() + metrics.Telemetry().ByteSizeLong();
-      for (int i = 0; i < 20 && !ended; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      for (int i = 0; i < 20 && !ended; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   });
 
   const auto one = [&](bool with, uint64_t number) {
     on = with;
     if (with) {
-      SetLogObserver([&](const LogRecord& record) { shipped_bytes += ToLogLine(record).ByteSizeLong(); });
+      SetLogObserver(
+          [&](const LogRecord& record) { shipped_bytes += ToLogLine(record).ByteSizeLong(); });
     } else {
       SetLogObserver(nullptr);
     }
@@ -139,7 +116,7 @@ int Run(int pairs, int sequences, int64_t width, int64_t depth) {
 
 int main(int argc, char** argv) {
   const auto argument = [&](int index, int otherwise) {
-    return argc > index ? std::atoi(argv[index]) : otherwise;
+    return navit::Argument(argc, argv, index, otherwise);
   };
   return navit::Run(std::max(1, argument(1, 200)), argument(2, 4), argument(3, 64), argument(4, 2));
 }

@@ -22,12 +22,19 @@ absl::StatusOr<std::vector<size_t>> GatherCounts(size_t mine, Collective* collec
   return std::vector<size_t>(counts.begin(), counts.end());
 }
 
+// Of rows of `dim`.
+std::vector<size_t> FloatCounts(std::vector<size_t> counts, int64_t dim) {
+  for (size_t& count : counts) count *= dim;
+  return counts;
+}
+
 // All ranks' texts and what the kernel needs to know of this rank's strip.
 struct Strip {
   // Examples of each rank, and the first column of this rank's own.
   std::vector<size_t> counts;
   size_t first = 0;
-  std::vector<float> texts;       // [N, dim]
+  // [N, dim]; empty where they are this rank's own.
+  std::vector<float> texts;
   std::vector<uint64_t> hashes;   // [N]
   std::vector<int64_t> positive;  // [n]
 };
@@ -36,11 +43,12 @@ absl::StatusOr<Strip> GatherStrip(const ContrastiveLossArgs& args, std::vector<s
                                   Collective* collective) {
   Strip strip;
   const size_t total = std::accumulate(counts.begin(), counts.end(), size_t{0});
-  strip.texts.resize(total * args.dim);
+  if (counts.size() > 1) {
+    strip.texts.resize(total * args.dim);
+    NAVIT_RETURN_IF_ERROR(collective->AllGather(args.texts, FloatCounts(counts, args.dim),
+                                                absl::MakeSpan(strip.texts)));
+  }
   strip.hashes.resize(total);
-  std::vector<size_t> floats(counts);
-  for (size_t& count : floats) count *= args.dim;
-  NAVIT_RETURN_IF_ERROR(collective->AllGather(args.texts, floats, absl::MakeSpan(strip.texts)));
   NAVIT_RETURN_IF_ERROR(
       collective->AllGather(args.caption_hashes, counts, absl::MakeSpan(strip.hashes)));
   strip.first = std::accumulate(counts.begin(), counts.begin() + collective->rank(), size_t{0});
@@ -79,7 +87,7 @@ std::vector<float> Smoothing(const ContrastiveLossArgs& args, const std::vector<
 
 // Sets the loss, the gradients and result->dlogit_scale_parameter, still that of the scale itself.
 absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
-                         kernels::ContrastiveStrip scores, std::vector<float>* dtexts,
+                         kernels::ContrastiveStrip scores, absl::Span<float> dtexts,
                          Collective* collective, kernels::ThreadPool& pool,
                          ContrastiveLossResult* result) {
   const int64_t rows = scores.rows;
@@ -120,7 +128,7 @@ absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
                                 .row_weight = static_cast<float>(weight),
                                 .column_weight = static_cast<float>(weight),
                                 .dx = args.dimages.data(),
-                                .dy = dtexts->data(),
+                                .dy = dtexts.data(),
                                 .dscale = &result->dlogit_scale_parameter},
                                pool);
   return absl::OkStatus();
@@ -128,14 +136,14 @@ absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
 
 // The same for the sigmoid loss.
 absl::Status SigmoidLoss(const ContrastiveLossArgs& args, const kernels::ContrastiveStrip& scores,
-                         std::vector<float>* dtexts, Collective* collective,
+                         absl::Span<float> dtexts, Collective* collective,
                          kernels::ThreadPool& pool, ContrastiveLossResult* result) {
   kernels::SigmoidContrastive({.strip = scores,
                                .bias = args.logit_bias,
                                .smoothing = args.label_smoothing,
                                .weight = 1.0 / static_cast<double>(scores.columns),
                                .dx = args.dimages.data(),
-                               .dy = dtexts->data(),
+                               .dy = dtexts.data(),
                                .loss = &result->loss,
                                .dscale = &result->dlogit_scale_parameter,
                                .dbias = &result->dlogit_bias},
@@ -156,13 +164,14 @@ absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs&
   // All ranks see the same counts, so all of them stop here or none.
   if (columns == 0) return result;
   NAVIT_ASSIGN_OR_RETURN(const Strip strip, GatherStrip(args, std::move(counts), collective));
+  const bool alone = strip.counts.size() == 1;
 
   kernels::ContrastiveStrip scores;
   scores.rows = rows;
   scores.columns = columns;
   scores.dim = args.dim;
   scores.x = args.images.data();
-  scores.y = strip.texts.data();
+  scores.y = alone ? args.texts.data() : strip.texts.data();
   scores.scale = std::exp(args.logit_scale_parameter);
   scores.positive = strip.positive.data();
   if (args.equal_captions != v1::LossSpec::NEGATIVES) {
@@ -173,15 +182,17 @@ absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs&
     scores.equal_captions = kernels::EqualCaptions::kPositive;
   }
 
-  std::vector<float> dtexts(strip.texts.size());
+  // The part of all texts' gradients that comes from this rank's rows.
+  std::vector<float> partial(strip.texts.size());
+  const absl::Span<float> dtexts = alone ? args.dtexts : absl::MakeSpan(partial);
   NAVIT_RETURN_IF_ERROR(args.kind == v1::LossSpec::SIGMOID
-                            ? SigmoidLoss(args, scores, &dtexts, collective, pool, &result)
-                            : SoftmaxLoss(args, strip, scores, &dtexts, collective, pool, &result));
+                            ? SigmoidLoss(args, scores, dtexts, collective, pool, &result)
+                            : SoftmaxLoss(args, strip, scores, dtexts, collective, pool, &result));
   // d/dt of exp(t) is exp(t).
   result.dlogit_scale_parameter *= scores.scale;
-  std::vector<size_t> floats(strip.counts);
-  for (size_t& count : floats) count *= args.dim;
-  NAVIT_RETURN_IF_ERROR(collective->ReduceScatter(dtexts, floats, args.dtexts));
+  if (alone) return result;
+  NAVIT_RETURN_IF_ERROR(
+      collective->ReduceScatter(partial, FloatCounts(strip.counts, args.dim), args.dtexts));
   return result;
 }
 
