@@ -7,8 +7,10 @@
 
 #include "gtest/gtest.h"
 #include "kernels/cuda/adamw.h"
+#include "kernels/cuda/ema.h"
 #include "kernels/cuda/test_device.h"
 #include "kernels/cuda/test_values.h"
+#include "kernels/ema.h"
 
 namespace navit::kernels::cuda {
 namespace {
@@ -66,6 +68,25 @@ TEST_F(AdamWTest, GradientNormAndClipping) {
   EXPECT_EQ(1, norm_and_scale(grad, 1000)[1][0]);
   EXPECT_EQ(1, norm_and_scale({}, 1)[1][0]);
   EXPECT_TRUE(std::isnan(norm_and_scale({1, std::numeric_limits<float>::infinity()}, 1)[1][0]));
+}
+
+TEST_F(AdamWTest, Ema) {
+  for (const int64_t count : {0, 1, 700}) {
+    Floats average = RandomFloats(count, 1);
+    Floats value = RandomFloats(count, 2);
+    const Floats before = average;
+    if (count > 0) value[0] = average[0];  // stays exactly
+    ref::Ema({count, 0.999, value.data(), average.data()});
+    const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+      const DeviceArray<float> device_value(value), device_average(before);
+      EXPECT_TRUE(Ema({count, 0.999, device_value.data(), device_average.data()}, nullptr).ok());
+      return {device_average.Read()};
+    });
+    ExpectClose(average, got[0], 1e-7f, 1e-6f, "average");
+    if (count > 0) {
+      EXPECT_EQ(before[0], got[0][0]);
+    }
+  }
 }
 
 }  // namespace

@@ -22,15 +22,15 @@ struct SlabKernel {
     const int64_t column = BlockIndex() % args.column_blocks * kThreads + ThreadIndex();
     if (column >= sum.dim) return;
     const Global<const Bf16> a(sum.a), b(sum.b);
-    const Global<const float> w(sum.w);
+    const Global<const float> w(sum.w), shift(sum.shift);
     const int64_t begin = slab * kColumnSumSlab;
     const int64_t end = begin + kColumnSumSlab < sum.rows ? begin + kColumnSumSlab : sum.rows;
     float total = 0;
     for (int64_t row = begin; row < end; ++row) {
-      float value = ToFloat(a.Load(row * sum.dim + column));
-      if (b) value *= ToFloat(b.Load(row * sum.dim + column));
-      if (w) value *= w.Load(row);
-      total += value;
+      float factor = b ? ToFloat(b.Load(row * sum.dim + column)) : 1;
+      if (w) factor *= w.Load(row);
+      if (shift) factor += shift.Load(row);
+      total = Fma(ToFloat(a.Load(row * sum.dim + column)), factor, total);
     }
     Global<float>(sum.partial).Store(slab * sum.dim + column, total);
   }

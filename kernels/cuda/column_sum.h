@@ -9,10 +9,10 @@
 
 namespace navit::kernels::cuda {
 
-// sum[d] += Σ_r a[r·dim + d]·b[r·dim + d]·w[r], d in [0, dim), in fp32. Null b and w stand for
-// ones. The order of the sum depends on `rows` alone: slabs of kColumnSumSlab rows, each in row
-// order, then the slabs in order. `partial` is working memory, [ColumnSumSlabs(rows), dim].
-// Tolerance: 1e-5 of Σ|a·b·w|.
+// sum[d] += Σ_r a[r·dim + d]·(b[r·dim + d]·w[r] + shift[r]), d in [0, dim), in fp32. Null b and w
+// stand for ones, a null shift for zeros. The order of the sum depends on `rows` alone: slabs of
+// kColumnSumSlab rows, each in row order, then the slabs in order. `partial` is working memory,
+// [ColumnSumSlabs(rows), dim]. Tolerance: 1e-5 of the sum of absolute terms.
 struct ColumnSumArgs {
   int64_t rows = 0, dim = 0;
   const Bf16* a = nullptr;
@@ -20,6 +20,7 @@ struct ColumnSumArgs {
   const float* w = nullptr;
   float* sum = nullptr;
   float* partial = nullptr;
+  const float* shift = nullptr;
 };
 
 inline constexpr int64_t kColumnSumSlab = 64;

@@ -68,8 +68,7 @@ struct AddSumsKernel {
     for (int64_t tile = LaneIndex(); tile < args.tiles; tile += kWarp) {
       sum += Global<const double>(args.sums).Load(tile * kPairSums + which);
     }
-    NAVIT_UNROLL
-    for (int mask = kWarp / 2; mask > 0; mask /= 2) sum += ShuffleXor(sum, mask);
+    sum = LaneSum(sum);
     if (LaneIndex() == 0) total.Store(0, total.Load(0) + args.weight * sum);
   }
 };

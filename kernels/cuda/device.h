@@ -18,7 +18,8 @@
 //           SharedMemory<T>(byte_offset, count): part of the block's shared memory
 // Order     BlockBarrier(): all threads of the block, and their accesses to memory
 //           WarpBarrier(): the same for the 32 lanes of a warp
-// Warp      ShuffleXor(value, mask), ShuffleFrom(value, lane): float, uint32_t; all lanes call
+// Warp      ShuffleXor(value, mask), ShuffleFrom(value, lane): float, double, uint32_t; all
+//           lanes call
 // Tensor    Mma16x8x16(c, a, b0, b1): C[16, 8] += A[16, 16]·B[16, 8], bf16 in, fp32 sums
 //           LoadMatrix4(r, row), LoadMatrix4Transposed(r, row): four 8×8 matrices of bf16 from
 //           shared memory; lanes 8i … 8i+7 give the addresses of the rows of matrix i (16 bytes
@@ -65,8 +66,8 @@ NAVIT_DEVICE Vector16 Pack(const float (&from)[8]) {
 }
 
 // Over groups of kLanes neighbouring lanes (a power of two); every lane gets the result.
-template <int kLanes = kWarp>
-NAVIT_DEVICE float LaneSum(float value) {
+template <int kLanes = kWarp, typename T = float>
+NAVIT_DEVICE T LaneSum(T value) {
   NAVIT_UNROLL
   for (int mask = kLanes / 2; mask > 0; mask /= 2) value += ShuffleXor(value, mask);
   return value;

@@ -134,8 +134,9 @@ TEST_F(HeadsTest, SegmentPool) {
     Floats x = RandomBf16(tokens * dim, 1);
     const Floats dpooled = RandomBf16(segments * dim, 2);
     if (used > 3) std::copy_n(x.begin(), dim, x.begin() + 2 * dim);  // equal tokens: the first wins
-    for (const SegmentPoolKind kind : {SegmentPoolKind::kMean, SegmentPoolKind::kMax}) {
-      const bool max = kind == SegmentPoolKind::kMax;
+    for (const SegmentPoolKind kind : {SegmentPoolKind::kMean, SegmentPoolKind::kMax,
+                                       SegmentPoolKind::kFirst, SegmentPoolKind::kLast}) {
+      const bool exact = kind != SegmentPoolKind::kMean;
       Floats pooled(segments * dim), dx(x.size());
       ref::SegmentPoolForward({tokens, segments, dim, kind, cu.data(), x.data(), pooled.data()});
       ref::SegmentPoolBackward(
@@ -146,17 +147,17 @@ TEST_F(HeadsTest, SegmentPool) {
         const DeviceArray<Bf16> device_pooled(pooled.size()), device_dpooled(ToBf16(dpooled)),
             device_dx(x.size());
         const DeviceArray<int32_t> device_cu(cu);
-        EXPECT_TRUE(SegmentPoolForward({tokens, segments, dim, max, device_cu.data(),
+        EXPECT_TRUE(SegmentPoolForward({tokens, segments, dim, kind, device_cu.data(),
                                         device_x.data(), device_pooled.data()},
                                        nullptr)
                         .ok());
-        EXPECT_TRUE(SegmentPoolBackward({tokens, used, segments, dim, max, device_cu.data(),
+        EXPECT_TRUE(SegmentPoolBackward({tokens, used, segments, dim, kind, device_cu.data(),
                                          device_x.data(), device_dpooled.data(), device_dx.data()},
                                         nullptr)
                         .ok());
         return {ToFloats(device_pooled.Read()), ToFloats(device_dx.Read())};
       });
-      ExpectClose(pooled, got[0], max ? 0 : 1e-5f, max ? 0 : 1.0f / 256, "pooled");
+      ExpectClose(pooled, got[0], exact ? 0 : 1e-5f, exact ? 0 : 1.0f / 256, "pooled");
       ExpectClose(dx, got[1], 0, 1.0f / 256, "dx");
     }
   }

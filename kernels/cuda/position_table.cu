@@ -5,6 +5,40 @@
 namespace navit::kernels::cuda {
 namespace {
 
+// Σ weight·table[row, :] over the taps of a token.
+class TapSum {
+ public:
+  NAVIT_DEVICE TapSum(const PositionTaps* taps, int64_t token, const float* table, int64_t dim)
+      : table_(table), dim_(dim) {
+    // Two loads of 16 bytes: the rows, then the weights.
+    const Global<const float> from(reinterpret_cast<const float*>(taps));
+    rows_ = from.LoadAs<Rows>(token * 8);
+    weights_ = from.LoadAs<Weights>(token * 8 + 4);
+  }
+
+  // Added to `sum`.
+  NAVIT_DEVICE float At(int64_t i, float sum) const {
+    NAVIT_UNROLL
+    for (int tap = 0; tap < 4; ++tap) {
+      if (weights_.weight[tap] == 0) continue;
+      sum = Fma(weights_.weight[tap], table_.Load(rows_.row[tap] * dim_ + i), sum);
+    }
+    return sum;
+  }
+
+ private:
+  struct alignas(16) Rows {
+    int32_t row[4];
+  };
+  struct alignas(16) Weights {
+    float weight[4];
+  };
+  const Global<const float> table_;
+  const int64_t dim_;
+  Rows rows_;
+  Weights weights_;
+};
+
 struct PositionKernel {
   using Args = PositionTableForwardArgs;
   static constexpr int kThreads = kRowThreads;
@@ -12,26 +46,41 @@ struct PositionKernel {
   NAVIT_DEVICE static void Run(const Args& args) {
     const int64_t token = RowIndex();
     if (token >= args.tokens) return;
-    // Two loads of 16 bytes: the rows, then the weights.
-    struct alignas(16) Rows {
-      int32_t row[4];
-    };
-    struct alignas(16) Weights {
-      float weight[4];
-    };
-    const Global<const float> taps(reinterpret_cast<const float*>(args.taps));
-    const Rows rows = taps.LoadAs<Rows>(token * 8);
-    const Weights weights = taps.LoadAs<Weights>(token * 8 + 4);
-    const Global<const float> table(args.table);
+    const TapSum sum(args.taps, token, args.table, args.dim);
     const Global<Bf16> x = Global<Bf16>(args.x) + (token * args.stride + args.offset);
     for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
-      float sum = ToFloat(x.Load(i));
-      NAVIT_UNROLL
-      for (int tap = 0; tap < 4; ++tap) {
-        if (weights.weight[tap] == 0) continue;
-        sum = Fma(weights.weight[tap], table.Load(rows.row[tap] * args.dim + i), sum);
-      }
-      x.Store(i, ToBf16(sum));
+      x.Store(i, ToBf16(sum.At(i, ToFloat(x.Load(i)))));
+    }
+  }
+};
+
+struct ProductKernel {
+  using Args = PositionProductForwardArgs;
+  static constexpr int kThreads = kRowThreads;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    const int64_t token = RowIndex();
+    if (token >= args.tokens) return;
+    const TapSum a(args.row_taps, token, args.row_table, args.dim);
+    const TapSum b(args.column_taps, token, args.column_table, args.dim);
+    const Global<Bf16> x = Global<Bf16>(args.x) + token * args.dim;
+    for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
+      x.Store(i, ToBf16(Fma(a.At(i, 0), b.At(i, 0), ToFloat(x.Load(i)))));
+    }
+  }
+};
+
+struct ProductGradientKernel {
+  using Args = PositionProductBackwardArgs;
+  static constexpr int kThreads = kRowThreads;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    const int64_t token = RowIndex(), first = token * args.dim;
+    if (token >= args.tokens) return;
+    const TapSum b(args.taps, token, args.table, args.dim);
+    for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
+      const float dx = ToFloat(Global<const Bf16>(args.dx).Load(first + i));
+      Global<Bf16>(args.da).Store(first + i, ToBf16(dx * b.At(i, 0)));
     }
   }
 };
@@ -40,6 +89,14 @@ struct PositionKernel {
 
 LaunchError PositionTableForward(const PositionTableForwardArgs& args, Stream stream) {
   return Launch<PositionKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+}
+
+LaunchError PositionProductForward(const PositionProductForwardArgs& args, Stream stream) {
+  return Launch<ProductKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+}
+
+LaunchError PositionProductBackward(const PositionProductBackwardArgs& args, Stream stream) {
+  return Launch<ProductGradientKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
 }
 
 }  // namespace navit::kernels::cuda

@@ -1,6 +1,6 @@
-// position_table.h (kernels/) on a GPU, for the combinations that add rows of tables (sum, stack,
-// joint): one table at a time, of which each token takes up to four rows with weights. The backward
-// pass is scatter_rows.h with the same selections.
+// position_table.h (kernels/) on a GPU. Of a table each token takes up to four rows with weights.
+// The combinations that add rows (sum, stack, joint) are one call per table; the product has calls
+// of its own. The backward pass is scatter_rows.h with the same selections.
 #ifndef NAVIT_KERNELS_CUDA_POSITION_TABLE_H_
 #define NAVIT_KERNELS_CUDA_POSITION_TABLE_H_
 
@@ -29,6 +29,30 @@ struct PositionTableForwardArgs {
 };
 
 LaunchError PositionTableForward(const PositionTableForwardArgs& args, Stream stream);
+
+// x[t, d] += a(t, d)·b(t, d) with a and b = Σ weight·table[row, d] over the taps of t in each
+// table. x [tokens, dim] bf16, tables [., dim] fp32. Tolerance: 1 bf16 ulp of x and of the product.
+struct PositionProductForwardArgs {
+  int64_t tokens = 0, dim = 0;
+  const PositionTaps* row_taps = nullptr;
+  const PositionTaps* column_taps = nullptr;
+  const float* row_table = nullptr;
+  const float* column_table = nullptr;
+  Bf16* x = nullptr;
+};
+
+// da(t, d) = dx[t, d]·b(t, d), what scatter_rows.h takes to the table of a: taps and table are
+// those of b. dx, da [tokens, dim] bf16, no aliasing. Tolerance: 2^-8 relative.
+struct PositionProductBackwardArgs {
+  int64_t tokens = 0, dim = 0;
+  const PositionTaps* taps = nullptr;
+  const float* table = nullptr;
+  const Bf16* dx = nullptr;
+  Bf16* da = nullptr;
+};
+
+LaunchError PositionProductForward(const PositionProductForwardArgs& args, Stream stream);
+LaunchError PositionProductBackward(const PositionProductBackwardArgs& args, Stream stream);
 
 }  // namespace navit::kernels::cuda
 

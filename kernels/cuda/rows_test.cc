@@ -6,10 +6,14 @@
 #include "kernels/cuda/bias_gelu.h"
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/l2_normalize.h"
+#include "kernels/cuda/layer_norm.h"
+#include "kernels/cuda/layer_scale.h"
 #include "kernels/cuda/rms_norm.h"
 #include "kernels/cuda/test_device.h"
 #include "kernels/cuda/test_values.h"
 #include "kernels/l2_normalize.h"
+#include "kernels/layer_norm.h"
+#include "kernels/layer_scale.h"
 #include "kernels/rms_norm.h"
 
 namespace navit::kernels::cuda {
@@ -122,6 +126,78 @@ TEST_F(RowsTest, BiasGelu) {
       ExpectClose(dx, got[1], 1e-5f, 1.0f / 200, "dx");
       ExpectClose(dbias, got[2], 0.02f * static_cast<float>(rows) / 8 + 0.02f, 0, "dbias");
     }
+  }
+}
+
+TEST_F(RowsTest, LayerNorm) {
+  for (const auto& [rows, dim] : kShapes) {
+    Floats x = RandomBf16(rows * dim, 1);
+    // Far from zero: the variance is small beside the mean.
+    for (float& value : x) value = Rounded({value * 0.25f + 8})[0];
+    const Floats dy = RandomBf16(rows * dim, 2), before = RandomBf16(rows * dim, 4);
+    const Floats gain = RandomFloats(dim, 3), bias = RandomFloats(dim, 5);
+    for (const bool accumulate : {false, true}) {
+      Floats y(x.size()), inv_std(rows), shift(rows), dx = before, dgain(dim, 1), dbias(dim, 2);
+      ref::LayerNormForward({rows, dim, 1e-6f, x.data(), gain.data(), bias.data(), y.data(),
+                             inv_std.data(), shift.data()});
+      ref::LayerNormBackward({rows, dim, x.data(), gain.data(), inv_std.data(), shift.data(),
+                              dy.data(), dx.data(), dgain.data(), dbias.data(), accumulate});
+      const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+        const DeviceArray<Bf16> device_x(ToBf16(x)), device_dy(ToBf16(dy)), device_y(x.size());
+        const DeviceArray<Bf16> device_dx(ToBf16(before));
+        const DeviceArray<float> device_gain(gain), device_bias(bias);
+        const DeviceArray<float> device_inv_std(rows), device_shift(rows);
+        const DeviceArray<float> device_dgain(Floats(dim, 1)), device_dbias(Floats(dim, 2));
+        const DeviceArray<float> partial(ColumnSumSlabs(rows) * dim);
+        EXPECT_TRUE(LayerNormForward(
+                        {rows, dim, 1e-6f, device_x.data(), device_gain.data(), device_bias.data(),
+                         device_y.data(), device_inv_std.data(), device_shift.data()},
+                        nullptr)
+                        .ok());
+        EXPECT_TRUE(LayerNormBackward(
+                        {rows, dim, device_x.data(), device_gain.data(), device_inv_std.data(),
+                         device_shift.data(), device_dy.data(), device_dx.data(),
+                         device_dgain.data(), device_dbias.data(), partial.data(), accumulate},
+                        nullptr)
+                        .ok());
+        return {ToFloats(device_y.Read()),  device_inv_std.Read(), device_shift.Read(),
+                ToFloats(device_dx.Read()), device_dgain.Read(),   device_dbias.Read()};
+      });
+      ExpectClose(y, got[0], Largest(y) / 256, 0, "y");
+      ExpectClose(inv_std, got[1], 0, 1e-4f, "inv_std");
+      ExpectClose(shift, got[2], 0, 1e-4f, "shift");
+      ExpectClose(dx, got[3], Largest(dx) / 128 + 1e-6f, 0, "dx");
+      ExpectClose(dgain, got[4], 1e-3f * static_cast<float>(rows + 1), 1e-4f, "dgain");
+      ExpectClose(dbias, got[5], 1e-4f, 1e-4f, "dbias");
+    }
+  }
+}
+
+TEST_F(RowsTest, LayerScale) {
+  for (const auto& [rows, dim] : kShapes) {
+    const Floats x = RandomBf16(rows * dim, 1), dy = RandomBf16(rows * dim, 2);
+    const Floats gain = RandomFloats(dim, 3), before = RandomBf16(rows * dim, 4);
+    Floats y = before, dx(x.size()), dgain(dim, 1);
+    ref::LayerScaleForward({rows, dim, x.data(), gain.data(), y.data()});
+    ref::LayerScaleBackward({rows, dim, x.data(), gain.data(), dy.data(), dx.data(), dgain.data()});
+    const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+      const DeviceArray<Bf16> device_x(ToBf16(x)), device_dy(ToBf16(dy)), device_dx(x.size());
+      const DeviceArray<Bf16> device_y(ToBf16(before));
+      const DeviceArray<float> device_gain(gain), device_dgain(Floats(dim, 1));
+      const DeviceArray<float> partial(ColumnSumSlabs(rows) * dim);
+      EXPECT_TRUE(LayerScaleForward(
+                      {rows, dim, device_x.data(), device_gain.data(), device_y.data()}, nullptr)
+                      .ok());
+      EXPECT_TRUE(
+          LayerScaleBackward({rows, dim, device_x.data(), device_gain.data(), device_dy.data(),
+                              device_dx.data(), device_dgain.data(), partial.data()},
+                             nullptr)
+              .ok());
+      return {ToFloats(device_y.Read()), ToFloats(device_dx.Read()), device_dgain.Read()};
+    });
+    ExpectClose(y, got[0], 1e-6f, 1.0f / 256, "y");
+    ExpectClose(dx, got[1], 1e-6f, 1.0f / 256, "dx");
+    ExpectClose(dgain, got[2], 1e-4f, 1e-4f, "dgain");
   }
 }
 

@@ -36,6 +36,13 @@ NAVIT_DEVICE int64_t FirstLargest(Global<const Bf16> x, int64_t dim, const Place
   return best;
 }
 
+// The token of a segment that is not empty whose value stands for it; not for the mean.
+NAVIT_DEVICE int64_t Chosen(SegmentPoolKind kind, Global<const Bf16> x, int64_t dim,
+                            const Place& at) {
+  if (kind == SegmentPoolKind::kMax) return FirstLargest(x, dim, at);
+  return kind == SegmentPoolKind::kFirst ? at.begin : at.end - 1;
+}
+
 struct ForwardKernel {
   using Args = SegmentPoolForwardArgs;
   static constexpr int kThreads = kColumns;
@@ -45,8 +52,9 @@ struct ForwardKernel {
     if (at.column >= args.dim) return;
     const Global<const Bf16> x(args.x);
     float result = 0;
-    if (at.begin < at.end && args.max) {
-      result = ToFloat(x.Load(FirstLargest(x, args.dim, at) * args.dim + at.column));
+    const bool mean = args.kind == SegmentPoolKind::kMean;
+    if (at.begin < at.end && !mean) {
+      result = ToFloat(x.Load(Chosen(args.kind, x, args.dim, at) * args.dim + at.column));
     } else if (at.begin < at.end) {
       for (int64_t t = at.begin; t < at.end; ++t)
         result += ToFloat(x.Load(t * args.dim + at.column));
@@ -65,12 +73,11 @@ struct BackwardKernel {
     if (at.column >= args.dim || at.begin == at.end) return;
     const float gradient =
         ToFloat(Global<const Bf16>(args.dpooled).Load(at.segment * args.dim + at.column));
-    const int64_t largest =
-        args.max ? FirstLargest(Global<const Bf16>(args.x), args.dim, at) : at.begin;
-    const float share = args.max ? 0 : gradient / static_cast<float>(at.end - at.begin);
+    const bool mean = args.kind == SegmentPoolKind::kMean;
+    const int64_t chosen = mean ? -1 : Chosen(args.kind, Global<const Bf16>(args.x), args.dim, at);
+    const float share = mean ? gradient / static_cast<float>(at.end - at.begin) : 0;
     for (int64_t t = at.begin; t < at.end; ++t) {
-      Global<Bf16>(args.dx).Store(t * args.dim + at.column,
-                                  ToBf16(args.max && t == largest ? gradient : share));
+      Global<Bf16>(args.dx).Store(t * args.dim + at.column, ToBf16(t == chosen ? gradient : share));
     }
   }
 };

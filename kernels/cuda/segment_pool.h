@@ -6,15 +6,16 @@
 
 #include "kernels/cuda/bf16.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/segment_pool.h"
 
 namespace navit::kernels::cuda {
 
-// Mean, or maximum, over the tokens of each segment. x [tokens, dim] bf16, cu_seqlens [segments +
-// 1] in device memory, pooled [segments, dim] bf16, assigned, 0 for an empty segment. Tolerance:
-// 2^-8 of the largest element; the maximum is exact.
+// Mean or maximum over the tokens of each segment, or its first or last one. x [tokens, dim] bf16,
+// cu_seqlens [segments + 1] in device memory, pooled [segments, dim] bf16, assigned, 0 for an empty
+// segment. Tolerance: 2^-8 of the largest element; all but the mean are exact.
 struct SegmentPoolForwardArgs {
   int64_t tokens = 0, segments = 0, dim = 0;
-  bool max = false;
+  SegmentPoolKind kind = SegmentPoolKind::kMean;
   const int32_t* cu_seqlens = nullptr;
   const Bf16* x = nullptr;
   Bf16* pooled = nullptr;
@@ -24,7 +25,7 @@ struct SegmentPoolForwardArgs {
 // gradient goes to the first token that has it; x is read for it alone.
 struct SegmentPoolBackwardArgs {
   int64_t tokens = 0, used_tokens = 0, segments = 0, dim = 0;
-  bool max = false;
+  SegmentPoolKind kind = SegmentPoolKind::kMean;
   const int32_t* cu_seqlens = nullptr;
   const Bf16* x = nullptr;
   const Bf16* dpooled = nullptr;

@@ -265,14 +265,11 @@ void DeviceOps::MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& arg
 
 void DeviceOps::SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.kind != kernels::SegmentPoolKind::kMean && args.kind != kernels::SegmentPoolKind::kMax) {
-    return Missing("model: pooling of one token", context);
-  }
   context.Keep("pooling",
                cuda::SegmentPoolForward({.tokens = args.tokens,
                                          .segments = args.segments,
                                          .dim = args.dim,
-                                         .max = args.kind == kernels::SegmentPoolKind::kMax,
+                                         .kind = args.kind,
                                          .cu_seqlens = args.cu_seqlens->cu_seqlens,
                                          .x = args.x,
                                          .pooled = args.pooled},
@@ -286,7 +283,7 @@ void DeviceOps::SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context
                                           .used_tokens = args.tokens,
                                           .segments = args.segments,
                                           .dim = args.dim,
-                                          .max = args.kind == kernels::SegmentPoolKind::kMax,
+                                          .kind = args.kind,
                                           .cu_seqlens = args.cu_seqlens->cu_seqlens,
                                           .x = args.x,
                                           .dpooled = args.dpooled,
