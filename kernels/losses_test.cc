@@ -127,6 +127,43 @@ TEST_P(KernelsTest, Classification) {
   }
 }
 
+TEST(ReferenceGradients, ContrastiveDifferences) {
+  const Floats row_smooth(kRows, 2e-3f), column_smooth(kColumns, 3e-3f);
+  for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
+    ContrastiveProblem problem(equal);
+    ContrastiveStrip& strip = problem.strip;
+    strip.positive_share = 0.9f;
+    strip.row_smooth = row_smooth.data();
+    strip.column_smooth = column_smooth.data();
+    Floats scale = {9};
+    Floats row_lse(kRows), rs(kRows), column_lse(kColumns), cs(kColumns), ps(kRows), ss(kRows);
+    const auto loss = [&] {
+      strip.scale = scale[0];
+      ref::ContrastiveStats(
+          {strip, row_lse.data(), rs.data(), column_lse.data(), cs.data(), ps.data(), ss.data()});
+      SoftmaxLogSum(kRows, row_lse.data(), rs.data(), row_lse.data());
+      SoftmaxLogSum(kColumns, column_lse.data(), cs.data(), column_lse.data());
+      // Both weights are 1: each row and column once, the positives and the smoothing of both.
+      double value = 0;
+      for (int i = 0; i < kRows; ++i) {
+        const int64_t j = strip.positive[i];
+        if (j < 0 || strip.column_valid[j] == 0) continue;
+        value += static_cast<double>(row_lse[i]) - 2 * 0.9f * static_cast<double>(ps[i]) - ss[i];
+      }
+      for (const float lse : column_lse) value += std::isinf(lse) ? 0 : lse;
+      return value;
+    };
+    loss();
+    Floats dx(problem.x.size()), dy(problem.y.size());
+    double dscale = 0;
+    ref::ContrastiveBackward(
+        {strip, row_lse.data(), column_lse.data(), 1, 1, dx.data(), dy.data(), &dscale});
+    CheckGradient(problem.x, dx, loss, "x");
+    CheckGradient(problem.y, dy, loss, "y");
+    CheckGradient(scale, {static_cast<float>(dscale)}, loss, "scale");
+  }
+}
+
 TEST(ReferenceGradients, SigmoidContrastiveDifferences) {
   for (const EqualCaptions equal : {EqualCaptions::kIgnored, EqualCaptions::kPositive}) {
     ContrastiveProblem problem(equal);
