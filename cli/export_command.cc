@@ -14,26 +14,36 @@
 namespace navit {
 namespace {
 
-absl::Status ExportAs(const std::string& format, const std::string& checkpoint,
-                      const std::string& folder) {
+absl::StatusOr<StoredWeights> WeightsOf(const std::string& name) {
+  if (name == "evaluated") return StoredWeights::kEvaluated;
+  if (name == "trained") return StoredWeights::kTrained;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--weights: must be evaluated or trained, is `", name, "`"));
+}
+
+absl::Status ExportAs(const CommandContext& context) {
+  const std::string& checkpoint = context.arguments.words()[0];
+  const std::string& folder = context.arguments.words()[1];
+  const std::string format = context.arguments.Get("format", "navit");
   if (format != "navit" && format != "timm") {
     return absl::InvalidArgumentError(
         absl::StrCat("--format: must be navit or timm, is `", format, "`"));
   }
+  NAVIT_ASSIGN_OR_RETURN(const StoredWeights weights,
+                         WeightsOf(context.arguments.Get("weights", "evaluated")));
   ObjectStoreOptions options;
   options.environment = ProcessEnvironment();
   const std::shared_ptr<ObjectStore> store = MakeObjectStore(options);
-  if (format == "navit") return ExportModel(store.get(), checkpoint, folder);
-  NAVIT_ASSIGN_OR_RETURN(const StoredModel model, LoadStoredModel(store.get(), checkpoint));
+  if (format == "navit") return ExportModel(store.get(), checkpoint, weights, folder);
+  NAVIT_ASSIGN_OR_RETURN(const StoredModel model,
+                         LoadStoredModel(store.get(), checkpoint, weights));
   return ExportTimm(model.table, model.parameters.data(), folder);
 }
 
 int Export(const CommandContext& context) {
-  const std::string& folder = context.arguments.words()[1];
-  const absl::Status exported =
-      ExportAs(context.arguments.Get("format", "navit"), context.arguments.words()[0], folder);
+  const absl::Status exported = ExportAs(context);
   if (!exported.ok()) return Fail(exported);
-  std::cout << folder << "\n";
+  std::cout << context.arguments.words()[1] << "\n";
   return kExitOk;
 }
 
@@ -41,12 +51,12 @@ int Export(const CommandContext& context) {
 
 Command ExportCommand() {
   return {"export",
-          "CHECKPOINT DIR [--format navit|timm]",
+          "CHECKPOINT DIR [--format navit|timm] [--weights evaluated|trained]",
           "write a checkpoint's weights with configuration and model card, or its image tower as a "
-          "timm model",
+          "timm model; of a job with ema_decay their moving average, unless --weights=trained",
           2,
           2,
-          {"format"},
+          {"format", "weights"},
           Export};
 }
 

@@ -17,7 +17,9 @@
 #include "packer/limits.h"
 #include "worker/weights/stored_model.h"
 
-ABSL_FLAG(std::string, model, "", "checkpoint or exported folder; a path or an s3:// URL");
+ABSL_FLAG(std::string, model, "",
+          "checkpoint or exported folder; a path or an s3:// URL. Of a checkpoint with a moving "
+          "average of the weights, that is used");
 ABSL_FLAG(bool, captions, false, "embed captions, a line each, instead of images");
 ABSL_FLAG(bool, features, false,
           "give the tower's pooled features instead of embeddings of unit length");

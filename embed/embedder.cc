@@ -27,11 +27,13 @@ void AppendUint16(absl::string_view bytes, std::vector<uint16_t>* to) {
 
 absl::StatusOr<std::unique_ptr<Embedder>> Embedder::Create(StoredModel model, ObjectStore* store,
                                                            const EmbedderOptions& options) {
-  if (!model.spec.model().has_text()) {
-    return absl::InvalidArgumentError("the model is a classifier, which has no embeddings");
+  std::shared_ptr<const Tokenizer> tokenizer;
+  if (model.spec.model().has_text()) {
+    NAVIT_ASSIGN_OR_RETURN(tokenizer, OpenTokenizer(store, model.spec.model().text()));
+  } else if (!options.features) {
+    return absl::InvalidArgumentError(
+        "the model is a classifier, which has no embeddings: --features gives its features");
   }
-  NAVIT_ASSIGN_OR_RETURN(std::shared_ptr<const Tokenizer> tokenizer,
-                         OpenTokenizer(store, model.spec.model().text()));
   return std::unique_ptr<Embedder>(new Embedder(std::move(model), options, std::move(tokenizer)));
 }
 
@@ -43,7 +45,8 @@ Embedder::Embedder(StoredModel model, const EmbedderOptions& options,
                                              : model_.spec.evaluation().token_budgets(0)),
       tokenizer_(std::move(tokenizer)),
       image_tower_(model_.table),
-      text_tower_(model_.table),
+      text_tower_(tokenizer_ == nullptr ? std::nullopt
+                                        : std::make_optional<TextTower<>>(model_.table)),
       pool_(options.threads) {}
 
 absl::Status Embedder::AddImage(absl::string_view file) {
@@ -85,6 +88,9 @@ absl::Status Embedder::AddImage(absl::string_view file) {
 }
 
 absl::Status Embedder::AddCaption(absl::string_view caption) {
+  if (tokenizer_ == nullptr) {
+    return absl::InvalidArgumentError("the model is a classifier, which reads no captions");
+  }
   std::string ids;
   const absl::string_view trimmed = absl::StripAsciiWhitespace(caption);
   if (!trimmed.empty()) {
@@ -130,11 +136,11 @@ std::vector<float> Embedder::TakeImages() {
 std::vector<float> Embedder::TakeCaptions() {
   if (size() == 0) return {};
   Arena count;
-  text_tower_.LayOut(batch_, &count);
+  text_tower_->LayOut(batch_, &count);
   AlignedBuffer buffer(count.used());
   Arena arena(buffer.data());
-  const TowerActivations activations = text_tower_.LayOut(batch_, &arena);
-  text_tower_.Forward(model_.parameters.data(), batch_, activations, pool_);
+  const TowerActivations activations = text_tower_->LayOut(batch_, &arena);
+  text_tower_->Forward(model_.parameters.data(), batch_, activations, pool_);
   std::vector<float> rows = Rows(activations, text_dim());
   batch_ = Batch();
   return rows;

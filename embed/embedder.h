@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,12 +36,14 @@ struct EmbedderOptions {
 // processor), whatever else is in the batch. Not thread-safe.
 class Embedder {
  public:
+  // Of a classifier there are only images' features. InvalidArgument: embeddings of it are wanted.
   static absl::StatusOr<std::unique_ptr<Embedder>> Create(StoredModel model, ObjectStore* store,
                                                           const EmbedderOptions& options);
 
   // Adds an image by the bytes of its file. InvalidArgument: they cannot be used, and why.
   absl::Status AddImage(absl::string_view file);
-  // Adds a caption, trimmed of white space. InvalidArgument: nothing of it is left.
+  // Adds a caption, trimmed of white space. InvalidArgument: nothing of it is left, or the model
+  // has no text tower.
   absl::Status AddCaption(absl::string_view caption);
 
   // Tokens added so far, and inputs.
@@ -62,9 +65,10 @@ class Embedder {
   const StoredModel model_;
   const EmbedderOptions options_;
   const uint32_t token_budget_;
+  // Null of a classifier, and there is no text tower then.
   const std::shared_ptr<const Tokenizer> tokenizer_;
   const ImageTower<> image_tower_;
-  const TextTower<> text_tower_;
+  const std::optional<TextTower<>> text_tower_;
   kernels::ThreadPool pool_;
   RenderBuffers render_;
   Batch batch_;

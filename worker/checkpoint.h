@@ -35,7 +35,7 @@ struct CheckpointInfo {
   uint64_t generation = 0;
   uint32_t world_size = 0;
   // Of the last evaluation; empty if there was none.
-  v1::StepScores scores;
+  v1::StepScores scores = {};
 };
 
 // DIRECTORY/JOB of a resolved spec.

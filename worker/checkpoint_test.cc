@@ -66,7 +66,7 @@ class CheckpointTest : public testing::Test {
   }
 
   CheckpointInfo Info(uint64_t step, uint64_t generation) const {
-    return {.job = job_, .step = step, .generation = generation, .world_size = 2, .scores = {}};
+    return {.job = job_, .step = step, .generation = generation, .world_size = 2};
   }
 
   absl::StatusOr<WrittenCheckpoint> Write(uint64_t step, uint64_t generation,

@@ -36,7 +36,7 @@ Checkpointer::Checkpointer(const v1::JobData& job, uint64_t generation, uint32_t
     : table_(table),
       client_(client),
       metrics_(metrics),
-      info_{.job = job, .generation = generation, .world_size = world_size, .scores = {}} {}
+      info_{.job = job, .generation = generation, .world_size = world_size} {}
 
 Checkpointer::~Checkpointer() { JoinWriter(); }
 

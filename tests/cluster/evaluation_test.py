@@ -1,10 +1,15 @@
 """Labels, tasks of evaluation and EvaluationJobs with a whole cluster: a contrastive job with zero-shot
 and linear probe, a classifier, and both checkpoints evaluated by jobs of their own."""
+import csv
+import io
 import json
 import os
 import pathlib
 import random
+import subprocess
 import unittest
+
+import numpy as np
 
 import cluster
 import data
@@ -28,6 +33,29 @@ def labelled(count, seed):
             members["cls"] = str(label).encode()
         samples.append(("{:06d}".format(i), members))
     return samples
+
+
+def safetensors(folder, name="model"):
+    """The tensors of a file by name."""
+    data = (folder / (name + ".safetensors")).read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header.pop("__metadata__")
+    body = data[8 + size :]
+    return {
+        name: np.frombuffer(body[slice(*entry["data_offsets"])], "<f4").reshape(entry["shape"])
+        for name, entry in header.items()
+    }
+
+
+def embed(*arguments):
+    return subprocess.run(
+        [cluster.program("embed", "navit-embed")] + [str(a) for a in arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
 
 
 class EvaluationTest(unittest.TestCase):
@@ -80,6 +108,34 @@ class EvaluationTest(unittest.TestCase):
         self.assertEqual(self.cluster.json("get", name)["state"], "succeeded")
         return self.scores(name)
 
+    def export(self, checkpoint, name, *arguments):
+        folder = self.folder / "exports" / name
+        self.cluster.navitctl("export", str(checkpoint), str(folder), *arguments)
+        return folder
+
+    def accuracy_of_export(self, folder):
+        """On the held-out images, by navit-embed and the classifier's weights, at 32 tokens."""
+        images, labels = [], []
+        for key, members in labelled(60, seed=2):
+            if "cls" not in members:
+                continue
+            images.append(self.folder / (key + ".png"))
+            images[-1].write_bytes(members["png"])
+            labels.append(int(members["cls"]))
+        done = embed("--model", folder, "--features", "--token_budget=32", *images)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        features = np.array([json.loads(line)["embedding"] for line in done.stdout.splitlines()])
+        tensors = safetensors(folder)
+        logits = features @ tensors["image.classifier.weight"].T + tensors["image.classifier.bias"]
+        return float((logits.argmax(1) == labels).mean())
+
+    def check_history(self, job, scores):
+        """Every score stands in the job's history, at its last step."""
+        text = self.cluster.navitctl("history", job, "-o", "csv").stdout
+        last = list(csv.DictReader(io.StringIO(text)))[-1]
+        for (metric, budget), value in scores.items():
+            self.assertAlmostEqual(float(last["{}@{}".format(metric, budget)]), value, places=6)
+
     def check_equal(self, scores, others):
         """To the rounding of sums over ranks."""
         self.assertEqual(scores.keys(), others.keys())
@@ -117,6 +173,20 @@ class EvaluationTest(unittest.TestCase):
         self.assertTrue((checkpoint / "model_ema.safetensors").exists())
         # The same weights on the same packs by the same ranks.
         self.check_equal(self.evaluate("pairs", "again", evaluation), scores)
+        self.check_history("pairs", scores)
+        # What was evaluated is what is given away, unless the other weights are asked for.
+        average = self.export(checkpoint, "average")
+        self.assertEqual(
+            safetensors(average)["image.projection.weight"].tobytes(),
+            safetensors(checkpoint, "model_ema")["image.projection.weight"].tobytes(),
+        )
+        trained = self.export(checkpoint, "trained", "--weights=trained")
+        self.assertEqual(
+            safetensors(trained)["image.projection.weight"].tobytes(),
+            safetensors(checkpoint)["image.projection.weight"].tobytes(),
+        )
+        self.assertIn("moving average", (average / "README.md").read_text())
+        self.assertNotIn("moving average", (trained / "README.md").read_text())
 
     def test_a_classifier_learns_from_labels_alone(self):
         spec = self.job("classes", {}, loss={"kind": "sigmoid_classification"})
@@ -126,8 +196,18 @@ class EvaluationTest(unittest.TestCase):
         scores = self.scores("classes")
         self.check_accuracy(scores, "classification", 0.9)
         self.check_equal(self.evaluate("classes", "without-train", {}, train=False), scores)
+        self.check_history("classes", scores)
         job = self.cluster.json("get", "classes")
         self.assertGreater(job["holes"], 0)
+        folder = self.export(pathlib.Path(job["last_checkpoint"]), "classifier")
+        card = (folder / "README.md").read_text()
+        self.assertIn("sorts images into 3 classes", card)
+        accuracy = scores[("heldout/classification/top@1", 32)]
+        self.assertIn("| heldout/classification/top@1 | 32 | {:.4f} |".format(accuracy), card)
+        self.assertAlmostEqual(self.accuracy_of_export(folder), accuracy, places=6)
+        done = embed("--model", folder, "image.png")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--features gives its features", done.stderr)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class WeightsTest(unittest.TestCase):
     def test_an_export_is_whole_and_says_what_it_is(self):
         self.assertEqual(
             sorted(path.name for path in self.export.iterdir()),
-            ["README.md", "config.json", "model.safetensors", "preprocess.json"],
+            ["README.md", "config.json", "model.safetensors", "preprocess.json", "scores.json"],
         )
         config = json.loads((self.export / "config.json").read_text())
         self.assertEqual(config["model"]["image"]["position_rows"], 5)

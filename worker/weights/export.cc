@@ -1,9 +1,14 @@
 #include "worker/weights/export.h"
 
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdint>
+#include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "absl/strings/substitute.h"
 #include "common/byte_tokenizer.h"
 #include "common/files.h"
@@ -12,12 +17,13 @@
 #include "common/tokenizer_file.h"
 #include "worker/parameter_tensors.h"
 #include "worker/weights/model_card.h"
-#include "worker/weights/stored_model.h"
 
 namespace navit {
 namespace {
 
 constexpr char kTokenizerFile[] = "tokenizer.model";
+constexpr char kScoresFile[] = "scores.json";
+constexpr uint64_t kMostScoresBytes = uint64_t{16} << 20;
 
 // The parts of a job that say what the model is, and at how many patches an image is to be seen.
 v1::JobSpec ModelPart(const v1::JobSpec& spec) {
@@ -48,21 +54,29 @@ std::string PreprocessJson(const v1::JobSpec& spec, const ModelConfig& config) {
       absl::StrJoin(config.pixel_std, ", "), absl::StrJoin(spec.preprocess().background(), ", "));
 }
 
+// Of the last evaluation before the checkpoint; empty if there was none.
+absl::StatusOr<v1::StepScores> ReadScores(ObjectStore* store, const std::string& checkpoint) {
+  const std::string path = absl::StrCat(absl::StripSuffix(checkpoint, "/"), "/", kScoresFile);
+  const absl::StatusOr<std::string> text = ReadObject(store, path, kMostScoresBytes);
+  v1::StepScores scores;
+  if (absl::IsNotFound(text.status())) return scores;
+  NAVIT_RETURN_IF_ERROR(text.status());
+  if (!google::protobuf::util::JsonStringToMessage(*text, &scores).ok()) {
+    return absl::DataLossError(absl::StrCat(path, ": is not the scores of an evaluation"));
+  }
+  return scores;
+}
+
 }  // namespace
 
-absl::Status ExportModel(ObjectStore* store, const std::string& checkpoint,
+absl::Status ExportModel(ObjectStore* store, const std::string& checkpoint, StoredWeights weights,
                          const std::string& folder) {
-  NAVIT_ASSIGN_OR_RETURN(const StoredModel model, LoadStoredModel(store, checkpoint));
-  if (!model.spec.model().has_text()) {
-    return absl::UnimplementedError(
-        "export: the model is a classifier, whose card and configuration this version does not "
-        "write; its checkpoint's model.safetensors is plain");
-  }
+  NAVIT_ASSIGN_OR_RETURN(const StoredModel model, LoadStoredModel(store, checkpoint, weights));
   const auto path = [&](const char* name) { return absl::StrCat(folder, "/", name); };
   NAVIT_RETURN_IF_ERROR(EnsureFolder(folder));
   v1::JobSpec config = ModelPart(model.spec);
   const std::string& tokenizer = model.spec.model().text().tokenizer();
-  if (tokenizer != kByteTokenizer) {
+  if (model.spec.model().has_text() && tokenizer != kByteTokenizer) {
     NAVIT_ASSIGN_OR_RETURN(const TokenizerFile file, ReadTokenizerFile(store, tokenizer));
     if (file.hash != model.spec.model().text().tokenizer_hash()) {
       return absl::FailedPreconditionError(
@@ -73,13 +87,17 @@ absl::Status ExportModel(ObjectStore* store, const std::string& checkpoint,
   }
   std::vector<TensorView> tensors;
   AddTensors(model.table, model.parameters, "", &tensors);
-  NAVIT_RETURN_IF_ERROR(WriteSafetensors(path("model.safetensors"), tensors,
-                                         {{"format", "navit"}, {"step", model.step}})
-                            .status());
+  std::map<std::string, std::string> metadata = {{"format", "navit"}, {"step", model.step}};
+  if (model.is_average) metadata[kAverageMark] = "true";
+  NAVIT_RETURN_IF_ERROR(WriteSafetensors(path("model.safetensors"), tensors, metadata).status());
   NAVIT_RETURN_IF_ERROR(AtomicWriteFile(path("config.json"), ToJson(config)));
   NAVIT_RETURN_IF_ERROR(
       AtomicWriteFile(path("preprocess.json"), PreprocessJson(model.spec, model.table.config())));
-  return AtomicWriteFile(path("README.md"), ModelCard(model));
+  NAVIT_ASSIGN_OR_RETURN(const v1::StepScores scores, ReadScores(store, checkpoint));
+  if (scores.has_scores()) {
+    NAVIT_RETURN_IF_ERROR(AtomicWriteFile(path(kScoresFile), ToJson(scores)));
+  }
+  return AtomicWriteFile(path("README.md"), ModelCard(model, scores));
 }
 
 }  // namespace navit

@@ -27,7 +27,8 @@ absl::Status FromTimm(ObjectStore* store, const std::string& path, const Paramet
 
 absl::Status FromCheckpoint(ObjectStore* store, const std::string& folder,
                             const ParameterTable& table, ModelState* state) {
-  NAVIT_ASSIGN_OR_RETURN(const StoredModel model, LoadStoredModel(store, folder));
+  NAVIT_ASSIGN_OR_RETURN(const StoredModel model,
+                         LoadStoredModel(store, folder, StoredWeights::kTrained));
   for (const ParameterInfo& info : model.table.entries()) {
     const ParameterInfo* ours = table.FindOrNull(info.name);
     if (ours == nullptr || ours->shape != info.shape) {

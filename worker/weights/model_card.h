@@ -4,13 +4,14 @@
 
 #include <string>
 
+#include "proto/jobs.pb.h"
 #include "worker/weights/stored_model.h"
 
 namespace navit {
 
-// Markdown: the towers, their size, the data and the training that the weights come from, and how
-// to use them.
-std::string ModelCard(const StoredModel& model);
+// Markdown; `scores` may be empty: the towers, their size, the data and the training that the
+// weights come from, the scores of the last evaluation, and how to use them.
+std::string ModelCard(const StoredModel& model, const v1::StepScores& scores);
 
 }  // namespace navit
 

@@ -23,25 +23,42 @@ namespace {
 constexpr uint64_t kMostJsonBytes = uint64_t{16} << 20;
 constexpr uint64_t kMostWeightBytes = uint64_t{256} << 30;
 constexpr char kWeights[] = "model.safetensors";
+constexpr char kAverage[] = "model_ema.safetensors";
+constexpr char kManifest[] = "manifest.json";
 
-// What the manifest of a checkpoint says of its weights; an export has none.
-absl::Status CheckManifest(ObjectStore* store, const std::string& folder,
-                           const std::string& weights) {
-  const std::string path = absl::StrCat(folder, "/manifest.json");
+// Empty of an export, which has none.
+absl::StatusOr<v1::CheckpointManifest> ReadManifest(ObjectStore* store, const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kManifest);
   const absl::StatusOr<std::string> text = ReadObject(store, path, kMostJsonBytes);
-  if (absl::IsNotFound(text.status())) return absl::OkStatus();
-  NAVIT_RETURN_IF_ERROR(text.status());
   v1::CheckpointManifest manifest;
+  if (absl::IsNotFound(text.status())) return manifest;
+  NAVIT_RETURN_IF_ERROR(text.status());
   if (!google::protobuf::util::JsonStringToMessage(*text, &manifest).ok()) {
     return absl::DataLossError(absl::StrCat(path, ": is not a checkpoint manifest"));
   }
+  return manifest;
+}
+
+const v1::CheckpointManifest::File* FindFile(const v1::CheckpointManifest& manifest,
+                                             absl::string_view name) {
   for (const v1::CheckpointManifest::File& file : manifest.files()) {
-    if (file.name() != kWeights) continue;
-    if (file.bytes() == weights.size() && file.hash() == HashHex(weights)) return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat(folder, "/", kWeights, ": its bytes do not match the manifest"));
+    if (file.name() == name) return &file;
   }
-  return absl::DataLossError(absl::StrCat(path, ": lists no ", kWeights));
+  return nullptr;
+}
+
+// Whether `weights`, of the file `name`, are what the checkpoint's manifest says; an export has
+// none.
+absl::Status CheckManifest(const v1::CheckpointManifest& manifest, const std::string& folder,
+                           const char* name, const std::string& weights) {
+  if (manifest.files_size() == 0) return absl::OkStatus();
+  const v1::CheckpointManifest::File* file = FindFile(manifest, name);
+  if (file == nullptr) {
+    return absl::DataLossError(absl::StrCat(folder, "/", kManifest, ": lists no ", name));
+  }
+  if (file->bytes() == weights.size() && file->hash() == HashHex(weights)) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat(folder, "/", name, ": its bytes do not match the manifest"));
 }
 
 }  // namespace
@@ -51,7 +68,8 @@ absl::StatusOr<Safetensors> LoadSafetensors(ObjectStore* store, const std::strin
   return Safetensors::FromBytes(path, std::move(bytes));
 }
 
-absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::string& name) {
+absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::string& name,
+                                            StoredWeights weights) {
   const std::string folder(absl::StripSuffix(name, "/"));
   const std::string config = absl::StrCat(folder, "/config.json");
   NAVIT_ASSIGN_OR_RETURN(const std::string text, ReadObject(store, config, kMostJsonBytes));
@@ -68,16 +86,22 @@ absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::strin
   if (!model.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(config, ": ", model.status().message()));
   }
-  const std::string path = absl::StrCat(folder, "/", kWeights);
+  NAVIT_ASSIGN_OR_RETURN(const v1::CheckpointManifest manifest, ReadManifest(store, folder));
+  const bool is_average =
+      weights == StoredWeights::kEvaluated && FindFile(manifest, kAverage) != nullptr;
+  const char* weights_file = is_average ? kAverage : kWeights;
+  const std::string path = absl::StrCat(folder, "/", weights_file);
   NAVIT_ASSIGN_OR_RETURN(std::string bytes, ReadObject(store, path, kMostWeightBytes));
-  NAVIT_RETURN_IF_ERROR(CheckManifest(store, folder, bytes));
+  NAVIT_RETURN_IF_ERROR(CheckManifest(manifest, folder, weights_file, bytes));
   NAVIT_ASSIGN_OR_RETURN(const Safetensors file, Safetensors::FromBytes(path, std::move(bytes)));
   ParameterTable table(*model);
   AlignedBuffer parameters(table.total_size());
   NAVIT_RETURN_IF_ERROR(CopyTensors(table, file, "", &parameters));
   const auto step = file.metadata().find("step");
-  return StoredModel{std::move(spec), std::move(table), std::move(parameters),
+  StoredModel stored{std::move(spec), std::move(table), std::move(parameters),
                      step == file.metadata().end() ? "unknown" : step->second};
+  stored.is_average = is_average || file.metadata().count(kAverageMark) > 0;
+  return stored;
 }
 
 }  // namespace navit

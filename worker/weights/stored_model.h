@@ -13,6 +13,15 @@
 
 namespace navit {
 
+// Which weights of a checkpoint with a moving average (optimizer.ema_decay). An export and a
+// checkpoint without one hold one kind alone.
+enum class StoredWeights {
+  // The average where there is one: what the job's evaluation uses.
+  kEvaluated,
+  // Those that training goes on from.
+  kTrained,
+};
+
 struct StoredModel {
   // Resolved; of an export only what export.h lists is the job's own.
   v1::JobSpec spec;
@@ -21,13 +30,19 @@ struct StoredModel {
   AlignedBuffer parameters;
   // Steps that it was trained for.
   std::string step;
+  // The parameters are a moving average.
+  bool is_average = false;
 };
 
-// Reads config.json and model.safetensors of `folder`, a path or a URL. A relative name of the
-// tokenizer's file is one in the folder. The weights are held
-// against the checkpoint's manifest where there is one. NotFound: no such folder; InvalidArgument
-// or DataLoss: names the file and what is wrong with it.
-absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::string& folder);
+// Reads config.json and the weights of `folder`, a path or a URL. A relative name of
+// the tokenizer's file is one in the folder. The weights are held against the checkpoint's manifest
+// where there is one. NotFound: no such folder; InvalidArgument or DataLoss: names the file and
+// what is wrong with it.
+absl::StatusOr<StoredModel> LoadStoredModel(ObjectStore* store, const std::string& folder,
+                                            StoredWeights weights = StoredWeights::kEvaluated);
+
+// What the metadata of model.safetensors of an export says of an average: {kAverageMark, "true"}.
+inline constexpr char kAverageMark[] = "average";
 
 // A weights file of any origin; see Safetensors::FromBytes.
 absl::StatusOr<Safetensors> LoadSafetensors(ObjectStore* store, const std::string& path);
