@@ -174,6 +174,10 @@ def device_library(name, kernels, deps = [], **kwargs):
         **kwargs
     )
 
+def ptxas_reports():
+    """The reports of all cuda_kernels above the call in this package."""
+    return sorted([":" + name for name in native.existing_rules() if name.endswith("_ptxas")])
+
 def cuda_test(name, srcs, kernels, deps = [], size = "small", **kwargs):
     """One test twice: `name` on the host twin, `name`_gpu on a GPU, skipped where there is none.
 

@@ -201,6 +201,39 @@ TEST_F(RowsTest, LayerScale) {
   }
 }
 
+TEST_F(RowsTest, ColumnSum) {
+  for (const auto& [rows, dim] : kShapes) {
+    const Floats a = RandomBf16(rows * dim, 1), b = RandomBf16(rows * dim, 2);
+    const Floats w = RandomFloats(rows, 3), shift = RandomFloats(rows, 4);
+    Floats plain(dim, 1), weighted(dim, 2);
+    for (int64_t i = 0; i < rows * dim; ++i) {
+      plain[i % dim] += a[i];
+      weighted[i % dim] += a[i] * (b[i] * w[i / dim] + shift[i / dim]);
+    }
+    const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+      const DeviceArray<Bf16> device_a(ToBf16(a)), device_b(ToBf16(b));
+      const DeviceArray<float> device_w(w), device_shift(shift);
+      const DeviceArray<float> ones(Floats(dim, 1)), twos(Floats(dim, 2));
+      const DeviceArray<float> partial(ColumnSumSlabs(rows) * dim);
+      EXPECT_TRUE(
+          ColumnSum({rows, dim, device_a.data(), nullptr, nullptr, ones.data(), partial.data()},
+                    nullptr)
+              .ok());
+      EXPECT_TRUE(ColumnSum({rows, dim, device_a.data(), device_b.data(), device_w.data(),
+                             twos.data(), partial.data(), device_shift.data()},
+                            nullptr)
+                      .ok());
+      // The same rows of fp32 once more.
+      const DeviceArray<float> fp32(a);
+      EXPECT_TRUE(AddRows(rows, dim, fp32.data(), ones.data(), nullptr).ok());
+      return {ones.Read(), twos.Read()};
+    });
+    for (int64_t i = 0; i < rows * dim; ++i) plain[i % dim] += a[i];
+    ExpectClose(plain, got[0], 1e-4f, 1e-4f, "plain");
+    ExpectClose(weighted, got[1], 1e-4f, 1e-4f, "weighted");
+  }
+}
+
 // A row's bits do not depend on its neighbours.
 TEST_F(RowsTest, RowsAreIndependent) {
   constexpr int64_t kRows = 7, kDim = 48;
