@@ -27,13 +27,11 @@ NAVIT_DEVICE float GeluSlope(float u, bool erf) {
   return 0.5f * (1 + t) + 0.5f * u * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kCubic * u * u);
 }
 
-struct ForwardKernel {
+struct Forward {
   using Args = BiasGeluForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<Bf16> y = Global<Bf16>(args.y) + row * dim;
     for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
@@ -47,13 +45,11 @@ struct ForwardKernel {
   }
 };
 
-struct BackwardKernel {
+struct Backward {
   using Args = BiasGeluBackwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<const Bf16> dy = Global<const Bf16>(args.dy) + row * dim;
     const Global<Bf16> dx = Global<Bf16>(args.dx) + row * dim;
@@ -72,12 +68,11 @@ struct BackwardKernel {
 }  // namespace
 
 LaunchError BiasGeluForward(const BiasGeluForwardArgs& args, Stream stream) {
-  return Launch<ForwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Forward>(args.rows, args, stream);
 }
 
 LaunchError BiasGeluBackward(const BiasGeluBackwardArgs& args, Stream stream) {
-  const LaunchError error =
-      Launch<BackwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  const LaunchError error = ForEachRow<Backward>(args.rows, args, stream);
   if (!error.ok()) return error;
   return ColumnSum({args.rows, args.dim, args.dx, nullptr, nullptr, args.dbias, args.partial},
                    stream);

@@ -24,13 +24,12 @@ struct Row {
   Global<const Bf16> logits;
   Global<Bf16> dlogits;
 
-  NAVIT_DEVICE explicit Row(const ClassificationArgs& args)
-      : index(RowIndex()), classes(args.classes), label(0) {
-    if (index >= args.rows) return;
-    label = Global<const int32_t>(args.label).Load(index);
-    logits = Global<const Bf16>(args.logits) + index * classes;
-    dlogits = Global<Bf16>(args.dlogits) + index * classes;
-  }
+  NAVIT_DEVICE Row(const ClassificationArgs& args, int64_t index)
+      : index(index),
+        classes(args.classes),
+        label(Global<const int32_t>(args.label).Load(index)),
+        logits(Global<const Bf16>(args.logits) + index * classes),
+        dlogits(Global<Bf16>(args.dlogits) + index * classes) {}
 
   // Calls body(logit, class) for this lane's part of the row.
   template <typename Body>
@@ -58,13 +57,11 @@ struct Row {
   }
 };
 
-struct SoftmaxKernel {
+struct SoftmaxRow {
   using Args = ClassificationArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const Row row(args);
-    if (row.index >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t index) {
+    const Row row(args, index);
     const Target target(args);
     float max = -INFINITY;
     row.ForEach([&](float z, int64_t) { max = Max(max, z); });
@@ -85,13 +82,11 @@ struct SoftmaxKernel {
   }
 };
 
-struct SigmoidKernel {
+struct SigmoidRow {
   using Args = ClassificationArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const Row row(args);
-    if (row.index >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t index) {
+    const Row row(args, index);
     const Target target(args);
     float loss = 0;
     row.ForEach(
@@ -120,9 +115,9 @@ struct LossKernel {
   }
 };
 
-template <typename Kernel>
+template <typename Body>
 LaunchError Classify(const ClassificationArgs& args, Stream stream) {
-  const LaunchError error = Launch<Kernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  const LaunchError error = ForEachRow<Body>(args.rows, args, stream);
   if (!error.ok()) return error;
   return Launch<LossKernel>({1, LossKernel::kThreads, 0}, stream, args);
 }
@@ -130,11 +125,11 @@ LaunchError Classify(const ClassificationArgs& args, Stream stream) {
 }  // namespace
 
 LaunchError SoftmaxClassification(const ClassificationArgs& args, Stream stream) {
-  return Classify<SoftmaxKernel>(args, stream);
+  return Classify<SoftmaxRow>(args, stream);
 }
 
 LaunchError SigmoidClassification(const ClassificationArgs& args, Stream stream) {
-  return Classify<SigmoidKernel>(args, stream);
+  return Classify<SigmoidRow>(args, stream);
 }
 
 }  // namespace navit::kernels::cuda

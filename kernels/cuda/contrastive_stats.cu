@@ -3,6 +3,7 @@
 #include "kernels/cuda/contrastive.h"
 #include "kernels/cuda/contrastive_pairs.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/elements.h"
 #include "kernels/cuda/product_tiles.h"
 #include "kernels/cuda/rows.h"
 
@@ -209,10 +210,10 @@ struct TileKernel {
   }
 };
 
-// Joins the parts of tiles, [parts, stride], into (max, sum) of `count` rows or columns.
-struct JoinKernel {
+// Joins the parts of tiles, [parts, stride], into (max, sum) of rows or columns.
+struct JoinParts {
   struct Args {
-    int64_t count, parts, stride;
+    int64_t parts, stride;
     const SoftmaxPart* part;
     bool join_before;  // with what max and sum hold
     float* max;
@@ -220,11 +221,8 @@ struct JoinKernel {
     const float* smooth_part;  // null: no sums of smoothing
     float* smooth;
   };
-  static constexpr int kThreads = 128;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t at = BlockIndex() * kThreads + ThreadIndex();
-    if (at >= args.count) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t at) {
     const Global<float> max(args.max), sum(args.sum);
     SoftmaxPart total{kNone, 0};
     if (args.join_before) total = {max.Load(at), sum.Load(at)};
@@ -242,14 +240,11 @@ struct JoinKernel {
 };
 
 // The mean score of each row's positives and their number, a warp to a row.
-struct PositivesKernel {
+struct PositivesOfRow {
   using Args = ContrastiveStatsArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
     const ContrastiveStrip& strip = args.strip;
-    const int64_t row = RowIndex();
-    if (row >= strip.rows) return;
     const int64_t own = Global<const int64_t>(strip.positive).Load(row);
     const uint64_t hash = strip.row_hash == nullptr || !strip.equal_are_positive
                               ? 0
@@ -310,12 +305,6 @@ struct Parts {
         column_tiles(ProductTiles(strip.columns)) {}
 };
 
-LaunchError LaunchJoin(const JoinKernel::Args& args, Stream stream) {
-  return Launch<JoinKernel>(
-      {(args.count + JoinKernel::kThreads - 1) / JoinKernel::kThreads, JoinKernel::kThreads, 0},
-      stream, args);
-}
-
 template <bool kSmooth>
 LaunchError Tiles(const ContrastiveStatsArgs& args, Stream stream) {
   using Kernel = TileKernel<kSmooth>;
@@ -332,14 +321,16 @@ LaunchError Tiles(const ContrastiveStatsArgs& args, Stream stream) {
         Launch<Kernel>({row_tiles * parts.column_tiles, Kernel::kThreads, Kernel::kSharedBytes},
                        stream, {strip, row, row_tiles, row_part, column_part, smooth_part});
     if (!error.ok()) return error;
-    error = LaunchJoin(
-        {rows, parts.column_tiles, row_tiles * kProductTile, row_part, false, args.row_max + row,
+    error = ForEachElement<JoinParts>(
+        rows,
+        {parts.column_tiles, row_tiles * kProductTile, row_part, false, args.row_max + row,
          args.row_sum + row, smooth_part, kSmooth ? args.smooth_score + row : nullptr},
         stream);
     if (!error.ok()) return error;
-    error = LaunchJoin({strip.columns, row_tiles, parts.column_tiles * kProductTile, column_part,
-                        row > 0, args.column_max, args.column_sum, nullptr, nullptr},
-                       stream);
+    error = ForEachElement<JoinParts>(strip.columns,
+                                      {row_tiles, parts.column_tiles * kProductTile, column_part,
+                                       row > 0, args.column_max, args.column_sum, nullptr, nullptr},
+                                      stream);
     if (!error.ok()) return error;
   }
   return {};
@@ -350,8 +341,7 @@ LaunchError Tiles(const ContrastiveStatsArgs& args, Stream stream) {
 int64_t ContrastiveStatsWorkspace(const ContrastiveStrip& strip) { return Parts(strip).Bytes(); }
 
 LaunchError ContrastiveStats(const ContrastiveStatsArgs& args, Stream stream) {
-  const LaunchError error =
-      Launch<PositivesKernel>({RowBlocks(args.strip.rows), kRowThreads, 0}, stream, args);
+  const LaunchError error = ForEachRow<PositivesOfRow>(args.strip.rows, args, stream);
   if (!error.ok()) return error;
   return args.smooth_score == nullptr ? Tiles<false>(args, stream) : Tiles<true>(args, stream);
 }

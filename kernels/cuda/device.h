@@ -65,6 +65,13 @@ NAVIT_DEVICE Vector16 Pack(const float (&from)[8]) {
   return to;
 }
 
+// Queues zeros for rows [begin, end) of `width` values: padding.
+template <typename T>
+LaunchError FillZeroRows(T* rows, int64_t begin, int64_t end, int64_t width, Stream stream) {
+  return FillZero(rows + begin * width, (end - begin) * width * static_cast<int64_t>(sizeof(T)),
+                  stream);
+}
+
 // Over groups of kLanes neighbouring lanes (a power of two); every lane gets the result.
 template <int kLanes = kWarp, typename T = float>
 NAVIT_DEVICE T LaneSum(T value) {

@@ -5,13 +5,11 @@
 namespace navit::kernels::cuda {
 namespace {
 
-struct EmbeddingKernel {
+struct EmbedToken {
   using Args = EmbeddingForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex(), dim = args.dim;
-    if (token >= args.used_tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
+    const int64_t dim = args.dim;
     const int64_t id = Global<const uint16_t>(args.ids).Load(token);
     const int64_t place = Global<const int32_t>(args.place).Load(token);
     const Global<const float> word = Global<const float>(args.token_table) + id * dim;
@@ -30,11 +28,9 @@ struct EmbeddingKernel {
 }  // namespace
 
 LaunchError EmbeddingForward(const EmbeddingForwardArgs& args, Stream stream) {
-  const LaunchError error = FillZero(
-      args.y + args.used_tokens * args.dim,
-      (args.tokens - args.used_tokens) * args.dim * static_cast<int64_t>(sizeof(Bf16)), stream);
+  const LaunchError error = FillZeroRows(args.y, args.used_tokens, args.tokens, args.dim, stream);
   if (!error.ok()) return error;
-  return Launch<EmbeddingKernel>({RowBlocks(args.used_tokens), kRowThreads, 0}, stream, args);
+  return ForEachRow<EmbedToken>(args.used_tokens, args, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -5,13 +5,11 @@
 namespace navit::kernels::cuda {
 namespace {
 
-struct ForwardKernel {
+struct Forward {
   using Args = L2NormalizeForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<Bf16> y = Global<Bf16>(args.y) + row * dim;
     float sum = 0;
@@ -33,13 +31,11 @@ struct ForwardKernel {
   }
 };
 
-struct BackwardKernel {
+struct Backward {
   using Args = L2NormalizeBackwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> y = Global<const Bf16>(args.y) + row * dim;
     const Global<const Bf16> dy = Global<const Bf16>(args.dy) + row * dim;
     const Global<Bf16> dx = Global<Bf16>(args.dx) + row * dim;
@@ -71,11 +67,11 @@ struct BackwardKernel {
 }  // namespace
 
 LaunchError L2NormalizeForward(const L2NormalizeForwardArgs& args, Stream stream) {
-  return Launch<ForwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Forward>(args.rows, args, stream);
 }
 
 LaunchError L2NormalizeBackward(const L2NormalizeBackwardArgs& args, Stream stream) {
-  return Launch<BackwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Backward>(args.rows, args, stream);
 }
 
 }  // namespace navit::kernels::cuda

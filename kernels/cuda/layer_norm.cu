@@ -6,13 +6,11 @@
 namespace navit::kernels::cuda {
 namespace {
 
-struct ForwardKernel {
+struct Forward {
   using Args = LayerNormForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     float sum = 0;
     for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
@@ -51,13 +49,11 @@ struct ForwardKernel {
   }
 };
 
-struct BackwardKernel {
+struct Backward {
   using Args = LayerNormBackwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<const Bf16> dy = Global<const Bf16>(args.dy) + row * dim;
     const Global<const Bf16> before = Global<const Bf16>(args.dx) + row * dim;
@@ -98,7 +94,7 @@ struct BackwardKernel {
 }  // namespace
 
 LaunchError LayerNormForward(const LayerNormForwardArgs& args, Stream stream) {
-  return Launch<ForwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Forward>(args.rows, args, stream);
 }
 
 LaunchError LayerNormBackward(const LayerNormBackwardArgs& args, Stream stream) {
@@ -110,7 +106,7 @@ LaunchError LayerNormBackward(const LayerNormBackwardArgs& args, Stream stream) 
   sum = {args.rows, args.dim, args.dy, nullptr, nullptr, args.dbias, args.partial};
   error = ColumnSum(sum, stream);
   if (!error.ok()) return error;
-  return Launch<BackwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Backward>(args.rows, args, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -8,18 +8,16 @@ namespace {
 
 // to = gain·from, or kAdd, to += gain·from.
 template <bool kAdd>
-struct ScaleKernel {
+struct Scaled {
   struct Args {
-    int64_t rows, dim;
+    int64_t dim;
     const Bf16* from;
     const float* gain;
     Bf16* to;
   };
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
       float values[8], gains[8], result[8] = {};
       LoadEight(values, Global<const Bf16>(args.from) + row * dim, i, dim);
@@ -35,16 +33,14 @@ struct ScaleKernel {
 }  // namespace
 
 LaunchError LayerScaleForward(const LayerScaleForwardArgs& args, Stream stream) {
-  return Launch<ScaleKernel<true>>({RowBlocks(args.rows), kRowThreads, 0}, stream,
-                                   {args.rows, args.dim, args.x, args.gain, args.y});
+  return ForEachRow<Scaled<true>>(args.rows, {args.dim, args.x, args.gain, args.y}, stream);
 }
 
 LaunchError LayerScaleBackward(const LayerScaleBackwardArgs& args, Stream stream) {
   const LaunchError error =
       ColumnSum({args.rows, args.dim, args.dy, args.x, nullptr, args.dgain, args.partial}, stream);
   if (!error.ok()) return error;
-  return Launch<ScaleKernel<false>>({RowBlocks(args.rows), kRowThreads, 0}, stream,
-                                    {args.rows, args.dim, args.dy, args.gain, args.dx});
+  return ForEachRow<Scaled<false>>(args.rows, {args.dim, args.dy, args.gain, args.dx}, stream);
 }
 
 }  // namespace navit::kernels::cuda

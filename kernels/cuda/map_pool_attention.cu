@@ -36,18 +36,15 @@ NAVIT_DEVICE float Dot(const float (&a)[8], const float (&b)[8]) {
 }
 
 template <int kDim>
-struct ForwardKernel {
+struct Forward {
   struct Args {
     MapPoolAttentionForwardArgs pool;
     float scale;  // 1/√d
   };
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
+  NAVIT_DEVICE static void At(const Args& args, int64_t index) {
     using L = Layout<kDim>;
     const MapPoolAttentionForwardArgs& pool = args.pool;
-    const int64_t index = RowIndex();
-    if (index >= pool.pooled_rows * pool.heads) return;
     const int64_t head = index % pool.heads, width = pool.heads * kDim;
     const SegmentRange segment = Global<const SegmentRange>(pool.segment).Load(index / pool.heads);
     const Global<const Bf16> kv(pool.kv);
@@ -87,18 +84,15 @@ struct ForwardKernel {
 // With p = exp(z − lse), δ = dpooled·pooled and dz = p·(dpooled·v − δ)/√d:
 //   dv = p·dpooled, dk = dz·query, dquery = Σ dz·k.
 template <int kDim>
-struct BackwardKernel {
+struct Backward {
   struct Args {
     MapPoolAttentionBackwardArgs pool;
     float scale;
   };
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
+  NAVIT_DEVICE static void At(const Args& args, int64_t index) {
     using L = Layout<kDim>;
     const MapPoolAttentionBackwardArgs& pool = args.pool;
-    const int64_t index = RowIndex();
-    if (index >= pool.pooled_rows * pool.heads) return;
     const int64_t head = index % pool.heads, width = pool.heads * kDim;
     const SegmentRange segment = Global<const SegmentRange>(pool.segment).Load(index / pool.heads);
     const Global<const Bf16> kv(pool.kv);
@@ -139,28 +133,25 @@ struct BackwardKernel {
   }
 };
 
-template <typename Kernel, typename PoolArgs>
+template <typename Body, typename PoolArgs>
 LaunchError LaunchPool(const PoolArgs& args, Stream stream) {
   const float scale = 1 / std::sqrt(static_cast<float>(args.head_dim));
-  return Launch<Kernel>({RowBlocks(args.pooled_rows * args.heads), kRowThreads, 0}, stream,
-                        {args, scale});
+  return ForEachRow<Body>(args.pooled_rows * args.heads, {args, scale}, stream);
 }
 
 }  // namespace
 
 LaunchError MapPoolAttentionForward(const MapPoolAttentionForwardArgs& args, Stream stream) {
-  return args.head_dim == 16 ? LaunchPool<ForwardKernel<16>>(args, stream)
-                             : LaunchPool<ForwardKernel<64>>(args, stream);
+  return args.head_dim == 16 ? LaunchPool<Forward<16>>(args, stream)
+                             : LaunchPool<Forward<64>>(args, stream);
 }
 
 LaunchError MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& args, Stream stream) {
   const int64_t width = args.heads * args.head_dim;
-  LaunchError error = FillZero(
-      args.dkv + args.used_tokens * 2 * width,
-      (args.tokens - args.used_tokens) * 2 * width * static_cast<int64_t>(sizeof(Bf16)), stream);
+  LaunchError error = FillZeroRows(args.dkv, args.used_tokens, args.tokens, 2 * width, stream);
   if (error.ok()) {
-    error = args.head_dim == 16 ? LaunchPool<BackwardKernel<16>>(args, stream)
-                                : LaunchPool<BackwardKernel<64>>(args, stream);
+    error = args.head_dim == 16 ? LaunchPool<Backward<16>>(args, stream)
+                                : LaunchPool<Backward<64>>(args, stream);
   }
   if (error.ok()) error = AddRows(args.pooled_rows, width, args.partial, args.dquery, stream);
   return error;

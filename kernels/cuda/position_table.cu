@@ -39,13 +39,10 @@ class TapSum {
   Weights weights_;
 };
 
-struct PositionKernel {
+struct AddTaps {
   using Args = PositionTableForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex();
-    if (token >= args.tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
     const TapSum sum(args.taps, token, args.table, args.dim);
     const Global<Bf16> x = Global<Bf16>(args.x) + (token * args.stride + args.offset);
     for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
@@ -54,13 +51,10 @@ struct PositionKernel {
   }
 };
 
-struct ProductKernel {
+struct AddProduct {
   using Args = PositionProductForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex();
-    if (token >= args.tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
     const TapSum a(args.row_taps, token, args.row_table, args.dim);
     const TapSum b(args.column_taps, token, args.column_table, args.dim);
     const Global<Bf16> x = Global<Bf16>(args.x) + token * args.dim;
@@ -70,13 +64,11 @@ struct ProductKernel {
   }
 };
 
-struct ProductGradientKernel {
+struct ProductGradient {
   using Args = PositionProductBackwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex(), first = token * args.dim;
-    if (token >= args.tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
+    const int64_t first = token * args.dim;
     const TapSum b(args.taps, token, args.table, args.dim);
     for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
       const float dx = ToFloat(Global<const Bf16>(args.dx).Load(first + i));
@@ -88,15 +80,15 @@ struct ProductGradientKernel {
 }  // namespace
 
 LaunchError PositionTableForward(const PositionTableForwardArgs& args, Stream stream) {
-  return Launch<PositionKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+  return ForEachRow<AddTaps>(args.tokens, args, stream);
 }
 
 LaunchError PositionProductForward(const PositionProductForwardArgs& args, Stream stream) {
-  return Launch<ProductKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+  return ForEachRow<AddProduct>(args.tokens, args, stream);
 }
 
 LaunchError PositionProductBackward(const PositionProductBackwardArgs& args, Stream stream) {
-  return Launch<ProductGradientKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+  return ForEachRow<ProductGradient>(args.tokens, args, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -30,13 +30,11 @@ NAVIT_DEVICE void CopyRow(Global<const From> from, Global<Bf16> to, int64_t dim)
   }
 }
 
-struct InsertKernel {
+struct InsertRow {
   using Args = InsertPrefixArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.used_tokens + args.segments * args.prefix_tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const int32_t> cu_seqlens(args.cu_seqlens);
     const int64_t segment = SegmentOf(cu_seqlens, args.segments, args.prefix_tokens, row);
     const int64_t place = row - cu_seqlens.Load(segment) - segment * args.prefix_tokens;
@@ -53,13 +51,11 @@ struct InsertKernel {
   }
 };
 
-struct RemoveKernel {
+struct RemoveRow {
   using Args = RemovePrefixArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex(), dim = args.dim;
-    if (token >= args.used_tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
+    const int64_t dim = args.dim;
     const int64_t segment =
         SegmentOf(Global<const int32_t>(args.cu_seqlens), args.segments, 0, token);
     CopyRow(Global<const Bf16>(args.y) + (token + (segment + 1) * args.prefix_tokens) * dim,
@@ -93,24 +89,19 @@ struct PrefixSumKernel {
   }
 };
 
-LaunchError FillPadding(Bf16* rows, int64_t used, int64_t count, int64_t dim, Stream stream) {
-  return FillZero(rows + used * dim, (count - used) * dim * static_cast<int64_t>(sizeof(Bf16)),
-                  stream);
-}
-
 }  // namespace
 
 LaunchError InsertPrefix(const InsertPrefixArgs& args, Stream stream) {
   const int64_t used = args.used_tokens + args.segments * args.prefix_tokens;
-  const LaunchError error = FillPadding(args.y, used, args.y_tokens, args.dim, stream);
+  const LaunchError error = FillZeroRows(args.y, used, args.y_tokens, args.dim, stream);
   if (!error.ok()) return error;
-  return Launch<InsertKernel>({RowBlocks(used), kRowThreads, 0}, stream, args);
+  return ForEachRow<InsertRow>(used, args, stream);
 }
 
 LaunchError RemovePrefix(const RemovePrefixArgs& args, Stream stream) {
-  LaunchError error = FillPadding(args.x, args.used_tokens, args.x_tokens, args.dim, stream);
+  LaunchError error = FillZeroRows(args.x, args.used_tokens, args.x_tokens, args.dim, stream);
   if (!error.ok()) return error;
-  error = Launch<RemoveKernel>({RowBlocks(args.used_tokens), kRowThreads, 0}, stream, args);
+  error = ForEachRow<RemoveRow>(args.used_tokens, args, stream);
   if (!error.ok() || args.dprefix == nullptr) return error;
   const int64_t values = args.prefix_tokens * args.dim, slabs = PrefixSlabs(args.segments);
   const int64_t blocks = (values + PrefixSumKernel::kThreads - 1) / PrefixSumKernel::kThreads;

@@ -6,13 +6,11 @@ namespace navit::kernels::cuda {
 namespace {
 
 // A warp has a token.
-struct ForwardKernel {
+struct Forward {
   using Args = ResampledTableForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t token = RowIndex(), dim = args.dim, rows = args.table_rows;
-    if (token >= args.tokens) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t token) {
+    const int64_t dim = args.dim, rows = args.table_rows;
     const Global<const float> of_row = Global<const float>(args.weights) + token * 2 * rows;
     const Global<const float> of_column = of_row + rows;
     for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
@@ -36,18 +34,16 @@ struct ForwardKernel {
 };
 
 // A warp has 256 channels of a cell of the table, and looks at 32 tokens at a time.
-struct BackwardKernel {
+struct Backward {
   struct Args {
     ResampledTableBackwardArgs table;
     int64_t pieces;  // of a cell
   };
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
+  NAVIT_DEVICE static void At(const Args& args, int64_t index) {
     const ResampledTableBackwardArgs& table = args.table;
-    const int64_t cell = RowIndex() / args.pieces, rows = table.table_rows, dim = table.dim;
-    if (cell >= rows * rows) return;
-    const int64_t i = RowIndex() % args.pieces * kRowStep + RowBegin();
+    const int64_t cell = index / args.pieces, rows = table.table_rows, dim = table.dim;
+    const int64_t i = index % args.pieces * kRowStep + RowBegin();
     const Global<const float> weights(table.weights);
     float sum[8] = {};
     for (int64_t first = 0; first < table.tokens; first += kWarp) {
@@ -78,14 +74,12 @@ struct BackwardKernel {
 }  // namespace
 
 LaunchError ResampledTableForward(const ResampledTableForwardArgs& args, Stream stream) {
-  return Launch<ForwardKernel>({RowBlocks(args.tokens), kRowThreads, 0}, stream, args);
+  return ForEachRow<Forward>(args.tokens, args, stream);
 }
 
 LaunchError ResampledTableBackward(const ResampledTableBackwardArgs& args, Stream stream) {
   const int64_t pieces = (args.dim + kRowStep - 1) / kRowStep;
-  return Launch<BackwardKernel>(
-      {RowBlocks(args.table_rows * args.table_rows * pieces), kRowThreads, 0}, stream,
-      {args, pieces});
+  return ForEachRow<Backward>(args.table_rows * args.table_rows * pieces, {args, pieces}, stream);
 }
 
 }  // namespace navit::kernels::cuda

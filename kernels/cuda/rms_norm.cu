@@ -6,13 +6,11 @@
 namespace navit::kernels::cuda {
 namespace {
 
-struct ForwardKernel {
+struct Forward {
   using Args = RmsNormForwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<Bf16> y = Global<Bf16>(args.y) + row * dim;
     const Global<const float> gain(args.gain);
@@ -37,13 +35,11 @@ struct ForwardKernel {
   }
 };
 
-struct BackwardKernel {
+struct Backward {
   using Args = RmsNormBackwardArgs;
-  static constexpr int kThreads = kRowThreads;
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row = RowIndex(), dim = args.dim;
-    if (row >= args.rows) return;
+  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
+    const int64_t dim = args.dim;
     const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
     const Global<const Bf16> dy = Global<const Bf16>(args.dy) + row * dim;
     const Global<Bf16> dx = Global<Bf16>(args.dx) + row * dim;
@@ -78,7 +74,7 @@ struct BackwardKernel {
 }  // namespace
 
 LaunchError RmsNormForward(const RmsNormForwardArgs& args, Stream stream) {
-  return Launch<ForwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Forward>(args.rows, args, stream);
 }
 
 LaunchError RmsNormBackward(const RmsNormBackwardArgs& args, Stream stream) {
@@ -86,7 +82,7 @@ LaunchError RmsNormBackward(const RmsNormBackwardArgs& args, Stream stream) {
   const LaunchError error = ColumnSum(
       {args.rows, args.dim, args.dy, args.x, args.inv_rms, args.dgain, args.partial}, stream);
   if (!error.ok()) return error;
-  return Launch<BackwardKernel>({RowBlocks(args.rows), kRowThreads, 0}, stream, args);
+  return ForEachRow<Backward>(args.rows, args, stream);
 }
 
 }  // namespace navit::kernels::cuda

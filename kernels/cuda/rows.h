@@ -46,6 +46,28 @@ NAVIT_DEVICE int64_t RowIndex() { return BlockIndex() * kRowWarps + WarpIndex();
 inline constexpr int kRowStep = kWarp * 8;
 NAVIT_DEVICE int64_t RowBegin() { return LaneIndex() * 8; }
 
+// A Body has Args and a NAVIT_DEVICE static void At(const Args&, int64_t row), which all lanes of a
+// warp call.
+template <typename Body>
+struct RowKernel {
+  struct Args {
+    int64_t rows;
+    typename Body::Args body;
+  };
+  static constexpr int kThreads = kRowThreads;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    const int64_t row = RowIndex();
+    if (row < args.rows) Body::At(args.body, row);
+  }
+};
+
+// Calls Body::At(args, row) for rows [0, rows), in no order.
+template <typename Body>
+LaunchError ForEachRow(int64_t rows, const typename Body::Args& args, Stream stream) {
+  return Launch<RowKernel<Body>>({RowBlocks(rows), kRowThreads, 0}, stream, {rows, args});
+}
+
 }  // namespace navit::kernels::cuda
 
 #endif  // NAVIT_KERNELS_CUDA_ROWS_H_

@@ -264,9 +264,7 @@ LaunchError Backward(const SegmentAttentionBackwardArgs& args, Stream stream) {
 
 LaunchError SegmentAttentionBackward(const SegmentAttentionBackwardArgs& args, Stream stream) {
   const int64_t used = args.work.used_tokens, width = 3 * args.heads * args.head_dim;
-  const LaunchError error =
-      FillZero(args.dqkv + used * width,
-               (args.tokens - used) * width * static_cast<int64_t>(sizeof(Bf16)), stream);
+  const LaunchError error = FillZeroRows(args.dqkv, used, args.tokens, width, stream);
   if (!error.ok()) return error;
   return args.head_dim == 16 ? Backward<16>(args, stream) : Backward<64>(args, stream);
 }

@@ -185,15 +185,10 @@ LaunchError Forward(const SegmentAttentionForwardArgs& args, Stream stream) {
 }  // namespace
 
 LaunchError SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Stream stream) {
-  const int64_t used = args.work.used_tokens, padding = args.tokens - used;
-  const int64_t width = args.heads * args.head_dim;
-  for (const LaunchError error :
-       {FillZero(args.out + used * width, padding * width * static_cast<int64_t>(sizeof(Bf16)),
-                 stream),
-        FillZero(args.lse + used * args.heads,
-                 padding * args.heads * static_cast<int64_t>(sizeof(float)), stream)}) {
-    if (!error.ok()) return error;
-  }
+  const int64_t used = args.work.used_tokens;
+  LaunchError error = FillZeroRows(args.out, used, args.tokens, args.heads * args.head_dim, stream);
+  if (error.ok()) error = FillZeroRows(args.lse, used, args.tokens, args.heads, stream);
+  if (!error.ok()) return error;
   return args.head_dim == 16 ? Forward<16>(args, stream) : Forward<64>(args, stream);
 }
 

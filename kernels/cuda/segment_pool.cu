@@ -89,9 +89,7 @@ LaunchError SegmentPoolForward(const SegmentPoolForwardArgs& args, Stream stream
 }
 
 LaunchError SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Stream stream) {
-  const LaunchError error = FillZero(
-      args.dx + args.used_tokens * args.dim,
-      (args.tokens - args.used_tokens) * args.dim * static_cast<int64_t>(sizeof(Bf16)), stream);
+  const LaunchError error = FillZeroRows(args.dx, args.used_tokens, args.tokens, args.dim, stream);
   if (!error.ok()) return error;
   return Launch<BackwardKernel>(Shape(args.segments, args.dim), stream, args);
 }
