@@ -61,7 +61,7 @@ struct ContrastiveBackwardArgs {
   void* workspace = nullptr;  // ContrastiveGradientWorkspace(strip) bytes, aligned to 16
 };
 
-// For 32k × 32k and the default chunk: 17 MiB, 32 MiB.
+// For 32k × 32k and the default chunk: 20 MiB, 32 MiB.
 int64_t ContrastiveStatsWorkspace(const ContrastiveStrip& strip);
 int64_t ContrastiveGradientWorkspace(const ContrastiveStrip& strip);
 
