@@ -6,10 +6,10 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 import unittest
 
+from deploy.images.builder import PROGRAMS, Builder, run
 from tests.cluster import data
 from tests.cluster.cluster import Cluster, Process
 
@@ -17,79 +17,9 @@ HERE = pathlib.Path(__file__).absolute().parent
 ROOT = HERE.parents[1]
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 CONTEXT = FOLDER / "context"
-PROGRAMS = {
-    "coordinator": "navit-coordinator",
-    "packer": "navit-packer",
-    "trainer": "navit-trainer",
-    "navitctl": "navitctl",
-    "embed": "navit-embed",
-}
+BUILDER = Builder(FOLDER)
 # What an image may add to its Debian.
 MOST_ADDED_BYTES = 64 << 20
-
-
-def run(*argv, **options):
-    done = subprocess.run(
-        list(argv), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **options
-    )
-    if done.returncode != 0:
-        raise AssertionError("{}: {}\n{}{}".format(argv, done.returncode, done.stdout, done.stderr))
-    return done.stdout
-
-
-def buildah(*arguments):
-    return run(*BUILDAH, *arguments)
-
-
-# Storage of its own, without overlay mounts: works in any container.
-BUILDAH = [
-    "env",
-    "STORAGE_DRIVER=vfs",
-    "buildah",
-    "--root={}".format(FOLDER / "storage"),
-    "--runroot={}".format(FOLDER / "run"),
-]
-
-
-def make_base():
-    """A minimal Debian bookworm from the machine's own sources, as the image navit-base."""
-    archive = FOLDER / "base.tar"
-    run(
-        "mmdebstrap",
-        "--quiet",
-        "--variant=minbase",
-        "--dpkgopt=path-exclude=/usr/share/man/*",
-        "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "bookworm",
-        str(archive),
-    )
-    container = buildah("from", "scratch").strip()
-    buildah("add", container, str(archive), "/")
-    buildah("commit", "--quiet", "--rm", container, "navit-base")
-    archive.unlink()
-
-
-def build(target):
-    buildah(
-        "build",
-        "--isolation=chroot",
-        "--pull-never",
-        "--build-arg=BASE=localhost/navit-base",
-        "--build-arg=PROGRAMS=prebuilt",
-        "--file={}".format(CONTEXT / "deploy/images/Containerfile"),
-        "--target=" + target,
-        "--tag=navit-" + target,
-        str(CONTEXT),
-    )
-
-
-def image_bytes(name):
-    """Of all its layers, to what buildah prints ("127 MB")."""
-    units = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}
-    said = buildah("images", "--noheading", "--format={{.Size}}", "localhost/" + name)
-    number, unit = said.split()
-    return float(number) * units[unit]
 
 
 class ImageCluster(Cluster):
@@ -97,12 +27,9 @@ class ImageCluster(Cluster):
     cluster's folder and data as volumes."""
 
     def _start(self, name, which, arguments, environment=None):
-        target = which[1].replace("navit-", "")
-        container = buildah("from", "--pull-never", "localhost/navit-" + target).strip()
-        argv = BUILDAH + ["run", "--isolation=chroot"]
-        for folder in (self.folder, self.folder.parent / "data"):
-            argv.append("--volume={0}:{0}".format(folder))
-        argv += [container, "--", which[1]] + arguments
+        container = BUILDER.container(which[1].replace("navit-", ""))
+        volumes = (self.folder, self.folder.parent / "data")
+        argv = BUILDER.run_argv(container, which[1], *arguments, volumes=volumes)
         self.processes[name] = Process(self.folder, name, argv, environment)
         return self.processes[name]
 
@@ -119,35 +46,28 @@ class ImagesTest(unittest.TestCase):
             "--prefix=" + str(CONTEXT / "build/prefix"),
             "--programs=" + str(ROOT),
         )
-        make_base()
+        BUILDER.make_base()
         for target in PROGRAMS:
-            build(target)
+            BUILDER.build(CONTEXT, target, "--build-arg=PROGRAMS=prebuilt")
 
     @classmethod
     def tearDownClass(cls):
-        buildah("rm", "--all")
-        buildah("rmi", "--all", "--force")
+        BUILDER.remove_all()
 
     def test_sizes(self):
-        base = image_bytes("navit-base")
-        print("navit-base {:6.1f} MB".format(base / 1e6))
-        for target in PROGRAMS:
-            size = image_bytes("navit-" + target)
-            added = (size - base) / 1e6
-            print("navit-{:12} {:6.1f} MB, {:5.1f} above its Debian".format(target, size / 1e6, added))
-            self.assertLess(size - base, MOST_ADDED_BYTES, target)
+        for target, added in BUILDER.print_sizes(PROGRAMS).items():
+            self.assertLess(added, MOST_ADDED_BYTES, target)
 
     def test_programs_run_and_nobody_is_root(self):
         for target, program in PROGRAMS.items():
-            image = json.loads(buildah("inspect", "--type=image", "localhost/navit-" + target))
+            image = json.loads(BUILDER.buildah("inspect", "--type=image", "localhost/navit-" + target))
             config = image["OCIv1"]["config"]
             self.assertEqual(config["User"], "10001:10001", target)
             self.assertEqual(config["Entrypoint"], [program])
-            container = buildah("from", "--pull-never", "localhost/navit-" + target).strip()
-            said = buildah("run", "--isolation=chroot", container, "--", program, "--version")
+            container = BUILDER.container(target)
+            said = run(*BUILDER.run_argv(container, program, "--version"))
             self.assertTrue(said.startswith(program + " "), said)
-            who = buildah("run", "--isolation=chroot", container, "--", "id", "-u").strip()
-            self.assertEqual(who, "10001")
+            self.assertEqual(run(*BUILDER.run_argv(container, "id", "-u")).strip(), "10001")
 
     def test_a_job_runs_out_of_the_images(self):
         # The containers' user is nobody here: it gets folders of its own, in a place that it reaches.
