@@ -1,5 +1,6 @@
 """Every overlay renders, fits the schemas of Kubernetes, and agrees with the programs: each flag,
 port, path and metric that a manifest names exists in the code."""
+import functools
 import itertools
 import json
 import os
@@ -46,6 +47,7 @@ def ports(code, program):
     return {int(port) for port in listens}
 
 
+@functools.lru_cache(maxsize=None)
 def render(overlay):
     done = subprocess.run(
         [str(TOOLS / "kubectl"), "kustomize", str(COPY / "kubernetes" / "overlays" / overlay)],
@@ -135,6 +137,38 @@ def container_disagreements(name, container, code):
         grpc = container.get(probe, {}).get("grpc")
         if grpc and grpc["port"] not in named.values():
             found.append("{}: no port {}".format(name, grpc["port"]))
+    return found
+
+
+def components(selector, everyone):
+    """The components whose pods a label selector of a NetworkPolicy means."""
+    label = "app.kubernetes.io/component"
+    meant = set(everyone)
+    if label in selector.get("matchLabels", {}):
+        meant = {selector["matchLabels"][label]}
+    for expression in selector.get("matchExpressions", []):
+        if expression["key"] == label and expression["operator"] == "In":
+            meant &= set(expression["values"])
+    return meant
+
+
+def flows(resources, direction, peer):
+    """{(from, to, port)} between components that the policies allow at one end of them: `direction`
+    egress with `peer` to, or ingress with from."""
+    everyone = {"client"} | {
+        resource["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+        for resource in resources
+        if resource["kind"] in ("Deployment", "StatefulSet")
+    }
+    found = set()
+    for policy in (r for r in resources if r["kind"] == "NetworkPolicy"):
+        here = components(policy["spec"]["podSelector"], everyone)
+        for rule in policy["spec"].get(direction, []):
+            selectors = [p["podSelector"] for p in rule.get(peer, []) if "podSelector" in p]
+            there = set().union(*(components(selector, everyone) for selector in selectors))
+            for a, b, port in itertools.product(here, there, rule["ports"]):
+                pair = (a, b) if direction == "egress" else (b, a)
+                found.add(pair + ("{}-{}".format(port["port"], port.get("endPort", port["port"])),))
     return found
 
 
@@ -261,6 +295,41 @@ class KubernetesTest(unittest.TestCase):
         self.assertEqual(leader["NAVIT_STATE"]["valueFrom"]["configMapKeyRef"]["name"], "navit-etcd")
         self.assertNotIn("value", leader["NAVIT_STATE"])
         self.assertIn("NAVIT_ETCD_TLS_CA", leader)
+
+    def test_every_flow_is_allowed_at_both_of_its_ends(self):
+        for overlay in OVERLAYS:
+            resources = list(yaml.safe_load_all(render(overlay)))
+            out = flows(resources, "egress", "to")
+            self.assertEqual(out, flows(resources, "ingress", "from"), overlay)
+            for role in ("packer", "trainer", "client"):
+                self.assertIn((role, "coordinator", "7440-7440"), out, overlay)
+            self.assertIn(("trainer", "trainer", "7450-7513"), out, overlay)
+            # It dials no worker.
+            self.assertEqual({b for a, b, _ in out if a == "coordinator"} - {"etcd"}, set(), overlay)
+
+    def test_paths_of_a_job_file_are_the_same_in_every_pod_that_reads_them(self):
+        read = {
+            "/data": {"coordinator", "packer", "trainer"},
+            "/checkpoints": {"coordinator", "trainer"},
+            "/indexes": {"packer"},
+        }
+        for overlay in OVERLAYS:
+            mounted = {}
+            for resource in yaml.safe_load_all(render(overlay)):
+                if resource["kind"] not in ("Deployment", "StatefulSet"):
+                    continue
+                pod = resource["spec"]["template"]["spec"]
+                claims = {
+                    volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+                    for volume in pod.get("volumes", [])
+                    if "persistentVolumeClaim" in volume
+                }
+                for mount in pod["containers"][0]["volumeMounts"]:
+                    if mount["name"] in claims:
+                        self.assertEqual(claims[mount["name"]], "navit-" + mount["mountPath"][1:])
+                        component = pod["containers"][0]["name"]
+                        mounted.setdefault(mount["mountPath"], set()).add(component)
+            self.assertEqual(mounted, read, overlay)
 
     def test_what_an_autoscaler_chooses_is_not_set_back(self):
         scaled = {"gpu": {"navit-packer", "navit-trainer"}}
