@@ -39,16 +39,21 @@ bool IsIpv4WithPort(absl::string_view address) {
   return parts.size() == 2 && inet_pton(AF_INET, parts[0].c_str(), &ignored) == 1;
 }
 
+bool IsList(const std::string& target) { return absl::StrContains(target, ','); }
+
+bool NamesSeveral(const std::string& target) {
+  return IsList(target) || absl::StartsWith(target, "dns:");
+}
+
 // Turns a list into the form that gRPC knows; sets what several addresses need.
 absl::StatusOr<std::string> Resolve(const std::string& target, const ChannelOptions& options,
                                     grpc::ChannelArguments* arguments) {
-  const bool list = absl::StrContains(target, ',');
-  if (!list && !absl::StartsWith(target, "dns:")) return target;
+  if (!NamesSeveral(target)) return target;
   arguments->SetServiceConfigJSON(kWhoeverServes);
   arguments->SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   // A process that comes back may have another address.
   arguments->SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1'000);
-  if (!list) return target;
+  if (!IsList(target)) return target;
   const std::vector<std::string> addresses = absl::StrSplit(target, ',');
   for (const std::string& address : addresses) {
     if (!IsIpv4WithPort(address)) {
@@ -75,8 +80,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& ta
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   arguments.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // Of several servers one may hang, still connected. Calls go to it until its connection is given
+  // up: after ten seconds, when another coordinator leads (--lead_seconds).
+  const bool several = NamesSeveral(target);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, several ? 6'000 : 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, several ? 4'000 : 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // A restarted coordinator is found within a second or two, not after gRPC's two minutes.

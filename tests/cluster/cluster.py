@@ -232,6 +232,24 @@ class Cluster:
     def wait(self, job, state, seconds=240):
         return self.navitctl("wait", job, "--for=" + state, "--timeout={}".format(seconds))
 
+    def goes_on(self, job, steps=3):
+        """Waits until the job has taken some more steps with the processes that there are now, even if
+        no coordinator leads at this moment."""
+
+        def committed():
+            done = self.navitctl("get", job, "-o", "json", check=False)
+            if done.returncode == 0:
+                return json.loads(done.stdout)
+            if done.returncode != 5:  # 5: unavailable
+                raise RuntimeError(done.stderr)
+            return None
+
+        found = wait_until("an answer about " + job, committed)
+        if found["state"] == "succeeded":
+            raise RuntimeError(job + " was over before the fault")
+        wanted = int(found["committed_step"]) + steps
+        self.navitctl("wait", job, "--for=step={}".format(wanted), "--timeout=120")
+
     def history(self, job):
         """The committed steps of the job, oldest first."""
         return self.json("history", job)["steps"]

@@ -1,9 +1,10 @@
-"""A real etcd of Debian's etcd-server on loopback."""
+"""A real etcd of Debian's etcd-server on loopback: one member, or several with TLS both ways."""
 import base64
 import json
 import pathlib
 import signal
 import socket
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -11,6 +12,8 @@ import urllib.request
 from tests.cluster.cluster import wait_until
 
 PROGRAM = pathlib.Path("/usr/bin/etcd")
+# Name in the members' certificate.
+SERVER_NAME = "etcd"
 
 
 def installed():
@@ -24,62 +27,134 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Etcd:
-    """One member. `state(prefix)` is what --state takes."""
+class Certificates:
+    """One certificate of a new authority, for every member and client alike: ca.pem, tls.pem, tls.key
+    in folder."""
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.address = "127.0.0.1:{}".format(free_port())
+        folder.mkdir()
+        self.ca, self.certificate, self.key = (folder / n for n in ("ca.pem", "tls.pem", "tls.key"))
+        new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+        authority = folder / "ca.key"
+        self._openssl(*new, "-subj", "/CN=authority", "-keyout", authority, "-out", self.ca)
+        names = "subjectAltName=DNS:{},IP:127.0.0.1".format(SERVER_NAME)
+        new += ["-CA", self.ca, "-CAkey", authority, "-addext", names, "-addext", "basicConstraints=CA:FALSE"]
+        self._openssl(*new, "-subj", "/CN=member", "-keyout", self.key, "-out", self.certificate)
+
+    @staticmethod
+    def _openssl(*arguments):
+        subprocess.run(["openssl"] + [str(a) for a in arguments], check=True, stderr=subprocess.PIPE)
+
+    def context(self):
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(str(self.certificate), str(self.key))
+        return context
+
+
+class Member:
+    """One process of it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.client = "127.0.0.1:{}".format(free_port())
         self.peer = "127.0.0.1:{}".format(free_port())
         self.popen = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-
-    def state(self, prefix):
-        return "etcd://{}/{}".format(self.address, prefix)
-
-    def start(self):
-        """Starts it, again with its old data if it ran before; returns once it answers."""
-        log = open(self.folder / "etcd.log", "ab")
-        self.popen = subprocess.Popen(
-            [
-                str(PROGRAM),
-                "--name=one",
-                "--data-dir={}".format(self.folder / "data"),
-                "--listen-client-urls=http://" + self.address,
-                "--advertise-client-urls=http://" + self.address,
-                "--listen-peer-urls=http://" + self.peer,
-                "--initial-advertise-peer-urls=http://" + self.peer,
-                "--initial-cluster=one=http://" + self.peer,
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-        log.close()
-        wait_until("etcd", lambda: self.call("range", "any") is not None, 60)
 
     def kill(self):
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait()
 
-    def call(self, method, key):
-        """A call of the key-value API with one key; None: etcd does not answer."""
-        request = urllib.request.Request(
-            "http://{}/v3/kv/{}".format(self.address, method),
-            json.dumps({"key": base64.b64encode(key.encode()).decode()}).encode(),
-        )
+
+class Etcd:
+    """Starts and ends with `with`. `state(prefix)` is what --state takes, `flags` what goes with it."""
+
+    def __init__(self, folder, members=1, tls=False):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.members = [Member("member-{}".format(i)) for i in range(members)]
+        self.certificates = Certificates(self.folder / "tls") if tls else None
+        self.scheme = "https" if tls else "http"
+        self.flags = []
+        if tls:
+            self.flags = [
+                "--etcd_tls_ca={}".format(self.certificates.ca),
+                "--etcd_tls_cert={}".format(self.certificates.certificate),
+                "--etcd_tls_key={}".format(self.certificates.key),
+                "--etcd_tls_server_name=" + SERVER_NAME,
+            ]
+
+    def __enter__(self):
+        self.start(*self.members)
+        return self
+
+    def __exit__(self, *_):
+        self.kill(*self.members)
+
+    def state(self, prefix):
+        return "etcd://{}/{}".format(",".join(member.client for member in self.members), prefix)
+
+    def start(self, *members):
+        """Starts them, again with their old data if they ran before; returns once etcd answers."""
+        for member in members:
+            self._start(member)
+        wait_until("etcd", lambda: self.call("kv/range", key=_text("any")) is not None, 60)
+
+    def kill(self, *members):
+        for member in members:
+            member.kill()
+
+    def leader(self):
+        """The member that leads the others, once one does."""
+
+        def find():
+            for member in self.members:
+                status = self._call(member, "maintenance/status", {})
+                if status and status.get("leader") == status["header"]["member_id"]:
+                    return member
+            return None
+
+        return wait_until("a leader of etcd", find, 60)
+
+    def delete(self, key):
+        assert self.call("kv/deleterange", key=_text(key)).get("deleted") == "1", key
+
+    def call(self, method, **request):
+        """What the first member that answers says to a call of the JSON gateway; None: none does."""
+        answers = (self._call(member, method, request) for member in self.members)
+        return next((answer for answer in answers if answer is not None), None)
+
+    def _call(self, member, method, request):
+        url = "{}://{}/v3/{}".format(self.scheme, member.client, method)
+        context = self.certificates.context() if self.certificates else None
         try:
-            with urllib.request.urlopen(request, timeout=5) as reply:
+            body = json.dumps(request).encode()
+            with urllib.request.urlopen(url, body, timeout=5, context=context) as reply:
                 return json.loads(reply.read())
         except (urllib.error.URLError, OSError):
             return None
 
-    def delete(self, key):
-        assert self.call("deleterange", key).get("deleted") == "1", key
+    def _start(self, member):
+        peers = ("{}={}://{}".format(m.name, self.scheme, m.peer) for m in self.members)
+        arguments = {
+            "name": member.name,
+            "data-dir": self.folder / member.name,
+            "listen-client-urls": "{}://{}".format(self.scheme, member.client),
+            "advertise-client-urls": "{}://{}".format(self.scheme, member.client),
+            "listen-peer-urls": "{}://{}".format(self.scheme, member.peer),
+            "initial-advertise-peer-urls": "{}://{}".format(self.scheme, member.peer),
+            "initial-cluster": ",".join(peers),
+        }
+        if self.certificates:
+            for side in ("", "peer-"):
+                arguments[side + "cert-file"] = self.certificates.certificate
+                arguments[side + "key-file"] = self.certificates.key
+                arguments[side + "trusted-ca-file"] = self.certificates.ca
+                arguments[side + "client-cert-auth"] = "true"
+        argv = [str(PROGRAM)] + ["--{}={}".format(*argument) for argument in arguments.items()]
+        with open(self.folder / (member.name + ".log"), "ab") as log:
+            member.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _text(key):
+    """A key as the gateway takes it."""
+    return base64.b64encode(key.encode()).decode()
