@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "common/phase_words.h"
 
 namespace navit {
 namespace {
@@ -116,10 +117,9 @@ std::string WorkersTable(const v1::ListWorkersReply& reply) {
       {"NAME", "ROLE", "STATE", "HOST", "JOBS", "STEP", "PHASE", "HEARD", "HTTP"}};
   for (const auto& worker : reply.workers()) {
     const bool trainer = worker.role() == v1::TRAINER;
-    std::string phase = Lower(v1::Phase_Name(worker.phase()));
     rows.push_back({worker.name(), Lower(v1::Role_Name(worker.role())), worker.state(),
                     worker.host(), absl::StrJoin(worker.jobs(), ","),
-                    trainer ? absl::StrCat(worker.step()) : "", trainer ? phase : "",
+                    trainer ? absl::StrCat(worker.step()) : "", trainer ? PhaseWords(worker.phase()) : "",
                     absl::StrFormat("%.1f s ago", worker.seconds_since_heard()),
                     worker.http_address()});
   }

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "common/phase_words.h"
 #include "server/core/coordinator_impl.h"
 #include "server/core/scheduler.h"
 
@@ -11,7 +12,7 @@ namespace navit {
 namespace {
 
 std::string Where(const v1::TrainerState& state) {
-  return absl::StrCat("step ", state.step(), ", ", v1::Phase_Name(state.phase()), " for ",
+  return absl::StrCat("step ", state.step(), ", ", PhaseWords(state.phase()), " for ",
                       static_cast<int64_t>(state.seconds_in_phase()), " s");
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/phase_words.h"
 #include "common/step_curve.h"
 #include "server/core/coordinator_impl.h"
 
@@ -130,7 +131,8 @@ absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view na
     }
   } else if (runtime.open) {
     reply.add_lines(absl::StrCat("generation ", job->generation(), ", ", runtime.slots.size(),
-                                 " ranks, step ", job->committed_step()));
+                                 runtime.slots.size() == 1 ? " rank" : " ranks", ", step ",
+                                 job->committed_step()));
     if (std::string missing = MissingPacks(*job); !missing.empty()) {
       reply.add_lines(std::move(missing));
     }
@@ -151,7 +153,7 @@ absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view na
     if (last != nullptr) {
       reply.add_lines(absl::StrCat("least advanced: rank ", last_rank, " (", last->name(),
                                    "), step ", last->report.trainer().step(), ", ",
-                                   v1::Phase_Name(last->report.trainer().phase()), ", heard of ",
+                                   PhaseWords(last->report.trainer().phase()), ", heard of ",
                                    static_cast<int64_t>(now.steady - last->last_heard), " s ago"));
     }
   }

@@ -235,9 +235,12 @@ v1::Verdict DecideVerdict(const VerdictInput& input) {
   const Facts facts(input);
   verdict.set_packers_wanted(PackersWanted(facts));
   AddNumbers(facts, &verdict);
-  if (facts.data_wait > kDataWaitShare) {
+  // Where both count, the greater of them.
+  const bool starved = facts.data_wait > kDataWaitShare;
+  const bool exposed = facts.communication > kCommunicationShare;
+  if (starved && !(exposed && facts.communication > facts.data_wait)) {
     DecideData(facts, &verdict);
-  } else if (facts.communication > kCommunicationShare) {
+  } else if (exposed) {
     DecideCommunication(facts, &verdict);
   } else {
     DecideCompute(facts, &verdict);

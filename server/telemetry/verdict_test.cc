@@ -153,6 +153,15 @@ TEST(VerdictTest, ExposedCommunicationIsNamedWithItsShare) {
   EXPECT_EQ(NumberOf(verdict, "exposed communication"), "40 %");
 }
 
+TEST(VerdictTest, OfDataWaitAndCommunicationTheGreaterIsNamed) {
+  VerdictInput input = Healthy();
+  Set(input.rates.mutable_phases(), "data_wait", 0.2);
+  Set(input.rates.mutable_phases(), "comm_exposed", 0.6);
+  EXPECT_EQ(DecideVerdict(input).kind(), v1::Verdict::VERDICT_COMMUNICATION);
+  Set(input.rates.mutable_phases(), "data_wait", 0.7);
+  EXPECT_EQ(DecideVerdict(input).kind(), v1::Verdict::VERDICT_PACKERS);
+}
+
 TEST(VerdictTest, AStragglerIsNamedByItsRank) {
   VerdictInput input = Healthy();
   Set(input.rates.mutable_phases(), "comm_exposed", 0.4);

@@ -101,6 +101,10 @@ class PageTest(unittest.TestCase):
         wait_until("the lost coordinator", lambda: "coordinator is lost" in browser.text("#lost"))
         self.assertIn("Trying again", browser.text("#lost"))
         self.assertIn("watched", browser.text("#job-head"))
+        # Wherever the reader is on the page.
+        browser.run("window.scrollTo(0, document.body.scrollHeight)")
+        box = "const b = document.querySelector('#lost').getBoundingClientRect(); return b.top >= 0 && b.bottom < 200"
+        self.assertTrue(browser.run(box))
         browser.screenshot(OUTPUTS / "lost.png", whole=False)
         self.cluster.start_coordinator(["--listen_http=127.0.0.1:{}".format(self.http)])
         wait_until("the connection", lambda: browser.text("#live") == "live")
