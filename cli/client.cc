@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <iostream>
 #include <random>
 #include <utility>
 
@@ -43,6 +44,12 @@ v1::JobMutation Mutation(const std::string& name) {
   return request;
 }
 
+// For calls that were not cancelled here: the coordinator's end cuts them off so.
+absl::Status CutOffIsUnavailable(const absl::Status& status) {
+  if (!absl::IsCancelled(status)) return status;
+  return absl::UnavailableError("it ended before it had answered");
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -74,8 +81,8 @@ struct Client::Impl {
     context.AddMetadata(kVersionMetadata, Version());
     SetDeadline(&context, limit);
     Reply reply;
-    NAVIT_RETURN_IF_ERROR(
-        WithAddress(FromGrpcStatus((stub.get()->*method)(&context, request, &reply))));
+    const absl::Status status = FromGrpcStatus((stub.get()->*method)(&context, request, &reply));
+    NAVIT_RETURN_IF_ERROR(WithAddress(CutOffIsUnavailable(status)));
     return reply;
   }
 
@@ -202,6 +209,7 @@ absl::Status Client::Impl::Follow(
   absl::Time heard_at = absl::Now();
   // A coordinator that was never there is no restart: that ends with the time limit of a call.
   absl::Duration patience = std::min(reconnect, timeout);
+  bool told_away = false;
   while (true) {
     grpc::ClientContext context;
     context.AddMetadata(kVersionMetadata, Version());
@@ -217,6 +225,7 @@ absl::Status Client::Impl::Follow(
     if (heard) {
       heard_at = absl::Now();
       patience = reconnect;
+      told_away = false;
     }
     {
       absl::MutexLock lock(&mutex);
@@ -226,9 +235,15 @@ absl::Status Client::Impl::Follow(
     if (enough || (to_the_end && status.ok())) return absl::OkStatus();
     // A stream that ends before the caller has seen enough: the coordinator drains.
     if (status.ok()) status = absl::UnavailableError("the stream of the job's states ended");
+    status = CutOffIsUnavailable(status);
     if (absl::Now() >= until) return absl::DeadlineExceededError("timed out");
     if (!absl::IsUnavailable(status) || absl::Now() - heard_at > patience) {
       return WithAddress(status);
+    }
+    if (!told_away) {
+      told_away = true;
+      std::cerr << "navitctl: the coordinator at " << address << " is away; trying again for "
+                << absl::FormatDuration(patience) << std::endl;
     }
     // Wakes early when interrupted.
     absl::MutexLock lock(&mutex);

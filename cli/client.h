@@ -49,7 +49,7 @@ class Client {
 
   // Hands the job as it is, then after every change, to `see` until that returns false (OK), the
   // job is final (OK), `until` (DEADLINE_EXCEEDED) or Interrupt (CANCELLED). A coordinator that is
-  // away for up to `reconnect` is waited for.
+  // away for up to `reconnect` is waited for, and standard error says so.
   absl::Status Watch(const std::string& name, absl::Time until, absl::Duration reconnect,
                      const std::function<bool(const v1::Job&)>& see);
   // Hands every line that `request` asks for to `see`. Follows through a restart of the coordinator

@@ -1,5 +1,4 @@
 // Commands around the job file.
-#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include "cli/completion.h"
 #include "cli/expectation.h"
 #include "cli/forecast_text.h"
+#include "common/files.h"
 #include "common/job_spec/documentation.h"
 #include "common/job_spec/parse.h"
 #include "common/job_spec/print.h"
@@ -109,9 +109,9 @@ absl::StatusOr<v1::JobSpec> ReadJob(const CommandContext& context, const std::st
   if (file == "-") {
     text.assign(std::istreambuf_iterator<char>(std::cin), {});
   } else {
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) return absl::InvalidArgumentError(absl::StrCat(file, ": cannot be read"));
-    text.assign(std::istreambuf_iterator<char>(stream), {});
+    absl::StatusOr<std::string> read = ReadFile(file);
+    if (!read.ok()) return absl::InvalidArgumentError(read.status().message());
+    text = *std::move(read);
   }
   SourceLocations locations;
   NAVIT_ASSIGN_OR_RETURN(v1::JobSpec spec, ParseJobFile(text, file, &locations));

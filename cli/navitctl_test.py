@@ -44,6 +44,13 @@ class NavitctlTest(unittest.TestCase):
         self.refused(JOB + "optimizer: {groups: [{match: imgae.*, freeze: true}]}\n",
                      "optimizer.groups[0].match: no tensor of this model has a name like `imgae.*`")
 
+    def test_a_job_file_that_cannot_be_read_is_named_with_the_reason(self):
+        for file, reason in (("/nowhere.yaml", "No such file"), ("/", "Is a directory")):
+            done = navitctl("validate", file, "--offline")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(file, done.stderr)
+            self.assertIn(reason, done.stderr)
+
     def test_a_fault_of_set_names_the_field(self):
         done = navitctl("validate", "-", "--offline", "--set", "seed=x", stdin=JOB)
         self.assertEqual(done.returncode, 2)

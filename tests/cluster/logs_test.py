@@ -31,7 +31,8 @@ class LogsTest(unittest.TestCase):
             follower = subprocess.Popen(
                 [program(*NAVITCTL), "logs", job, "-f", "-o", "json", "--server", cluster.address],
                 stdout=followed,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
             )
 
             # A trainer dies: what it said stays.
@@ -56,9 +57,10 @@ class LogsTest(unittest.TestCase):
 
             # The coordinator dies: its lines and those of the workers go on behind the old ones.
             cluster.coordinator.kill()
+            self.assertIn("is away; trying again for 5m", follower.stderr.readline())
             cluster.start_coordinator(["--log_format=json"])
             cluster.navitctl("cancel", job)
-            follower.wait(timeout=60)
+            follower.communicate(timeout=60)
             followed.close()
             self.assertEqual(follower.returncode, 0)
             every = self.lines(cluster, job)
