@@ -167,6 +167,28 @@ void DeviceOps::RmsNormBackward(cuda::RmsNormBackwardArgs args, Context& context
   context.Keep("gradient of RMSNorm", cuda::RmsNormBackward(args, context.stream()));
 }
 
+void DeviceOps::LayerNormForward(const cuda::LayerNormForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("LayerNorm", cuda::LayerNormForward(args, context.stream()));
+}
+
+void DeviceOps::LayerNormBackward(cuda::LayerNormBackwardArgs args, Context& context) {
+  args.partial = SumPartial(args.rows, args.dim, context);
+  if (!context.ok()) return;
+  context.Keep("gradient of LayerNorm", cuda::LayerNormBackward(args, context.stream()));
+}
+
+void DeviceOps::LayerScaleForward(const cuda::LayerScaleForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  context.Keep("LayerScale", cuda::LayerScaleForward(args, context.stream()));
+}
+
+void DeviceOps::LayerScaleBackward(cuda::LayerScaleBackwardArgs args, Context& context) {
+  args.partial = SumPartial(args.rows, args.dim, context);
+  if (!context.ok()) return;
+  context.Keep("gradient of LayerScale", cuda::LayerScaleBackward(args, context.stream()));
+}
+
 void DeviceOps::L2NormalizeForward(const cuda::L2NormalizeForwardArgs& args, Context& context) {
   if (!context.ok()) return;
   context.Keep("L2 norm", cuda::L2NormalizeForward(args, context.stream()));
@@ -265,15 +287,14 @@ void DeviceOps::MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& arg
 
 void DeviceOps::SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  context.Keep("pooling",
-               cuda::SegmentPoolForward({.tokens = args.tokens,
-                                         .segments = args.segments,
-                                         .dim = args.dim,
-                                         .kind = args.kind,
-                                         .cu_seqlens = args.cu_seqlens->cu_seqlens,
-                                         .x = args.x,
-                                         .pooled = args.pooled},
-                                        context.stream()));
+  context.Keep("pooling", cuda::SegmentPoolForward({.tokens = args.tokens,
+                                                    .segments = args.segments,
+                                                    .dim = args.dim,
+                                                    .kind = args.kind,
+                                                    .cu_seqlens = args.cu_seqlens->cu_seqlens,
+                                                    .x = args.x,
+                                                    .pooled = args.pooled},
+                                                   context.stream()));
 }
 
 void DeviceOps::SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context& context) {

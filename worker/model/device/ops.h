@@ -8,6 +8,8 @@
 
 #include "kernels/cuda/bias_gelu.h"
 #include "kernels/cuda/l2_normalize.h"
+#include "kernels/cuda/layer_norm.h"
+#include "kernels/cuda/layer_scale.h"
 #include "kernels/cuda/patch_normalize.h"
 #include "kernels/cuda/qk_norm_rope.h"
 #include "kernels/cuda/rms_norm.h"
@@ -23,7 +25,7 @@ struct DeviceOps {
   using Segments = DeviceSegments;
   using Batch = DeviceBatch;
 
-  // Without prefix tokens, which have no kernel yet.
+  // Without prefix tokens, which InsertPrefix refuses.
   class Prefixed {
    public:
     Prefixed(const Segments& segments, int64_t /*prefix_tokens*/) : segments_(segments) {}
@@ -98,6 +100,10 @@ struct DeviceOps {
   static void BiasGeluBackward(kernels::cuda::BiasGeluBackwardArgs args, Context& context);
   static void RmsNormForward(const kernels::cuda::RmsNormForwardArgs& args, Context& context);
   static void RmsNormBackward(kernels::cuda::RmsNormBackwardArgs args, Context& context);
+  static void LayerNormForward(const kernels::cuda::LayerNormForwardArgs& args, Context& context);
+  static void LayerNormBackward(kernels::cuda::LayerNormBackwardArgs args, Context& context);
+  static void LayerScaleForward(const kernels::cuda::LayerScaleForwardArgs& args, Context& context);
+  static void LayerScaleBackward(kernels::cuda::LayerScaleBackwardArgs args, Context& context);
   static void L2NormalizeForward(const kernels::cuda::L2NormalizeForwardArgs& args,
                                  Context& context);
   static void L2NormalizeBackward(const kernels::cuda::L2NormalizeBackwardArgs& args,
@@ -166,43 +172,7 @@ struct DeviceOps {
   static void SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context);
   static void SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context& context);
 
-  // What has no kernel yet: LayerNorm, LayerScale, prefix tokens.
-  struct LayerNormForwardArgs {
-    int64_t rows = 0, dim = 0;
-    float eps = 0;
-    const Value* x = nullptr;
-    const float* gain = nullptr;
-    const float* bias = nullptr;
-    Value* y = nullptr;
-    float* inv_std = nullptr;
-    float* shift = nullptr;
-  };
-  struct LayerNormBackwardArgs {
-    int64_t rows = 0, dim = 0;
-    const Value* x = nullptr;
-    const float* gain = nullptr;
-    const float* inv_std = nullptr;
-    const float* shift = nullptr;
-    const Value* dy = nullptr;
-    Value* dx = nullptr;
-    float* dgain = nullptr;
-    float* dbias = nullptr;
-    bool accumulate = false;
-  };
-  struct LayerScaleForwardArgs {
-    int64_t rows = 0, dim = 0;
-    const Value* x = nullptr;
-    const float* gain = nullptr;
-    Value* y = nullptr;
-  };
-  struct LayerScaleBackwardArgs {
-    int64_t rows = 0, dim = 0;
-    const Value* x = nullptr;
-    const float* gain = nullptr;
-    const Value* dy = nullptr;
-    Value* dx = nullptr;
-    float* dgain = nullptr;
-  };
+  // What has no path here yet: prefix tokens, whose segments would need work lists of their own.
   struct InsertPrefixArgs {
     int64_t segments = 0, prefix_tokens = 0, dim = 0;
     const Segments* cu_seqlens = nullptr;
@@ -217,18 +187,6 @@ struct DeviceOps {
     Value* x = nullptr;
     float* dprefix = nullptr;
   };
-  static void LayerNormForward(const LayerNormForwardArgs&, Context& context) {
-    Missing("model: norm layer", context);
-  }
-  static void LayerNormBackward(const LayerNormBackwardArgs&, Context& context) {
-    Missing("model: norm layer", context);
-  }
-  static void LayerScaleForward(const LayerScaleForwardArgs&, Context& context) {
-    Missing("model: layer_scale", context);
-  }
-  static void LayerScaleBackward(const LayerScaleBackwardArgs&, Context& context) {
-    Missing("model: layer_scale", context);
-  }
   static void InsertPrefix(const InsertPrefixArgs&, Context& context) {
     Missing("model: prefix_tokens", context);
   }

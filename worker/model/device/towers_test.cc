@@ -190,6 +190,20 @@ TEST_F(DeviceTowersTest, CausalTextWithBiases) {
   RunBoth<TextTower>(config, "text.");
 }
 
+TEST_F(DeviceTowersTest, LayerNormAndLayerScale) {
+  ModelConfig config = SmallModelConfig();
+  config.image.layer_norm = true;
+  config.image.layer_scale = 0.5f;
+  config.image.norm_pre = true;
+  RunBoth<ImageTower>(config, "image.");
+}
+
+TEST_F(DeviceTowersTest, TextOfItsLastToken) {
+  ModelConfig config = SmallModelConfig();
+  config.text.pooling = Image::TOKEN;
+  RunBoth<TextTower>(config, "text.");
+}
+
 TEST_F(DeviceTowersTest, PositionsAndPoolings) {
   for (const auto position : {Image::FACTORIZED_STACK, Image::JOINT, Image::ROPE}) {
     ModelConfig config = SmallModelConfig();
