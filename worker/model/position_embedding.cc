@@ -36,42 +36,12 @@ float Fraction(int64_t place, int64_t rows, int64_t side) {
   return std::clamp(u, 0.0f, static_cast<float>(rows - 1));
 }
 
-// Half of the waves run along the rows and half along the columns, with frequencies from 1 down to
-// nearly 1/10,000.
-std::vector<float> SinusoidalFrequencies(int64_t width) {
-  const int64_t quarter = width / 4;
-  std::vector<float> frequencies(width, 0.0f);
-  for (int64_t k = 0; k < quarter; ++k) {
-    const double omega = std::pow(10000.0, -static_cast<double>(k) / static_cast<double>(quarter));
-    frequencies[2 * k] = static_cast<float>(omega);
-    frequencies[2 * (quarter + k) + 1] = static_cast<float>(omega);
-  }
-  return frequencies;
-}
-
 // How many places the table's rows are spread over, along each axis of example `i`.
 std::array<int64_t, 2> Sides(const ModelConfig& config, const Batch& batch, int64_t i) {
   const int64_t rows = batch.grids[2 * i];
   const int64_t columns = batch.grids[2 * i + 1];
   if (config.coordinates != Image::ASPECT_FRACTIONAL) return {rows, columns};
   return {std::max(rows, columns), std::max(rows, columns)};
-}
-
-// Fills weights [T, 2, position_rows].
-void PositionWeights(const ModelConfig& config, const Batch& batch, float* weights) {
-  std::map<int64_t, std::vector<float>> by_side;
-  const int64_t rows = config.position_rows;
-  for (int64_t i = 0; i < batch.examples(); ++i) {
-    const std::array<int64_t, 2> sides = Sides(config, batch, i);
-    for (int axis = 0; axis < 2; ++axis) {
-      std::vector<float>& of_side = by_side[sides[axis]];
-      if (of_side.empty()) of_side = ResampleWeights(config.interpolation, rows, sides[axis]);
-      for (int64_t t = batch.image_cu_seqlens[i]; t < batch.image_cu_seqlens[i + 1]; ++t) {
-        std::copy_n(of_side.data() + batch.positions[2 * t + axis] * rows, rows,
-                    weights + (2 * t + axis) * rows);
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -88,6 +58,33 @@ void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* c
       }
     }
   }
+}
+
+void PositionWeights(const ModelConfig& config, const Batch& batch, float* weights) {
+  std::map<int64_t, std::vector<float>> by_side;
+  const int64_t rows = config.position_rows;
+  for (int64_t i = 0; i < batch.examples(); ++i) {
+    const std::array<int64_t, 2> sides = Sides(config, batch, i);
+    for (int axis = 0; axis < 2; ++axis) {
+      std::vector<float>& of_side = by_side[sides[axis]];
+      if (of_side.empty()) of_side = ResampleWeights(config.interpolation, rows, sides[axis]);
+      for (int64_t t = batch.image_cu_seqlens[i]; t < batch.image_cu_seqlens[i + 1]; ++t) {
+        std::copy_n(of_side.data() + batch.positions[2 * t + axis] * rows, rows,
+                    weights + (2 * t + axis) * rows);
+      }
+    }
+  }
+}
+
+std::vector<float> SinusoidalFrequencies(int64_t width) {
+  const int64_t quarter = width / 4;
+  std::vector<float> frequencies(width, 0.0f);
+  for (int64_t k = 0; k < quarter; ++k) {
+    const double omega = std::pow(10000.0, -static_cast<double>(k) / static_cast<double>(quarter));
+    frequencies[2 * k] = static_cast<float>(omega);
+    frequencies[2 * (quarter + k) + 1] = static_cast<float>(omega);
+  }
+  return frequencies;
 }
 
 PositionEmbedding<CpuOps>::PositionEmbedding(const ParameterTable& table)

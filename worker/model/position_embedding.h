@@ -20,9 +20,16 @@ namespace navit {
 // From whole numbers, in fp32.
 void PositionCoordinates(const ModelConfig& config, const Batch& batch, float* coordinates);
 
+// Fills weights [T, 2, position_rows] of a resampled table, see kernels/resampled_table.h.
+void PositionWeights(const ModelConfig& config, const Batch& batch, float* weights);
+
+// Frequencies [width / 2, 2] of the sinusoidal kind: half of the waves run along the rows and half
+// along the columns, from 1 down to nearly 1/10,000.
+std::vector<float> SinusoidalFrequencies(int64_t width);
+
 struct PositionActivations {
   float* coordinates = nullptr;  // [T, 2]; null where the table is resampled
-  float* weights = nullptr;      // [T, 2, position_rows], see kernels/resampled_table.h; else null
+  float* weights = nullptr;      // [T, 2, position_rows] where it is; else null
   // [U, 2, head_dim / 2] for RoPE, else null; see kernels/rope.h. U counts prefix tokens, which do
   // not turn; rope_patches [T, 2, head_dim / 2] are those without.
   float* rope = nullptr;

@@ -124,12 +124,14 @@ void AddTable(const std::vector<PositionTaps>& taps, int64_t table_rows, Packer*
   AddScatter(rows, selections, table_rows, packer, &to->scatter);
 }
 
-absl::Status AddPositions(const ModelConfig& config, const Batch& batch, Packer* packer,
-                          DeviceBatch* to) {
+void AddPositions(const ModelConfig& config, const Batch& batch, Packer* packer, DeviceBatch* to) {
   const int64_t tokens = batch.image_tokens();
   const int64_t rows = config.position_rows;
   if (config.resamples_positions()) {
-    return absl::UnimplementedError("model.image.position_interpolation: not on a GPU yet");
+    std::vector<float> weights(2 * tokens * rows);
+    PositionWeights(config, batch, weights.data());
+    packer->Add(weights, &to->position_weights);
+    return;
   }
   std::vector<float> coordinates(2 * tokens);
   PositionCoordinates(config, batch, coordinates.data());
@@ -139,25 +141,27 @@ absl::Status AddPositions(const ModelConfig& config, const Batch& batch, Packer*
       std::vector<float> angles(tokens * config.image.head_dim());
       kernels::RopeTable(tokens, config.image.head_dim(), coordinates.data(), angles.data());
       packer->Add(angles, &to->rope);
-      return absl::OkStatus();
+      return;
     }
     case Image::JOINT:
       for (int64_t t = 0; t < tokens; ++t) {
         taps[0].push_back(JointTaps(coordinates[2 * t], coordinates[2 * t + 1], rows));
       }
       AddTable(taps[0], rows * rows, packer, &to->positions[0]);
-      return absl::OkStatus();
-    case Image::FACTORIZED_SUM:
-    case Image::FACTORIZED_STACK:
+      return;
+    case Image::SINUSOIDAL:
+      packer->Add(SinusoidalFrequencies(config.image.width), &to->frequencies);
+      [[fallthrough]];
+    case Image::FOURIER:
+      packer->Add(coordinates, &to->coordinates);
+      return;
+    default:
       for (int axis = 0; axis < 2; ++axis) {
         for (int64_t t = 0; t < tokens; ++t) {
           taps[axis].push_back(AxisTaps(coordinates[2 * t + axis], rows));
         }
         AddTable(taps[axis], rows, packer, &to->positions[axis]);
       }
-      return absl::OkStatus();
-    default:
-      return absl::UnimplementedError("model.image.position_embedding: not on a GPU yet");
   }
 }
 
@@ -180,7 +184,7 @@ absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, c
   packer.Add(reinterpret_cast<const uint8_t*>(batch.patches.data()), batch.patches.size(),
              &to.patches);
   AddSegments(batch.image_cu_seqlens, &packer, &to.image_cu_seqlens);
-  NAVIT_RETURN_IF_ERROR(AddPositions(config, batch, &packer, &to));
+  AddPositions(config, batch, &packer, &to);
   if (config.has_text()) {
     AddSegments(batch.text_cu_seqlens, &packer, &to.text_cu_seqlens);
     AddText(config, batch, &packer, &to.text);

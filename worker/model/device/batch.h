@@ -61,9 +61,12 @@ struct DeviceBatch {
   DeviceSegments image_cu_seqlens;
   DeviceSegments text_cu_seqlens;
   DeviceText text;
-  // Sum and stack have two tables, joint has one, others none.
+  // Sum, product and stack have two tables, joint has one, others none.
   std::array<DevicePositions, 2> positions;
-  const float* rope = nullptr;  // [T, 2, head_dim / 2] with RoPE
+  const float* rope = nullptr;              // [T, 2, head_dim / 2] with RoPE
+  const float* coordinates = nullptr;       // [T, 2] with waves
+  const float* frequencies = nullptr;       // [width / 2, 2] of sinusoidal waves
+  const float* position_weights = nullptr;  // [T, 2, position_rows] of a resampled table
 
   int64_t examples() const { return count; }
   int64_t image_tokens() const { return image_cu_seqlens.tokens; }
@@ -74,8 +77,7 @@ struct DeviceBatch {
 class DeviceBatchBuffer {
  public:
   // Queues the copy of `batch` on the stream and says where it will lie, until the next call. The
-  // call before must be done on the stream. ResourceExhausted; Unimplemented names what of the
-  // configuration has no kernel on GPUs.
+  // call before must be done on the stream. ResourceExhausted.
   absl::StatusOr<DeviceBatch> Fill(const ModelConfig& config, const Batch& batch, Device* device,
                                    DeviceStream stream);
 

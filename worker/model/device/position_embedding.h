@@ -1,5 +1,5 @@
-// Position embeddings of the image tower on a GPU: tables (sum, stack, joint) and RoPE. The lists
-// of rows and the angles come with the batch.
+// Position embeddings of the image tower on a GPU. The lists of rows, the angles, coordinates and
+// weights come with the batch.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_POSITION_EMBEDDING_H_
 #define NAVIT_WORKER_MODEL_DEVICE_POSITION_EMBEDDING_H_
 
@@ -38,8 +38,13 @@ class PositionEmbedding<DeviceOps> {
     size_t offset = 0;  // in the flat array
     int64_t begin = 0;
   };
-  int64_t width_, part_;
-  std::vector<Table> tables_;
+  void BackwardProduct(const float* parameters, float* gradients, const DeviceBatch& batch,
+                       const kernels::cuda::Bf16* dx, DeviceContext& context) const;
+
+  v1::ImageTowerSpec::PositionEmbedding kind_;
+  bool resamples_;
+  int64_t width_, part_, table_rows_;
+  std::vector<Table> tables_;  // or the one of learned frequencies
 };
 
 }  // namespace navit
