@@ -4,6 +4,7 @@
 #   start_cluster RUN PACKERS TRAINERS   starts all in the folder RUN, which is made anew, exports
 #                                        NAVIT_SERVER, and stops all when the script ends
 #   port NAME WHICH                      the port (grpc or http) of coordinator, packer-0, ...
+#   cpu_seconds                          processor time of all of them so far
 
 # Ports are chosen by the system; each process writes its own to a file once it listens.
 navit_pids=()
@@ -25,6 +26,11 @@ port() { # NAME WHICH
     sleep 0.1
   done
   awk -v which="$2" '$1 == which { print $2 }' "$navit_run/$1.ports"
+}
+
+cpu_seconds() {
+  local IFS=,
+  ps -o cputimes= -p "${navit_pids[*]}" | awk '{ seconds += $1 } END { print seconds }'
 }
 
 start_cluster() { # RUN PACKERS TRAINERS
