@@ -11,7 +11,22 @@ void AppendVarint(uint64_t value, std::string* to) {
   to->push_back(static_cast<char>(value));
 }
 
+uint64_t VarintBytes(uint64_t value) {
+  uint64_t bytes = 1;
+  for (; value >= 0x80; value >>= 7) ++bytes;
+  return bytes;
+}
+
 }  // namespace
+
+uint64_t FrameBytes(const v1::PackHeader& header) {
+  // What MakeFrame writes before the payload; protobuf leaves an empty payload out.
+  const uint64_t header_bytes = header.ByteSizeLong();
+  uint64_t bytes = 1 + VarintBytes(header_bytes) + header_bytes;
+  const uint64_t payload_bytes = header.payload_bytes();
+  if (payload_bytes > 0) bytes += 1 + VarintBytes(payload_bytes) + payload_bytes;
+  return bytes;
+}
 
 grpc::ByteBuffer MakeFrame(const v1::PackHeader& header, const grpc::Slice& payload) {
   // Field 1 is the header, field 2 the payload; both are length-delimited.

@@ -22,6 +22,9 @@ namespace navit {
 // `payload`, which is shared.
 grpc::ByteBuffer MakeFrame(const v1::PackHeader& header, const grpc::Slice& payload);
 
+// What such a frame has: the unit of credits and of the relay's budget.
+uint64_t FrameBytes(const v1::PackHeader& header);
+
 // A message of several frames (field 4 of PushRequest and PullReply), which shares their bytes.
 class FrameMessage {
  public:

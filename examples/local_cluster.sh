@@ -45,7 +45,7 @@ start_cluster() { # RUN PACKERS TRAINERS
   local i
   for ((i = 0; i < $2; i++)); do
     start_process "packer-$i" bazel-bin/packer/navit-packer --coordinator="$NAVIT_SERVER" \
-      --name="packer-$i" --listen_http=127.0.0.1:0 --threads=1
+      --name="packer-$i" --listen=127.0.0.1:0 --listen_http=127.0.0.1:0 --threads=1
   done
   for ((i = 0; i < $3; i++)); do
     start_process "trainer-$i" bazel-bin/worker/navit-trainer --coordinator="$NAVIT_SERVER" \

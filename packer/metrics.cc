@@ -86,6 +86,11 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
       &Histogram(r, "navit_source_request_duration_seconds",
                  "Time of one request to a source, from its start to the last byte.")
            ->Add({}, RequestBuckets());
+  direct_bytes_ = &prometheus::BuildCounter()
+                       .Name("navit_packer_direct_bytes_total")
+                       .Help("Bytes of packs that trainers fetched here, past the relay.")
+                       .Register(*registry_)
+                       .Add({});
   read_ahead_bytes_ = &prometheus::BuildGauge()
                            .Name("navit_packer_read_ahead_bytes")
                            .Help("Bytes of shards that are read, or being read, for packs.")

@@ -43,6 +43,8 @@ class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
   void IndexBytes(const std::string& job, uint64_t bytes);
   // Makers had nothing to do because the stream did not take what was made.
   void BlockedDownstream(double seconds);
+  // Bytes of packs that trainers fetched here.
+  void DirectBytes(uint64_t bytes) { direct_bytes_->Increment(static_cast<double>(bytes)); }
   // Waiting for bytes, or to repeat a read that failed.
   void BlockedSource(double seconds) override;
   void BytesHeld(uint64_t bytes) override;
@@ -73,6 +75,7 @@ class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
   Counters* source_retries_;
   prometheus::Histogram* source_request_duration_;
   prometheus::Gauge* read_ahead_bytes_;
+  prometheus::Counter* direct_bytes_;
   Counters* stage_seconds_;
   Counters* blocked_seconds_;
   Counters* packs_;

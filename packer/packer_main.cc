@@ -1,5 +1,7 @@
 // navit-packer: makes packs for the jobs of a coordinator. Without one: `navit-packer index` builds
 // the sidecar indexes of shards, `navit-packer train-tokenizer` a tokenizer of their captions.
+#include <grpcpp/impl/service_type.h>
+
 #include <algorithm>
 #include <atomic>
 #include <iostream>
@@ -10,7 +12,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "common/files.h"
+#include "common/grpc_server.h"
 #include "common/http_server.h"
 #include "common/job_spec/parse.h"
 #include "common/job_spec/resolve.h"
@@ -22,6 +26,8 @@
 #include "common/status_macros.h"
 #include "packer/agent/agent.h"
 #include "packer/agent/data_plane.h"
+#include "packer/agent/pack_store.h"
+#include "packer/agent/packs_service.h"
 #include "packer/metrics.h"
 #include "packer/shard_index.h"
 #include "packer/shards.h"
@@ -30,6 +36,16 @@
 ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinator");
 ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-packer-PID");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7443", "address of /metrics and /healthz");
+ABSL_FLAG(std::string, listen, "127.0.0.1:7442",
+          "address where trainers fetch packs with direct delivery; empty: they cannot");
+ABSL_FLAG(
+    std::string, advertise_host, "",
+    "name or IP by which trainers reach --listen; default: its own, or this host's name where "
+    "it says every address");
+ABSL_FLAG(bool, insecure_listen, false, "serve packs to other hosts without TLS");
+ABSL_FLAG(
+    uint64_t, direct_bytes, uint64_t{1} << 30,
+    "most bytes of packs kept for trainers to fetch; what does not fit goes through the relay");
 ABSL_FLAG(int, threads, 1, "threads that make packs, and as many that plan and index");
 ABSL_FLAG(std::string, tls_ca, "", "PEM file of the authority that signed the coordinator's key");
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of this worker's certificate");
@@ -168,6 +184,18 @@ int TrainTokenizer(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+// By which trainers reach the server.
+std::string PacksAddress(const navit::GrpcServer& server) {
+  std::string host = absl::GetFlag(FLAGS_advertise_host);
+  for (const absl::string_view any : {"0.0.0.0:", "[::]:", "*:"}) {
+    if (host.empty() && absl::StartsWith(server.address(), any)) host = navit::HostName();
+  }
+  if (host.empty()) return server.address();
+  // An IPv6 address stands in brackets before a port.
+  if (absl::StrContains(host, ':')) host = absl::StrCat("[", host, "]");
+  return absl::StrCat(host, ":", server.port());
+}
+
 int Serve() {
   navit::ShutdownSignals signals;
   std::string name = absl::GetFlag(FLAGS_name);
@@ -183,6 +211,20 @@ int Serve() {
                                {{"/metrics", navit::MetricsRoute("packer", metrics.registry())}});
   if (!http.ok()) return Fail(http.status());
 
+  navit::PackStore store(absl::GetFlag(FLAGS_direct_bytes));
+  const std::unique_ptr<grpc::Service> packs = navit::MakePacksService(&store, &metrics);
+  std::unique_ptr<navit::GrpcServer> server;
+  if (const std::string listen = absl::GetFlag(FLAGS_listen); !listen.empty()) {
+    navit::GrpcServerOptions serving;
+    serving.listen = listen;
+    serving.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
+                   absl::GetFlag(FLAGS_tls_ca)};
+    serving.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
+    auto started = navit::GrpcServer::Start(serving, {packs.get()});
+    if (!started.ok()) return Fail(started.status());
+    server = *std::move(started);
+  }
+
   navit::AgentOptions options;
   options.coordinator = absl::GetFlag(FLAGS_coordinator);
   options.channel.tls.ca = absl::GetFlag(FLAGS_tls_ca);
@@ -193,6 +235,8 @@ int Serve() {
   options.incarnation = navit::NewIncarnation();
   options.host = navit::HostName();
   options.http_address = (*http)->address();
+  options.packs_address = server == nullptr ? "" : PacksAddress(*server);
+  options.store = &store;
   options.threads = absl::GetFlag(FLAGS_threads);
   options.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
 
@@ -205,9 +249,9 @@ int Serve() {
   if (!shipper.ok()) return Fail(shipper.status());
 
   navit::DataPlaneOptions data_options;
-  const absl::StatusOr<navit::ObjectStoreOptions> store = StoreOptions();
-  if (!store.ok()) return Fail(store.status());
-  data_options.store = *store;
+  const absl::StatusOr<navit::ObjectStoreOptions> sources = StoreOptions();
+  if (!sources.ok()) return Fail(sources.status());
+  data_options.store = *sources;
   data_options.store.observer = &metrics;
   data_options.read_ahead.observer = &metrics;
   data_options.read_ahead.max_bytes = absl::GetFlag(FLAGS_read_ahead_bytes);
@@ -223,7 +267,9 @@ int Serve() {
         signals.Trigger();
       });
   if (!agent.ok()) return Fail(agent.status());
-  if (absl::Status status = navit::WritePortFile({{"http", (*http)->port()}}); !status.ok()) {
+  if (absl::Status status = navit::WritePortFile(
+          {{"http", (*http)->port()}, {"grpc", server == nullptr ? 0 : server->port()}});
+      !status.ok()) {
     return Fail(status);
   }
   signals.Wait();

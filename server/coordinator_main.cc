@@ -35,6 +35,10 @@ ABSL_FLAG(uint64_t, log_bytes_per_job, uint64_t{64} << 20,
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of the server's certificate");
 ABSL_FLAG(std::string, tls_key, "", "PEM file of the certificate's key");
 ABSL_FLAG(std::string, tls_ca, "", "PEM file; clients must show a certificate signed by it");
+ABSL_FLAG(
+    double, direct_above_bytes_per_second, 1e9,
+    "relayed bytes per second from which on trainers of jobs with `delivery: auto` fetch packs "
+    "from packers");
 ABSL_FLAG(bool, insecure_listen, false, "serve other hosts without TLS");
 ABSL_FLAG(
     std::string, advertise, "",
@@ -60,6 +64,7 @@ TermOptions TermFromFlags() {
   options.logs_folder = absl::GetFlag(FLAGS_logs);
   options.log_bytes_per_job = absl::GetFlag(FLAGS_log_bytes_per_job);
   options.state = absl::GetFlag(FLAGS_state);
+  options.direct_above_bytes_per_second = absl::GetFlag(FLAGS_direct_above_bytes_per_second);
   return options;
 }
 

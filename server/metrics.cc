@@ -154,14 +154,18 @@ void AddCounters(const CoordinatorCounters& counters, Families* out) {
   const std::pair<const char*, uint64_t> outcomes[] = {{"received", counters.packs_received},
                                                        {"duplicate", counters.packs_duplicate},
                                                        {"evicted", counters.packs_evicted},
-                                                       {"hedged", counters.packs_hedged}};
+                                                       {"hedged", counters.packs_hedged},
+                                                       {"direct", counters.packs_direct}};
   for (const auto& [outcome, packs] : outcomes) {
     out->Counter(
         "navit_relay_packs_total",
-        "Packs that came, those not wanted (any more), dropped to make room, and asked of a "
-        "second packer because the first was late.",
+        "Packs that came, those not wanted (any more), dropped to make room, asked of a second "
+        "packer because the first was late, and kept by their packers for trainers to fetch.",
         {{"outcome", outcome}}, static_cast<double>(packs));
   }
+  out->Counter("navit_direct_fallbacks_total",
+               "Packers whose packs a trainer could not fetch; they came through the relay.", {},
+               static_cast<double>(counters.direct_fallbacks));
   for (const v1::Role role : {v1::PACKER, v1::TRAINER}) {
     for (const char* reason : {"heartbeat", "replaced", "join"}) {
       const auto found = counters.workers_lost.find({role, reason});

@@ -72,6 +72,7 @@ absl::Status ServeTerm(const TermOptions& options, EventStore* store, ServerMetr
   const ObserverEnd observer_end;
 
   CoordinatorOptions core_options;
+  core_options.direct_above_bytes_per_second = options.direct_above_bytes_per_second;
   core_options.log = [](absl::string_view job, absl::string_view line) {
     LogScope scope(job);
     NAVIT_LOG(INFO) << line;

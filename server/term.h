@@ -44,6 +44,8 @@ struct TermOptions {
   // Of the jobs' log lines.
   std::string logs_folder;
   uint64_t log_bytes_per_job = 0;
+  // See CoordinatorOptions.
+  double direct_above_bytes_per_second = 1e9;
   // Where the state is, for people.
   std::string state;
   // Called with the ports once it serves; an error ends the term.

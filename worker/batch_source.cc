@@ -65,7 +65,10 @@ absl::Status CheckPack(const v1::Frame& pack, v1::Split split) {
 class BatchSource::Impl {
  public:
   Impl(RunClient* client, const BatchSourceOptions& options)
-      : client_(client), options_(options), next_step_(options.first_step) {
+      : client_(client),
+        options_(options),
+        fetcher_(client, options.packers),
+        next_step_(options.first_step) {
     thread_ = std::thread([this] { Run(); });
   }
 
@@ -157,6 +160,10 @@ class BatchSource::Impl {
     open.mutable_open()->set_rank(options_.rank);
     open.mutable_open()->set_first_step(next_step_);
     open.mutable_open()->set_takes_frames(true);
+    open.mutable_open()->set_takes_sources(true);
+    for (const std::string& address : fetcher_.failed()) {
+      open.mutable_open()->add_failed_sources(address);
+    }
     {
       std::lock_guard<std::mutex> lock(mutex_);
       // What waits here was not given back yet; the coordinator sends at least one step anyway.
@@ -205,7 +212,6 @@ class BatchSource::Impl {
     }
     for (v1::Frame& pack : TakeFrames(reply)) {
       if (step->deal.step() == 0) return absl::InternalError("a pack came before its step's deal");
-      NAVIT_RETURN_IF_ERROR(CheckPack(pack, v1::SPLIT_TRAIN));
       step->packs.push_back(std::move(pack));
     }
     if (step->deal.step() == 0) return absl::InternalError("an empty message came");
@@ -214,6 +220,11 @@ class BatchSource::Impl {
     if (static_cast<int>(step->packs.size()) > wanted) {
       return absl::InternalError(absl::StrCat("more packs came than the deal of step ",
                                               step->deal.step(), " gives this rank"));
+    }
+    // A packer that cannot give its packs is named when the stream is opened again.
+    NAVIT_RETURN_IF_ERROR(fetcher_.Fetch(&step->packs));
+    for (const v1::Frame& pack : step->packs) {
+      NAVIT_RETURN_IF_ERROR(CheckPack(pack, v1::SPLIT_TRAIN));
     }
     std::lock_guard<std::mutex> lock(mutex_);
     queued_bytes_ += PackBytes(*step);
@@ -238,6 +249,8 @@ class BatchSource::Impl {
 
   RunClient* const client_;
   const BatchSourceOptions options_;
+  // Of the reading thread.
+  PackFetcher fetcher_;
 
   // Of the reading thread: the first step that is not whole here.
   uint64_t next_step_;

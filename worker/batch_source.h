@@ -1,6 +1,7 @@
 // This rank's packs, step by step, fetched ahead of the training loop.
 //
-// One Batches.Pull stream per generation. A thread of its own reads it into a queue that is bounded
+// One Batches.Pull stream per generation; with direct delivery payloads come from packers
+// (pack_fetcher.h). A thread of its own reads it into a queue that is bounded
 // by the credit given to the coordinator: room for about two steps. When the stream breaks (the
 // coordinator restarts) it is opened again at the first step that is not whole yet, so that the
 // training loop notices nothing but time; after the grace of the RunClient without a stream the
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "proto/batches.pb.h"
 #include "proto/pack.pb.h"
+#include "worker/pack_fetcher.h"
 #include "worker/run_client.h"
 
 namespace navit {
@@ -34,6 +36,8 @@ struct BatchSourceOptions {
   uint64_t first_step = 1;
   // Bytes of packs that may wait here. A step that is larger still comes, alone.
   uint64_t credit_bytes = uint64_t{64} << 20;
+  // Direct delivery.
+  PackFetcherOptions packers = {};
 };
 
 class BatchSource {

@@ -29,6 +29,10 @@ ABSL_FLAG(std::string, tls_ca, "", "PEM file of the authority that signed the co
 ABSL_FLAG(std::string, tls_cert, "", "PEM file of this worker's certificate");
 ABSL_FLAG(std::string, tls_key, "", "PEM file of this worker's key");
 ABSL_FLAG(std::string, tls_server_name, "", "name expected in the coordinator's certificate");
+ABSL_FLAG(
+    std::string, packer_tls_server_name, "",
+    "name expected in packers' certificates, where packs come from them directly; default: the "
+    "host that is dialled");
 ABSL_FLAG(double, coordinator_grace_seconds, 600, "how long the coordinator may be away");
 
 int main(int argc, char** argv) {
@@ -50,6 +54,8 @@ int main(int argc, char** argv) {
   options.session.channel.tls.certificate = absl::GetFlag(FLAGS_tls_cert);
   options.session.channel.tls.key = absl::GetFlag(FLAGS_tls_key);
   options.session.channel.tls_server_name = absl::GetFlag(FLAGS_tls_server_name);
+  options.run.packers = options.session.channel;
+  options.run.packers.tls_server_name = absl::GetFlag(FLAGS_packer_tls_server_name);
   options.session.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
   options.run.collective_host = absl::GetFlag(FLAGS_collective_host);
   const auto ports = navit::ParsePortRange(absl::GetFlag(FLAGS_collective_ports));

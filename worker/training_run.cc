@@ -141,6 +141,7 @@ absl::Status TrainingRun::Main() {
   source.credit_bytes = std::max<uint64_t>(
       uint64_t{4} << 20, static_cast<uint64_t>(2 * EstimatedStepBytes(spec_) /
                                                std::max<size_t>(1, run_.members.size())));
+  source.packers.channel = options_.packers;
   source_ = std::make_unique<BatchSource>(&client_, source);
   metrics_->RunStarted(Now() - start);
   NAVIT_LOG(INFO) << "generation " << run_.generation << " of " << run_.job.job() << ": rank "

@@ -47,6 +47,8 @@ struct TrainingRunOptions {
   v1::WorkerId worker;
   // To the coordinator.
   std::shared_ptr<grpc::Channel> channel;
+  // How packers are dialled.
+  ChannelOptions packers;
   // This host's address for collectives.
   std::string collective_host = "127.0.0.1";
   PortRange collective_ports;

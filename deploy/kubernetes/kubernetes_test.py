@@ -207,6 +207,7 @@ class KubernetesTest(unittest.TestCase):
             ("NAVIT_NAME", "NAVIT_NOM", "navit-packer has no flag for NAVIT_NOM"),
             ("containerPort: 7443", "containerPort: 9999", "navit-packer does not listen on 9999"),
             ("path: /healthz", "path: /alive", "no HTTP path /alive"),
+            ("port: 7442", "port: 7449", "NetworkPolicy/navit-packs-in: nothing listens on port 7449"),
             ("port: 7440", "port: 7449", "NetworkPolicy/navit-workers: nothing listens on port 7449"),
             ("endPort: 7513", "endPort: 7512", "navit-collectives: nothing listens on port 7450"),
             ("navit-coordinator:7440", "navit-coordinator:7444", "no coordinator on"),

@@ -72,8 +72,8 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
             data, [this](const std::string& hash) { return FetchManifest(hash); }, kMaxJobs),
         queue_(options_.max_queued_bytes, options_.clock),
         runner_(data, &jobs_, metrics_, options_.clock, &stop_, options_.data_retry),
-        push_(std::move(bulk), worker_, &queue_, metrics_, options_.clock,
-              [this](uint64_t epoch) { EndLease(epoch); }),
+        push_(std::move(bulk), worker_, options_.packs_address, &queue_, options_.store, metrics_,
+              options_.clock, [this](uint64_t epoch) { EndLease(epoch); }),
         lease_wait_(options_.lease_wait) {}
 
   ~Impl() override { StopAll(); }
@@ -93,6 +93,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     registration.add_plan_versions(kPlanVersion);
     registration.set_threads(static_cast<uint32_t>(options_.threads));
     registration.set_http_address(options_.http_address);
+    registration.set_packs_address(options_.packs_address);
     absl::StatusOr<std::unique_ptr<WorkerSession>> started =
         WorkerSession::Start(std::move(session), this);
     if (!started.ok()) return started.status();
@@ -161,6 +162,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     for (uint64_t epoch : expired) {
       NAVIT_LOG(WARNING) << "lease " << epoch << " ran out";
       queue_.DropLease(epoch);
+      options_.store->DropLease(epoch);
     }
     report.set_draining(draining_);
     // Reports also go out at every change; these numbers need not.
@@ -342,8 +344,7 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
     }
   }
 
-  absl::Status MakePack(const HeldWindow& window, const PackQueue::Task& task,
-                        v1::Frame* frame) {
+  absl::Status MakePack(const HeldWindow& window, const PackQueue::Task& task, v1::Frame* frame) {
     if (task.index >= window.plan.packs()) {
       return absl::InternalError(absl::StrCat("window ", window.plan.window, " of job ", window.job,
                                               " has ", window.plan.packs(), " packs; granted pack ",

@@ -6,7 +6,8 @@
 //      the lease is kept, and named in every report.
 //   2. The Push stream brings grants (PackQueue).
 //   3. Make threads make them, first granted first, as long as the queue's bytes allow.
-//   4. The Push thread sends them in the order of the grants.
+//   4. The Push thread sends them in the order of the grants, or, with direct delivery, keeps them
+//      for trainers to fetch (PackStore, packs_service.h) and sends where they are.
 //   5. `released` on the stream, or silence for the lease's TTL, ends the lease and drops the plan.
 // Data that cannot be read is repeated with backoff, then fails the lease by its name: FinishWork
 // with a failure, also when the plan was reported before.
@@ -25,6 +26,7 @@
 #include "common/clock.h"
 #include "common/grpc_channel.h"
 #include "packer/agent/data_plane.h"
+#include "packer/agent/pack_store.h"
 #include "packer/agent/work_runner.h"
 #include "packer/metrics.h"
 
@@ -38,6 +40,9 @@ struct AgentOptions {
   uint64_t incarnation = 0;
   std::string host;
   std::string http_address;
+  // Where trainers can fetch packs from `store`; empty: they cannot. `store` outlives the agent.
+  std::string packs_address;
+  PackStore* store = nullptr;
   // Threads that make packs, and as many that plan and index.
   int threads = 1;
   // Made packs that wait for the stream.

@@ -43,7 +43,8 @@ void PackQueue::EndStream(uint64_t stream) {
   changed_.SignalAll();
 }
 
-void PackQueue::Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes) {
+void PackQueue::Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes,
+                      bool direct) {
   absl::MutexLock lock(&mutex_);
   if (stream != stream_ || !stream_open_ || draining_) return;
   for (uint32_t index : indexes) {
@@ -51,7 +52,7 @@ void PackQueue::Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const ui
       return entry.lease_epoch == lease_epoch && entry.index == index;
     });
     if (known) continue;
-    entries_.push_back({next_ticket_++, lease_epoch, index, State::kWaiting, 0, {}});
+    entries_.push_back({next_ticket_++, lease_epoch, index, direct, State::kWaiting, 0, {}});
   }
   changed_.SignalAll();
 }
@@ -127,7 +128,7 @@ std::vector<PackQueue::Sendable> PackQueue::TakeToSend(uint64_t stream, uint64_t
       bytes += entry.bytes;
       if (entry.state != State::kMade || (!packs.empty() && bytes > most_bytes)) break;
       entry.state = State::kSending;
-      packs.push_back({entry.ticket, std::move(entry.frame)});
+      packs.push_back({entry.ticket, entry.direct, std::move(entry.frame)});
     }
     if (!packs.empty()) break;
     changed_.Wait(&mutex_);

@@ -45,8 +45,9 @@ class PackQueue {
   // No effect unless `stream` is the open one.
   void EndStream(uint64_t stream);
   // Adds packs at the end; those that the queue holds already are skipped. Grants of a stream that
-  // is not the open one, and all grants while draining, are dropped.
-  void Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes);
+  // is not the open one, and all grants while draining, are dropped. `direct` comes back with them.
+  void Grant(uint64_t stream, uint64_t lease_epoch, absl::Span<const uint32_t> indexes,
+             bool direct);
   // The lease ended: its packs are no longer wanted.
   void DropLease(uint64_t lease_epoch);
 
@@ -65,6 +66,7 @@ class PackQueue {
 
   struct Sendable {
     uint64_t ticket;
+    bool direct;
     v1::Frame frame;
   };
   // Sender. Blocks until the first pack of the queue is made; then that one and those behind it
@@ -89,6 +91,7 @@ class PackQueue {
     uint64_t ticket;
     uint64_t lease_epoch;
     uint32_t index;
+    bool direct;
     State state;
     uint64_t bytes;
     v1::Frame frame;

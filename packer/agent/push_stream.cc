@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,24 +22,37 @@ constexpr absl::Duration kFinishTimeout = absl::Seconds(5);
 // Room in a message for what is not payload.
 constexpr uint64_t kFrontBytes = 64 << 10;
 
-// The payloads are moved away.
-grpc::ByteBuffer MessageOf(std::vector<PackQueue::Sendable>* packs) {
+}  // namespace
+
+grpc::ByteBuffer PushClient::MessageOf(std::vector<PackQueue::Sendable>* packs) {
   FrameMessage message;
   for (PackQueue::Sendable& pack : *packs) {
-    message.Add(
-        MakeFrame(pack.frame.header(), OwningSlice(std::move(*pack.frame.mutable_payload()))));
+    const v1::PackHeader& header = pack.frame.header();
+    grpc::ByteBuffer frame =
+        MakeFrame(header, OwningSlice(std::move(*pack.frame.mutable_payload())));
+    if (pack.direct && !packs_address_.empty()) {
+      if (std::optional<std::string> token = store_->Keep(header, frame)) {
+        v1::Frame here;
+        *here.mutable_header() = header;
+        here.mutable_source()->set_address(packs_address_);
+        here.mutable_source()->set_token(*std::move(token));
+        frame = ToBytes(here);
+      }
+    }
+    message.Add(frame);
   }
   return message.Take();
 }
 
-}  // namespace
-
 PushClient::PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker,
-                       PackQueue* queue, PackerMetrics* metrics, const Clock* clock,
+                       std::string packs_address, PackQueue* queue, PackStore* store,
+                       PackerMetrics* metrics, const Clock* clock,
                        std::function<void(uint64_t)> released)
     : channel_(std::move(channel)),
       worker_(std::move(worker)),
+      packs_address_(std::move(packs_address)),
       queue_(queue),
+      store_(store),
       metrics_(metrics),
       clock_(clock),
       released_(std::move(released)) {}
@@ -68,6 +83,8 @@ absl::Status PushClient::Run() {
     context_ = &context;
   }
   const uint64_t number = queue_->OpenStream();
+  // The coordinator counts on nothing that was kept under an older stream.
+  store_->Clear();
   const auto stream = OpenStream<grpc::ByteBuffer, v1::PushReply>(
       channel_.get(), "/navit.v1.Batches/Push", &context);
   v1::PushRequest hello;
@@ -81,11 +98,16 @@ absl::Status PushClient::Run() {
       // Releases first: a window may be leased again and granted in the same message.
       for (uint64_t epoch : reply.released()) {
         queue_->DropLease(epoch);
+        store_->DropLease(epoch);
         released_(epoch);
+      }
+      for (const v1::PushReply::Drop& drop : reply.drops()) {
+        for (uint32_t index : drop.indexes()) store_->Drop(drop.lease_epoch(), index);
       }
       for (const v1::PushReply::Grant& grant : reply.grants()) {
         queue_->Grant(number, grant.lease_epoch(),
-                      std::vector<uint32_t>(grant.indexes().begin(), grant.indexes().end()));
+                      std::vector<uint32_t>(grant.indexes().begin(), grant.indexes().end()),
+                      grant.direct());
       }
     }
     queue_->EndStream(number);

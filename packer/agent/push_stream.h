@@ -2,8 +2,12 @@
 #ifndef NAVIT_PACKER_AGENT_PUSH_STREAM_H_
 #define NAVIT_PACKER_AGENT_PUSH_STREAM_H_
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -12,6 +16,7 @@
 #include "absl/types/span.h"
 #include "common/clock.h"
 #include "packer/agent/pack_queue.h"
+#include "packer/agent/pack_store.h"
 #include "packer/metrics.h"
 #include "proto/batches.pb.h"
 
@@ -24,10 +29,10 @@ namespace navit {
 
 class PushClient {
  public:
-  // `released` is called with each lease that the coordinator ends. Arguments must outlive the
-  // client.
-  PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker, PackQueue* queue,
-             PackerMetrics* metrics, const Clock* clock,
+  // `packs_address`: where trainers can fetch what is in `store`; empty: they cannot. `released` is
+  // called with each lease that the coordinator ends. Arguments must outlive the client.
+  PushClient(std::shared_ptr<grpc::Channel> channel, v1::WorkerId worker, std::string packs_address,
+             PackQueue* queue, PackStore* store, PackerMetrics* metrics, const Clock* clock,
              std::function<void(uint64_t lease_epoch)> released);
 
   // Opens a stream and serves it until it breaks (its status), Cancel (CANCELLED), or the queue is
@@ -37,12 +42,16 @@ class PushClient {
   void Cancel();
 
  private:
+  // The payloads are moved into it, or into the store where it may keep them and has room.
+  grpc::ByteBuffer MessageOf(std::vector<PackQueue::Sendable>* packs);
   // A message of `packs` took so long to write.
   void CountSeconds(absl::Span<const PackQueue::Sendable> packs, absl::Duration spent);
 
   const std::shared_ptr<grpc::Channel> channel_;
   const v1::WorkerId worker_;
+  const std::string packs_address_;
   PackQueue* const queue_;
+  PackStore* const store_;
   PackerMetrics* const metrics_;
   const Clock* const clock_;
   const std::function<void(uint64_t)> released_;

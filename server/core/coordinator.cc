@@ -409,12 +409,16 @@ absl::StatusOr<v1::PushReply> Coordinator::NextGrants(const v1::WorkerId& worker
 }
 absl::StatusOr<PackVerdict> Coordinator::OnPack(const v1::WorkerId& worker,
                                                 const v1::PackHeader& header, uint64_t frame_bytes,
-                                                Instant now) {
-  return impl_->OnPack(worker, header, frame_bytes, now);
+                                                Instant now, bool direct) {
+  return impl_->OnPack(worker, header, frame_bytes, now, direct);
 }
 std::vector<PackKey> Coordinator::TakeDropped() { return std::exchange(impl_->dropped_, {}); }
 absl::Status Coordinator::CheckPull(const v1::PullRequest::Open& open) {
   return impl_->CheckPull(open);
+}
+
+absl::Status Coordinator::OpenPull(const v1::PullRequest::Open& open, Instant now) {
+  return impl_->OpenPull(open, now);
 }
 absl::StatusOr<StepForRank> Coordinator::NextStep(absl::string_view job, uint64_t generation,
                                                   uint32_t rank, uint64_t step) {

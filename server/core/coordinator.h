@@ -74,6 +74,9 @@ struct CoordinatorOptions {
   double hedge_seconds = 5;
   // A piece of work that fails this many times without a fatal failure fails its job.
   uint32_t max_work_failures = 5;
+  // Jobs with `delivery: auto` change to direct delivery once more bytes than this come through the
+  // relay in a second, over all jobs.
+  double direct_above_bytes_per_second = 1e9;
   // Packs of one evaluation that one rank may have on the way.
   uint32_t max_evaluation_packs_per_rank = 4;
   // Called with one line for people whenever something of note is decided; `job` is the one that it
@@ -132,6 +135,8 @@ struct StepForRank {
   // This rank's packs in the deal's order. Take references to their bytes before the next call into
   // the coordinator: it may evict them.
   std::vector<PackKey> packs;
+  // Of their frames, with payloads that stay with packers.
+  uint64_t bytes = 0;
 };
 
 // The next pack of an evaluation for one rank.
@@ -158,6 +163,9 @@ struct CoordinatorCounters {
   uint64_t packs_evicted = 0;
   uint64_t packs_duplicate = 0;
   uint64_t packs_hedged = 0;
+  // Packs that stayed with packers, and packers whose packs a trainer could not fetch.
+  uint64_t packs_direct = 0;
+  uint64_t direct_fallbacks = 0;
   // From submission to the first generation, and to the first committed step.
   Durations queue_wait;
   Durations time_to_first_step;
@@ -284,8 +292,9 @@ class Coordinator {
   // counted; drop the frame and go on), INVALID_ARGUMENT (not a pack of the lease, over the size
   // that the spec allows), DATA_LOSS (other bytes than an earlier copy of the same pack: the job
   // fails).
+  // `direct`: the payload stays with the packer, for trainers to fetch.
   absl::StatusOr<PackVerdict> OnPack(const v1::WorkerId& worker, const v1::PackHeader& header,
-                                     uint64_t frame_bytes, Instant now);
+                                     uint64_t frame_bytes, Instant now, bool direct = false);
   // Packs whose bytes are to be dropped now: committed, evicted, or of a job that ended. Call it
   // after every other call that takes `now` and before storing the bytes of a kept pack.
   std::vector<PackKey> TakeDropped();
@@ -294,6 +303,8 @@ class Coordinator {
 
   // FAILED_PRECONDITION: not a member of the current generation, or not with this rank.
   absl::Status CheckPull(const v1::PullRequest::Open& open);
+  // A Pull stream opened, with what its trainer can do and could not do. Errors as CheckPull.
+  absl::Status OpenPull(const v1::PullRequest::Open& open, Instant now);
   // Step `step` for `rank`. Errors as CheckPull once the generation is over.
   absl::StatusOr<StepForRank> NextStep(absl::string_view job, uint64_t generation, uint32_t rank,
                                        uint64_t step);

@@ -36,7 +36,7 @@ class MemoryStore : public EventStore {
 
 class CoordinatorTest : public testing::Test {
  protected:
-  CoordinatorTest() : c_(CoordinatorOptions(), &store_) {
+  explicit CoordinatorTest(CoordinatorOptions options = {}) : c_(std::move(options), &store_) {
     packer_.set_name("p");
     packer_.set_incarnation(1);
     trainer_.set_name("t");
@@ -63,6 +63,7 @@ class CoordinatorTest : public testing::Test {
     v1::RegisterRequest request;
     *request.mutable_worker() = packer_;
     request.set_role(v1::PACKER);
+    request.set_packs_address("p:7442");
     ASSERT_TRUE(c_.Register(request, now_).ok());
     *request.mutable_worker() = trainer_;
     request.set_role(v1::TRAINER);

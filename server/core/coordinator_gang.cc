@@ -312,6 +312,7 @@ void Coordinator::Impl::Open(const JobState& job, Instant now) {
   runtime.held_until = now.steady;
   runtime.wait_reason.clear();
   runtime.kv.clear();
+  runtime.direct = JobRuntime::Direct();
   runtime.stop_purpose = JobRuntime::StopPurpose::kNone;
   runtime.stop_after_step = 0;
   if (job.state() == v1::PAUSING) {

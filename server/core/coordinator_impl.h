@@ -7,6 +7,7 @@
 //   coordinator_work.cc     leases and their results: indexing, planning
 //   coordinator_packs.cc    grants, packs, deals
 //   coordinator_hedge.cc    second leases beside packers that are late
+//   coordinator_direct.cc   packs that trainers fetch from packers
 //   coordinator_evaluation.cc, coordinator_audit.cc, coordinator_probe.cc
 #ifndef NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
 #define NAVIT_SERVER_CORE_COORDINATOR_IMPL_H_
@@ -80,6 +81,14 @@ struct JobRuntime {
   bool grants_stale = true;
   // Times between two packs of a packer that owed them, the newest at the back.
   std::deque<double> pack_intervals;
+  // Direct delivery, anew in each generation: chosen for an `auto` job, given up because a trainer
+  // cannot, or for the packers at these addresses because a trainer did not reach them.
+  struct Direct {
+    bool chosen = false;
+    bool given_up = false;
+    std::set<std::string> unreachable;
+  };
+  Direct direct;
   // Packs of the windows of evaluation splits.
   std::map<std::pair<v1::Split, uint64_t>, uint32_t> evaluation_plans;
 
@@ -226,7 +235,9 @@ class Coordinator::Impl {
   // `asking`: the packer that is answered with what it is granted.
   void MakeGrants(const JobState& job, const WorkerEntry& asking, Instant now);
   absl::StatusOr<PackVerdict> OnPack(const v1::WorkerId& worker, const v1::PackHeader& header,
-                                     uint64_t frame_bytes, Instant now);
+                                     uint64_t frame_bytes, Instant now, bool direct);
+  absl::StatusOr<PackVerdict> TakePack(const v1::WorkerId& worker, const v1::PackHeader& header,
+                                       uint64_t frame_bytes, Instant now, bool direct);
   // The ledger and the window leases follow the committed step.
   void FollowCommit(const JobState& job);
   absl::Status CheckPull(const v1::PullRequest::Open& open);
@@ -244,6 +255,17 @@ class Coordinator::Impl {
   std::optional<WorkItem> NextHedge(const JobState& job, const WorkerEntry& worker, Instant now);
   // Grants the late packs to second leases. Whether there were any.
   bool HedgeGrants(const JobState& job, Instant now);
+
+  // --- coordinator_direct.cc
+  // Whether packs of the job that `holder` makes may stay with it.
+  bool MayStay(const JobState& job, const WorkerEntry& holder) const;
+  absl::Status OpenPull(const v1::PullRequest::Open& open, Instant now);
+  // Packs of the lease that stay with its holder are missing again.
+  void ForgetDirect(const JobState& job, uint64_t lease);
+  // Tells packers which payloads nobody will fetch any more.
+  void DropAtPackers(const JobState& job, RelayLedger* ledger);
+  // So many bytes came through the relay; chooses direct delivery when they are too many a second.
+  void CountRelayed(uint64_t bytes, Instant now);
 
   PackKey KeyOf(const JobState& job, uint64_t ordinal) const;
   void DropOrdinals(const JobState& job, const std::vector<uint64_t>& ordinals);
@@ -303,6 +325,9 @@ class Coordinator::Impl {
   std::map<uint64_t, Probe> probes_;
   uint64_t next_probe_ = 1;
   std::vector<PackKey> dropped_;
+  // Bytes that came through the relay since then, over all jobs.
+  uint64_t relayed_bytes_ = 0;
+  double relayed_since_ = 0;
   CoordinatorCounters counters_;
 };
 

@@ -15,6 +15,9 @@ PackKey Coordinator::Impl::KeyOf(const JobState& job, uint64_t ordinal) const {
 
 void Coordinator::Impl::DropOrdinals(const JobState& job, const std::vector<uint64_t>& ordinals) {
   for (uint64_t ordinal : ordinals) dropped_.push_back(KeyOf(job, ordinal));
+  if (RelayLedger* ledger = runtimes_[job.name()].ledger.get(); ledger != nullptr) {
+    DropAtPackers(job, ledger);
+  }
 }
 
 void Coordinator::Impl::FollowCommit(const JobState& job) {
@@ -65,6 +68,7 @@ void Coordinator::Impl::StopPush(WorkerEntry& worker) {
   worker.push_stream = 0;
   worker.owes_since = -1;
   worker.grants.clear();
+  worker.drops.clear();
   for (uint64_t epoch : leases_.HeldBy(worker.name())) {
     const Lease* lease = leases_.Find(epoch);
     if (lease->item.kind != WorkKind::kWindow) continue;
@@ -73,6 +77,8 @@ void Coordinator::Impl::StopPush(WorkerEntry& worker) {
       RevokeEvaluationGrants(epoch);
     } else if (runtime.ledger != nullptr) {
       runtime.ledger->Revoke(epoch);
+      // What it kept went with its stream.
+      ForgetDirect(*state_.Find(lease->item.job), epoch);
       runtime.grants_stale = true;
     }
   }
@@ -147,17 +153,42 @@ absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& 
     v1::PushReply::Grant* grant = reply.add_grants();
     grant->set_lease_epoch(epoch);
     for (uint32_t index : indexes) grant->add_indexes(index);
+    const Lease* lease = leases_.Find(epoch);
+    const JobState* job = lease == nullptr ? nullptr : state_.Find(lease->item.job);
+    grant->set_direct(job != nullptr && lease->item.split == v1::SPLIT_TRAIN &&
+                      MayStay(*job, *entry));
+  }
+  for (const auto& [epoch, indexes] : entry->drops) {
+    v1::PushReply::Drop* drop = reply.add_drops();
+    drop->set_lease_epoch(epoch);
+    for (uint32_t index : indexes) drop->add_indexes(index);
   }
   for (uint64_t epoch : entry->released) reply.add_released(epoch);
   if (!entry->grants.empty() && entry->owes_since < 0) entry->owes_since = now.steady;
   entry->grants.clear();
   entry->released.clear();
+  entry->drops.clear();
   return reply;
 }
 
 absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker,
                                                       const v1::PackHeader& header,
-                                                      uint64_t frame_bytes, Instant now) {
+                                                      uint64_t frame_bytes, Instant now,
+                                                      bool direct) {
+  const absl::StatusOr<PackVerdict> verdict = TakePack(worker, header, frame_bytes, now, direct);
+  WorkerEntry* entry = workers_.Find(worker.name());
+  if (direct && entry != nullptr && (!verdict.ok() || !verdict->keep)) {
+    // The packer keeps what nobody wants.
+    entry->drops[header.lease_epoch()].push_back(header.index());
+    Changed();
+  }
+  return verdict;
+}
+
+absl::StatusOr<PackVerdict> Coordinator::Impl::TakePack(const v1::WorkerId& worker,
+                                                        const v1::PackHeader& header,
+                                                        uint64_t frame_bytes, Instant now,
+                                                        bool direct) {
   WorkerEntry* entry = nullptr;
   NAVIT_RETURN_IF_ERROR(CheckWorker(worker, &entry));
   const Lease* lease = leases_.Find(header.lease_epoch());
@@ -211,7 +242,7 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
   uint64_t under = header.lease_epoch();
   if (lenient) under = runtime.ledger->LeaseOf(ordinal).value_or(under);
   const absl::StatusOr<RelayLedger::Arrival> arrival =
-      runtime.ledger->Arrive(ordinal, under, frame_bytes, cost);
+      runtime.ledger->Arrive(ordinal, under, frame_bytes, cost, direct);
   if (absl::IsDataLoss(arrival.status())) {
     EndJob(job->name(), EndCause::kMismatch,
            absl::StrCat("pack ", header.index(), " of window ", header.window(), " by packer ",
@@ -222,6 +253,8 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::OnPack(const v1::WorkerId& worker
   Delivered(runtime, *entry, now);
   verdict.keep = *arrival == RelayLedger::Arrival::kKept;
   if (!verdict.keep) ++counters_.packs_duplicate;
+  if (!direct) CountRelayed(frame_bytes, now);
+  if (direct && verdict.keep) ++counters_.packs_direct;
   runtime.grants_stale = true;
   // Ranks wait for whole steps; the packer's own stream asks for its next grants at once. Waking
   // everybody for every pack would cost more than forwarding it.
@@ -276,6 +309,7 @@ absl::StatusOr<StepForRank> Coordinator::Impl::NextStep(absl::string_view name, 
   result.deal.set_last(range->last);
   for (uint64_t ordinal : result.deal.ranks(rank).ordinals()) {
     result.packs.push_back(KeyOf(*job, ordinal));
+    result.bytes += runtime->ledger->Bytes(ordinal);
   }
   return result;
 }

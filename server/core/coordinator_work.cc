@@ -214,12 +214,14 @@ void Coordinator::Impl::ReleaseLease(uint64_t epoch) {
       RevokeEvaluationGrants(epoch);
     } else if (runtime.ledger != nullptr) {
       runtime.ledger->Revoke(epoch);
+      ForgetDirect(*state_.Find(lease->item.job), epoch);
       runtime.grants_stale = true;
     }
     if (WorkerEntry* holder = workers_.Find(lease->holder); holder != nullptr) {
       // It may have dropped them: what it still owes is counted from now on.
       holder->owes_since = -1;
       holder->grants.erase(epoch);
+      holder->drops.erase(epoch);
       holder->released.push_back(epoch);
     }
   }

@@ -36,7 +36,8 @@ std::vector<RelayLedger::Grant> RelayLedger::GrantMissing(
 }
 
 absl::StatusOr<RelayLedger::Arrival> RelayLedger::Arrive(uint64_t ordinal, uint64_t lease,
-                                                         uint64_t bytes, const PackCost& cost) {
+                                                         uint64_t bytes, const PackCost& cost,
+                                                         bool direct) {
   if (bytes > max_pack_bytes_) {
     return absl::InvalidArgumentError(absl::StrCat("pack ", ordinal, " has ", bytes,
                                                    " bytes, the job's packs have at most ",
@@ -58,6 +59,8 @@ absl::StatusOr<RelayLedger::Arrival> RelayLedger::Arrive(uint64_t ordinal, uint6
   --granted_packs_;
   CountDown(entry.lease);
   entry.present = true;
+  entry.direct = direct;
+  entry.lease = lease;
   entry.bytes = bytes;
   entry.cost = cost;
   present_bytes_ += bytes;
@@ -90,6 +93,19 @@ size_t RelayLedger::Revoke(uint64_t lease) {
   return revoked;
 }
 
+std::vector<uint64_t> RelayLedger::ForgetDirect(uint64_t lease) {
+  std::vector<uint64_t> forgotten;
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    auto next = std::next(it);
+    if (it->second.direct && it->second.lease == lease) {
+      forgotten.push_back(it->first);
+      Erase(it);
+    }
+    it = next;
+  }
+  return forgotten;
+}
+
 std::vector<uint64_t> RelayLedger::SetNextOrdinal(uint64_t ordinal) {
   std::vector<uint64_t> dropped;
   while (!entries_.empty() && entries_.begin()->first < ordinal) {
@@ -105,6 +121,7 @@ std::vector<uint64_t> RelayLedger::Clear() {
   std::vector<uint64_t> dropped;
   for (const auto& [ordinal, entry] : entries_) {
     if (entry.present) dropped.push_back(ordinal);
+    if (entry.direct) dropped_direct_.push_back({ordinal, entry.lease});
   }
   entries_.clear();
   granted_by_lease_.clear();
@@ -155,6 +172,7 @@ bool RelayLedger::EvictAbove(uint64_t ordinal, std::vector<uint64_t>* dropped) {
 void RelayLedger::Erase(std::map<uint64_t, Entry>::iterator it) {
   if (it->second.present) {
     present_bytes_ -= it->second.bytes;
+    if (it->second.direct) dropped_direct_.push_back({it->first, it->second.lease});
   } else {
     --granted_packs_;
     CountDown(it->second.lease);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -44,14 +45,24 @@ class RelayLedger {
   };
   // INVALID_ARGUMENT: larger than max_pack_bytes. DATA_LOSS: an earlier copy of the pack had
   // another content hash.
+  // `direct`: the bytes stay with the packer that holds `lease`.
   absl::StatusOr<Arrival> Arrive(uint64_t ordinal, uint64_t lease, uint64_t bytes,
-                                 const PackCost& cost);
+                                 const PackCost& cost, bool direct = false);
 
   // A granted pack is granted to `lease` as well; whichever copy arrives first is kept. False: it
   // is not granted, or hedged already.
   bool Hedge(uint64_t ordinal, uint64_t lease);
   // Packs granted under `lease` are missing again. Returns how many.
   size_t Revoke(uint64_t lease);
+  // Present packs whose bytes stay with the holder of `lease` are missing again: it cannot give
+  // them. Returns them.
+  std::vector<uint64_t> ForgetDirect(uint64_t lease);
+  struct DirectPack {
+    uint64_t ordinal = 0;
+    uint64_t lease = 0;
+  };
+  // Packs that stayed with packers and were dropped since the last call, whatever dropped them.
+  std::vector<DirectPack> TakeDroppedDirect() { return std::exchange(dropped_direct_, {}); }
   // The first ordinal of the oldest uncommitted step is now `ordinal`: up (commit: the packs before
   // it are dropped) or down (rollback). Returns the present packs that were dropped.
   std::vector<uint64_t> SetNextOrdinal(uint64_t ordinal);
@@ -62,6 +73,7 @@ class RelayLedger {
   bool Present(uint64_t ordinal) const;
   // Requires Present(ordinal).
   const PackCost& Cost(uint64_t ordinal) const { return entries_.at(ordinal).cost; }
+  uint64_t Bytes(uint64_t ordinal) const { return entries_.at(ordinal).bytes; }
   // All of [first, end) present?
   bool AllPresent(uint64_t first, uint64_t end) const;
   // The lease under which a pack is granted; nullopt: it is not.
@@ -79,6 +91,8 @@ class RelayLedger {
  private:
   struct Entry {
     bool present = false;
+    // Present, but with the holder of `lease`.
+    bool direct = false;
     uint64_t lease = 0;
     // The lease under which it was granted before it was hedged; 0: it is not.
     uint64_t late_lease = 0;
@@ -98,6 +112,7 @@ class RelayLedger {
   std::map<uint64_t, size_t> granted_by_lease_;
   // Content hashes of packs that were present once, from next_ordinal() on.
   std::map<uint64_t, uint64_t> hashes_;
+  std::vector<DirectPack> dropped_direct_;
 };
 
 }  // namespace navit

@@ -33,6 +33,8 @@ struct WorkerEntry {
   uint64_t push_streams_opened = 0;
   std::map<uint64_t, std::vector<uint32_t>> grants;
   std::vector<uint64_t> released;
+  // Payloads that it keeps for trainers and that nobody will fetch any more, by lease.
+  std::map<uint64_t, std::vector<uint32_t>> drops;
   // Packers: since when packs that it was granted are to come and none came; negative: none are.
   double owes_since = -1;
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/frame_bytes.h"
 #include "common/status_macros.h"
 
 namespace navit {
@@ -18,6 +19,7 @@ namespace {
 // Wire tags: field number x 8 + 2 (length-delimited).
 constexpr uint64_t kHeaderTag = 0x0a;
 constexpr uint64_t kPayloadTag = 0x12;
+constexpr uint64_t kSourceTag = 0x1a;
 constexpr uint64_t kFramesTag = 0x22;
 
 // Above this a copy costs more than the slack of the slices at the frame's two ends.
@@ -85,7 +87,7 @@ class SliceReader {
 
 }  // namespace
 
-absl::StatusOr<v1::PackHeader> ReadFrameHeader(const grpc::ByteBuffer& frame) {
+absl::StatusOr<ReceivedFrame> ReadFrame(const grpc::ByteBuffer& frame) {
   std::vector<grpc::Slice> slices;
   if (!frame.Valid() || !frame.Dump(&slices).ok()) {
     return absl::InvalidArgumentError("frame: no bytes");
@@ -105,24 +107,33 @@ absl::StatusOr<v1::PackHeader> ReadFrameHeader(const grpc::ByteBuffer& frame) {
   }
   std::string bytes(header_bytes, '\0');
   reader.Copy(reinterpret_cast<uint8_t*>(bytes.data()), bytes.size());
-  v1::PackHeader header;
+  ReceivedFrame received{{}, frame, false, frame.Length()};
+  v1::PackHeader& header = received.header;
   if (!header.ParseFromString(bytes)) {
     return absl::InvalidArgumentError("frame: header is not a PackHeader");
   }
   uint64_t payload_bytes = 0;
   if (reader.left() > 0) {
-    NAVIT_ASSIGN_OR_RETURN(const uint64_t payload_tag, reader.Varint());
-    if (payload_tag != kPayloadTag) {
+    NAVIT_ASSIGN_OR_RETURN(const uint64_t second, reader.Varint());
+    received.direct = second == kSourceTag;
+    if (second != kPayloadTag && !received.direct) {
       return absl::InvalidArgumentError("frame: the payload (field 2) does not follow the header");
     }
     NAVIT_ASSIGN_OR_RETURN(payload_bytes, reader.Varint());
+  }
+  if (received.direct) {
+    if (payload_bytes != reader.left()) {
+      return absl::InvalidArgumentError("frame: ends in the middle of its source, or goes on");
+    }
+    received.whole_bytes = FrameBytes(header);
+    return received;
   }
   if (payload_bytes != reader.left() || payload_bytes != header.payload_bytes()) {
     return absl::InvalidArgumentError(
         absl::StrCat("frame: payload has ", reader.left(), " bytes; its length says ",
                      payload_bytes, ", header.payload_bytes ", header.payload_bytes()));
   }
-  return header;
+  return received;
 }
 
 absl::StatusOr<std::vector<ReceivedFrame>> ReadFrames(const grpc::ByteBuffer& message) {
@@ -143,13 +154,12 @@ absl::StatusOr<std::vector<ReceivedFrame>> ReadFrames(const grpc::ByteBuffer& me
     if (frame_bytes > reader.left()) {
       return absl::InvalidArgumentError("frames: the message ends in the middle of one");
     }
-    ReceivedFrame& frame = frames.emplace_back();
-    frame.bytes = reader.Share(frame_bytes);
-    NAVIT_ASSIGN_OR_RETURN(frame.header, ReadFrameHeader(frame.bytes));
+    NAVIT_ASSIGN_OR_RETURN(ReceivedFrame frame, ReadFrame(reader.Share(frame_bytes)));
+    frames.push_back(std::move(frame));
   }
   if (frames.empty()) {
-    NAVIT_ASSIGN_OR_RETURN(v1::PackHeader header, ReadFrameHeader(message));
-    frames.push_back({std::move(header), message});
+    NAVIT_ASSIGN_OR_RETURN(ReceivedFrame frame, ReadFrame(message));
+    frames.push_back(std::move(frame));
   }
   return frames;
 }

@@ -41,18 +41,18 @@ std::string Bytes(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
-TEST(ReadFrameHeaderTest, AnySlicesAndPayloads) {
+TEST(ReadFrameTest, AnySlicesAndPayloads) {
   for (const size_t payload_bytes : {0, 1, 127, 128, 100000}) {
     const v1::Frame frame = MakeFrame(std::string(payload_bytes, 'p'));
     for (const size_t slice_bytes : {1, 2, 3, 7, 16, 1000000}) {
-      const auto header = ReadFrameHeader(Buffer(frame.SerializeAsString(), slice_bytes));
+      const auto header = ReadFrame(Buffer(frame.SerializeAsString(), slice_bytes));
       ASSERT_TRUE(header.ok()) << header.status();
-      EXPECT_EQ(header->SerializeAsString(), frame.header().SerializeAsString());
+      EXPECT_EQ(header->header.SerializeAsString(), frame.header().SerializeAsString());
     }
   }
 }
 
-TEST(ReadFrameHeaderTest, AReplyOfPullIsTheSameFrame) {
+TEST(ReadFrameTest, AReplyOfPullIsTheSameFrame) {
   const v1::Frame frame = MakeFrame("payload");
   v1::PullReply reply;
   ASSERT_TRUE(reply.ParseFromString(frame.SerializeAsString()));
@@ -63,15 +63,15 @@ TEST(ReadFrameHeaderTest, AReplyOfPullIsTheSameFrame) {
   EXPECT_EQ(request.payload(), "payload");
 }
 
-TEST(ReadFrameHeaderTest, EveryCutIsRefused) {
+TEST(ReadFrameTest, EveryCutIsRefused) {
   const std::string bytes = MakeFrame("payload").SerializeAsString();
   for (size_t size = 0; size < bytes.size(); ++size) {
-    const auto header = ReadFrameHeader(Buffer(bytes.substr(0, size)));
+    const auto header = ReadFrame(Buffer(bytes.substr(0, size)));
     EXPECT_EQ(header.status().code(), absl::StatusCode::kInvalidArgument) << size;
   }
 }
 
-TEST(ReadFrameHeaderTest, WhatIsNotAFrameIsRefused) {
+TEST(ReadFrameTest, WhatIsNotAFrameIsRefused) {
   const std::string good = MakeFrame("payload").SerializeAsString();
   const std::vector<std::string> bad = {
       "no frame at all",
@@ -82,18 +82,18 @@ TEST(ReadFrameHeaderTest, WhatIsNotAFrameIsRefused) {
       std::string(20, '\xff'),                        // An endless number.
   };
   for (const std::string& bytes : bad) {
-    EXPECT_EQ(ReadFrameHeader(Buffer(bytes)).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(ReadFrame(Buffer(bytes)).status().code(), absl::StatusCode::kInvalidArgument);
   }
   v1::Frame liar = MakeFrame("payload");
   liar.mutable_header()->set_payload_bytes(8);
-  EXPECT_EQ(ReadFrameHeader(Buffer(liar.SerializeAsString())).status().code(),
+  EXPECT_EQ(ReadFrame(Buffer(liar.SerializeAsString())).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(ReadFrameHeaderTest, HugeHeaderIsRefusedBeforeItIsCopied) {
+TEST(ReadFrameTest, HugeHeaderIsRefusedBeforeItIsCopied) {
   // Field 1, length 2^40.
   const std::string bytes("\x0a\x80\x80\x80\x80\x80\x20", 7);
-  EXPECT_EQ(ReadFrameHeader(Buffer(bytes)).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReadFrame(Buffer(bytes)).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(ReadFramesTest, AMessageOfOneOrOfMany) {

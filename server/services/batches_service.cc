@@ -83,7 +83,7 @@ class PushStream : public BytesStream {
   absl::Status TakeFrame(const ReceivedFrame& frame, Coordinator& core, PackBytes& packs,
                          Instant now) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     const absl::StatusOr<PackVerdict> verdict =
-        core.OnPack(worker_, frame.header, frame.bytes.Length(), now);
+        core.OnPack(worker_, frame.header, frame.whole_bytes, now, frame.direct);
     // Room is made before the bytes are stored.
     CoordinatorHost::DropNamed(&core, &packs);
     if (verdict.ok() && verdict->keep) packs.Put(verdict->key, frame.bytes);
@@ -109,7 +109,7 @@ class PushStream : public BytesStream {
           return core.NextGrants(worker_, stream_, now);
         });
     if (!reply.ok()) return End(reply.status());
-    if (reply->grants().empty() && reply->released().empty()) return;
+    if (reply->ByteSizeLong() == 0) return;
     out_ = ToBytes(*reply);
     Write(&out_);
   }
@@ -153,6 +153,9 @@ class PullStream : public BytesStream {
       next_step_ = open_.first_step();
       opened_ = true;
       if (next_step_ == 0) return End(absl::InvalidArgumentError("open.first_step: is 0"));
+      const absl::Status status = host()->Call(
+          [&](Coordinator& core, PackBytes&, Instant now) { return core.OpenPull(open_, now); });
+      if (!status.ok()) return End(status);
     }
     window_.AddCredit(request.credit_bytes());
     Continue();
@@ -183,7 +186,6 @@ class PullStream : public BytesStream {
 
   // Puts the next step's deal and frames into queue_, if they are there and fit.
   void NextStep() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    uint64_t bytes = 0;
     std::vector<ByteBuffer> frames;
     absl::StatusOr<StepForRank> step = host()->Call(
         [&](Coordinator& core, PackBytes& packs, Instant) -> absl::StatusOr<StepForRank> {
@@ -198,7 +200,6 @@ class PullStream : public BytesStream {
               return absl::InternalError(absl::StrCat("pack ", key.window, "/", key.index, " of ",
                                                       key.job, " is counted but not held"));
             }
-            bytes += frame->Length();
             frames.push_back(*frame);
           }
           return next;
@@ -207,6 +208,7 @@ class PullStream : public BytesStream {
     if (step->kind == StepForRank::kEnd) return End(absl::OkStatus());
     if (step->kind == StepForRank::kWait) return;
     // Too large for now: ask again when the credit has grown.
+    const uint64_t bytes = step->bytes;
     step_bytes_ = bytes;
     if (!window_.MaySend(bytes)) return;
     v1::PullReply deal;

@@ -164,7 +164,7 @@ class Cluster:
             + list(arguments),
         )
 
-    def start_packer(self, name, threads=1, environment=None):
+    def start_packer(self, name, threads=1, environment=None, arguments=()):
         """`environment`: the packer's whole environment; default: this process's."""
         return self._start(
             name,
@@ -172,9 +172,11 @@ class Cluster:
             [
                 "--coordinator=" + self.address,
                 "--name=" + name,
+                "--listen=127.0.0.1:0",
                 "--listen_http=127.0.0.1:0",
                 "--threads={}".format(threads),
-            ],
+            ]
+            + list(arguments),
             environment,
         )
 

@@ -17,15 +17,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     slices.emplace_back(data + at, std::min(length, size - at));
     if (length % 2 == 0) slices.emplace_back();
   }
-  const grpc::ByteBuffer frame(slices.data(), slices.size());
-  const absl::StatusOr<navit::v1::PackHeader> header = navit::ReadFrameHeader(frame);
-  const absl::StatusOr<navit::v1::PackHeader> again =
-      navit::ReadFrameHeader(navit::CompactFrame(frame));
+  const grpc::ByteBuffer message(slices.data(), slices.size());
+  const auto frames = navit::ReadFrames(message);
+  const auto again = navit::ReadFrames(navit::CompactFrame(message));
   // How bytes are cut never changes what they say.
-  if (header.status().code() != again.status().code()) std::abort();
-  if (!header.ok()) return 0;
-  if (header->payload_bytes() > size || header->SerializeAsString() != again->SerializeAsString()) {
-    std::abort();
+  if (frames.status().code() != again.status().code()) std::abort();
+  if (!frames.ok()) return 0;
+  if (frames->size() != again->size()) std::abort();
+  for (size_t i = 0; i < frames->size(); ++i) {
+    const navit::ReceivedFrame& frame = (*frames)[i];
+    if (!frame.direct && frame.header.payload_bytes() > size) std::abort();
+    if (frame.header.SerializeAsString() != (*again)[i].header.SerializeAsString()) std::abort();
   }
   return 0;
 }
