@@ -64,7 +64,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(job["spec"]["checkpoints"]["every_steps"], 60)
         for checkpoint in self.cluster.json("checkpoints", name)["checkpoints"]:
             if checkpoint["generation"] == job["generation"]:
-                self.assertTrue(checkpoint["step"] in range(0, 400, 60) or checkpoint["step"] == 400)
+                self.assertIn(checkpoint["step"], [*range(0, 400, 60), 400], checkpoint)
         self.assertIn(" of 2 h", self.cluster.navitctl("describe", name).stdout)
         self.assertEqual(self.losses(name), self.undisturbed_losses())
 
