@@ -275,7 +275,8 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   if (!cell_->Read([&](const TrainerProtocol& p) { return p.MayApply(deal.step()); })) {
     return absl::CancelledError("the generation ended before the step was applied");
   }
-  const UpdateResult update = step_->Apply(gradients, deal.progress(), deal.step());
+  NAVIT_ASSIGN_OR_RETURN(const UpdateResult update,
+                         step_->Apply(gradients, deal.progress(), deal.step()));
   v1::StepReport& report = gathered.report;
   report.set_generation(run_.generation);
   report.set_loss(static_cast<float>(gradients.loss));

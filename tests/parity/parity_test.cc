@@ -228,7 +228,7 @@ void ExpectParityOfTraining(Case c) {
   for (int step = 0; step < 10; ++step) {
     const StepGradients gradients = model.Compute(10 * (step % 5));
     losses.push_back(static_cast<float>(gradients.loss));
-    EXPECT_FALSE(model.step_.Apply(gradients, 0.5, 1).skipped);
+    EXPECT_FALSE(model.step_.Apply(gradients, 0.5, 1)->skipped);
     if (step == 0) expect("after_one_step", model.state_.parameters);
   }
   ExpectParity(c.name + "/losses", losses, 1e-4);

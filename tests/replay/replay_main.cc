@@ -138,7 +138,7 @@ absl::Status Replay(const std::string& job, const std::string& folder) {
     NAVIT_ASSIGN_OR_RETURN(const StepGradients gradients,
                            step.ComputeGradients(batches, collectives[0].get()));
     const double progress = static_cast<double>(s) / static_cast<double>(steps);
-    const UpdateResult update = step.Apply(gradients, progress, s);
+    const UpdateResult update = *step.Apply(gradients, progress, s);
     curve << absl::StrFormat("%d,%.17g,%.17g,%.9g,%.9g\n", s, progress, update.learning_rate,
                              gradients.loss, update.gradient_norm);
   }

@@ -27,6 +27,25 @@ absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec
   return options;
 }
 
+std::vector<UpdateRange> UpdateRanges(const ParameterTable& table,
+                                      const OptimizerOptions& options) {
+  const absl::Span<const ParameterInfo> entries = table.entries();
+  std::vector<UpdateRange> ranges;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const TensorRule rule =
+        options.rules.empty()
+            ? TensorRule{.weight_decay = entries[i].decay ? options.weight_decay : 0.0}
+            : options.rules[i];
+    const size_t end = i + 1 < entries.size() ? entries[i + 1].offset : table.total_size();
+    if (!ranges.empty() && ranges.back().rule == rule) {
+      ranges.back().end = end;
+    } else {
+      ranges.push_back({entries[i].offset, end, rule});
+    }
+  }
+  return ranges;
+}
+
 UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& options,
                          double learning_rate, ModelState* state, kernels::ThreadPool& pool) {
   float* parameters = state->parameters.data();
@@ -34,14 +53,10 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
   UpdateResult result;
   result.learning_rate = learning_rate;
   if (logit_scale != nullptr) result.logit_scale = std::exp(parameters[logit_scale->offset]);
-  const absl::Span<const ParameterInfo> entries = table.entries();
-  const auto rule_of = [&](size_t i) {
-    if (!options.rules.empty()) return options.rules[i];
-    return TensorRule{.weight_decay = entries[i].decay ? options.weight_decay : 0.0};
-  };
-  for (size_t i = 0; i < entries.size(); ++i) {
-    if (!rule_of(i).frozen) continue;
-    std::fill_n(state->gradients.data() + entries[i].offset, entries[i].size, 0.0f);
+  const std::vector<UpdateRange> ranges = UpdateRanges(table, options);
+  for (const UpdateRange& range : ranges) {
+    if (!range.rule.frozen) continue;
+    std::fill_n(state->gradients.data() + range.begin, range.end - range.begin, 0.0f);
   }
   // Gaps between tensors are zero and add nothing.
   result.gradient_norm = std::sqrt(kernels::SumSquares(
@@ -55,31 +70,22 @@ UpdateResult ApplyUpdate(const ParameterTable& table, const OptimizerOptions& op
     scale = options.clip_norm / result.gradient_norm;
   }
   ++state->updates;
-  // Neighbours of one rule are updated together; gaps stay zero under AdamW.
-  for (size_t first = 0; first < entries.size();) {
-    size_t last = first + 1;
-    const TensorRule rule = rule_of(first);
-    while (last < entries.size() && rule_of(last) == rule) ++last;
-    if (rule.frozen) {
-      first = last;
-      continue;
-    }
-    const size_t begin = entries[first].offset;
-    const size_t end = last < entries.size() ? entries[last].offset : table.total_size();
-    kernels::AdamW({.count = static_cast<int64_t>(end - begin),
-                    .param = parameters + begin,
-                    .grad = state->gradients.data() + begin,
-                    .m = state->first_moment.data() + begin,
-                    .v = state->second_moment.data() + begin,
+  // Gaps stay zero under AdamW.
+  for (const UpdateRange& range : ranges) {
+    if (range.rule.frozen) continue;
+    kernels::AdamW({.count = static_cast<int64_t>(range.end - range.begin),
+                    .param = parameters + range.begin,
+                    .grad = state->gradients.data() + range.begin,
+                    .m = state->first_moment.data() + range.begin,
+                    .v = state->second_moment.data() + range.begin,
                     .step = static_cast<int64_t>(state->updates),
-                    .lr = learning_rate * rule.lr_scale,
+                    .lr = learning_rate * range.rule.lr_scale,
                     .beta1 = options.beta1,
                     .beta2 = options.beta2,
                     .eps = options.eps,
-                    .weight_decay = rule.weight_decay,
+                    .weight_decay = range.rule.weight_decay,
                     .grad_scale = scale},
                    pool);
-    first = last;
   }
   if (logit_scale != nullptr) {
     float& value = parameters[logit_scale->offset];

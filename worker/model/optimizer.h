@@ -2,6 +2,7 @@
 #ifndef NAVIT_WORKER_MODEL_OPTIMIZER_H_
 #define NAVIT_WORKER_MODEL_OPTIMIZER_H_
 
+#include <cstddef>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -34,6 +35,15 @@ struct OptimizerOptions {
 absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec& optimizer,
                                                          const v1::ScheduleSpec& schedule,
                                                          const ParameterTable& table);
+
+// Neighbours in the flat array that are updated alike, gaps included.
+struct UpdateRange {
+  size_t begin = 0, end = 0;
+  TensorRule rule;
+};
+
+// All of the table, in order.
+std::vector<UpdateRange> UpdateRanges(const ParameterTable& table, const OptimizerOptions& options);
 
 struct UpdateResult {
   // Before clipping; may be non-finite when skipped.

@@ -64,10 +64,13 @@ class TrainStep {
   // part that is not hidden behind backward), PHASE_OPTIMIZER.
   using PhaseCallback = std::function<void(v1::Phase)>;
 
-  // `table`, `state` and `pool` must outlive the step; `on_phase` may be empty. Buffers for
-  // activations grow to what the largest step so far needed and are reused.
+  // On the CPU. `table`, `state` and `pool` must outlive the step; `on_phase` may be empty. Buffers
+  // for activations grow to what the largest step so far needed and are reused.
   TrainStep(const ParameterTable* table, const TrainStepOptions& options, ModelState* state,
             kernels::ThreadPool* pool, PhaseCallback on_phase);
+  // On another machine, see device/train_step.h.
+  class Impl;
+  explicit TrainStep(std::unique_ptr<Impl> impl);
   ~TrainStep();
 
   // Sets state->gradients to the gradient of the mean loss over the examples of all ranks' packs;
@@ -81,15 +84,19 @@ class TrainStep {
 
   // Updates the weights from state->gradients, on every rank with the same bits. `progress` in
   // [0, 1] and `step` >= 1 drive the schedule. Nothing changes when the step had no valid example
-  // or the gradient is not finite.
-  UpdateResult Apply(const StepGradients& gradients, double progress, uint64_t step);
+  // or the gradient is not finite. An error, of a device alone, leaves its weights undefined.
+  absl::StatusOr<UpdateResult> Apply(const StepGradients& gradients, double progress,
+                                     uint64_t step);
 
   // Of the last ComputeGradients, on this rank: attention from its first micro-batch, embeddings
   // from all of them. Nothing is kept for it, and it costs about a forward pass of one pack.
   StepDiagnosis Diagnose() const;
 
+  // Brings parameters, moments and average of `state` up to date, which on a device they are not
+  // by themselves after Apply.
+  absl::Status ReadState();
+
  private:
-  class Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -208,7 +208,7 @@ Outcome RunDeal(const std::vector<Batch>& packs, const Deal& deal, const TrainSt
         outcome.results[rank] = *result;
         outcome.gradients[rank] = replica.gradients();
       }
-      replica.step.Apply(*result, 0.5, 1);
+      ASSERT_TRUE(replica.step.Apply(*result, 0.5, 1).ok());
     }
     const absl::Span<const float> parameters = replica.state.parameters.span();
     outcome.parameters[rank].assign(parameters.begin(), parameters.end());
@@ -302,7 +302,7 @@ TEST(TrainStep, AStepWithoutExamplesCommitsWithoutAnUpdate) {
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->valid_examples, 0);
     EXPECT_EQ(result->loss, 0);
-    const UpdateResult update = replica.step.Apply(*result, 0.5, 1);
+    const UpdateResult update = *replica.step.Apply(*result, 0.5, 1);
     EXPECT_TRUE(update.skipped);
     EXPECT_EQ(replica.state.updates, 0u);
     EXPECT_EQ(replica.state.parameters.span(), absl::MakeConstSpan(before));
@@ -315,14 +315,14 @@ TEST(TrainStep, NonFiniteWeightsAreReportedAndSkipped) {
       std::numeric_limits<float>::quiet_NaN();
   const StepGradients gradients = Compute(&replica, Packs());
   EXPECT_FALSE(std::isfinite(gradients.loss));
-  EXPECT_TRUE(replica.step.Apply(gradients, 0.5, 1).skipped);
+  EXPECT_TRUE(replica.step.Apply(gradients, 0.5, 1)->skipped);
 }
 
 TEST(TrainStep, ReportsItsPhases) {
   Replica replica(SmallModelConfig());
   const StepGradients gradients = Compute(&replica, Packs());
   EXPECT_GT(gradients.useful_flops, 1e6);
-  replica.step.Apply(gradients, 0.5, 1);
+  ASSERT_TRUE(replica.step.Apply(gradients, 0.5, 1).ok());
   EXPECT_THAT(replica.phases, ElementsAre(v1::PHASE_FORWARD, v1::PHASE_LOSS, v1::PHASE_BACKWARD,
                                           v1::PHASE_ALL_REDUCE, v1::PHASE_OPTIMIZER));
 }
@@ -419,7 +419,7 @@ TEST(TrainStep, LearnsRandomPairsByHeart) {
     const StepGradients gradients = Compute(&replica, packs);
     if (step == 1) first = gradients.loss;
     last = gradients.loss;
-    EXPECT_FALSE(replica.step.Apply(gradients, static_cast<double>(step) / kSteps, step).skipped);
+    EXPECT_FALSE(replica.step.Apply(gradients, static_cast<double>(step) / kSteps, step)->skipped);
   }
   EXPECT_GT(first, 0.8 * std::log(24));
   EXPECT_LT(last, 0.3 * std::log(24));

@@ -1,0 +1,238 @@
+#include "worker/model/device/machine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "kernels/cuda/adamw.h"
+#include "kernels/cuda/convert.h"
+
+namespace navit {
+
+namespace cuda = kernels::cuda;
+using cuda::Bf16;
+
+namespace {
+
+absl::Status Grow(size_t bytes, Device* device, DeviceBuffer* buffer) {
+  if (buffer->bytes() >= bytes) return absl::OkStatus();
+  *buffer = DeviceBuffer();  // Frees first: both at once may not fit.
+  NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, ModelState* state,
+                                                  Device* device, cuda::LinearEngine* engine) {
+  DeviceMachine machine(table.config(), state, device);
+  NAVIT_RETURN_IF_ERROR(device->MakeCurrent());
+  NAVIT_ASSIGN_OR_RETURN(const DeviceStream stream, device->CreateStream());
+  machine.stream_.reset(new StreamOwner{device, stream});
+  const size_t bytes = machine.size_ * sizeof(float);
+  for (DeviceBuffer* buffer : {&machine.parameters_, &machine.first_moment_,
+                               &machine.second_moment_, &machine.gradients_}) {
+    NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
+  }
+  NAVIT_ASSIGN_OR_RETURN(machine.weights_,
+                         DeviceBuffer::Make(device, machine.size_ * sizeof(Bf16)));
+  NAVIT_ASSIGN_OR_RETURN(
+      machine.norm_,
+      DeviceBuffer::Make(device, cuda::kGradientNormBlocks * sizeof(double) + 2 * sizeof(float)));
+  NAVIT_RETURN_IF_ERROR(machine.WriteState(engine));
+  return machine;
+}
+
+DeviceMachine::~DeviceMachine() {
+  // What is queued must not outlive the buffers; its errors were told.
+  if (stream_ != nullptr) device_->Synchronize(stream_->stream).IgnoreError();
+}
+
+absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
+  const DeviceStream stream = stream_->stream;
+  context_ = std::make_unique<DeviceContext>(device_, stream, engine, Floats(parameters_),
+                                             static_cast<Bf16*>(weights_.data()));
+  const size_t bytes = size_ * sizeof(float);
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(parameters_.data(), state_->parameters.data(), bytes, stream));
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(first_moment_.data(), state_->first_moment.data(), bytes, stream));
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(second_moment_.data(), state_->second_moment.data(), bytes, stream));
+  DeviceOps::ToValues(static_cast<int64_t>(size_), parameters(),
+                      static_cast<Bf16*>(weights_.data()), *context_);
+  ZeroGradients();
+  return Finish();
+}
+
+absl::Status DeviceMachine::ReadState() {
+  const DeviceStream stream = stream_->stream;
+  NAVIT_RETURN_IF_ERROR(status());
+  const size_t bytes = size_ * sizeof(float);
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(state_->parameters.data(), parameters_.data(), bytes, stream));
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(state_->first_moment.data(), first_moment_.data(), bytes, stream));
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(state_->second_moment.data(), second_moment_.data(), bytes, stream));
+  return Finish();
+}
+
+DeviceBatch DeviceMachine::Shape(const Batch& batch) {
+  DeviceBatch shape;
+  shape.count = batch.examples();
+  shape.image_cu_seqlens.tokens = batch.image_tokens();
+  shape.image_cu_seqlens.segments = batch.examples();
+  shape.text_cu_seqlens.tokens = batch.text_tokens();
+  shape.text_cu_seqlens.segments = batch.examples();
+  return shape;
+}
+
+absl::Status DeviceMachine::Start() {
+  // All calls of the step before were made: Finish waited for them, or the step failed and so does
+  // this one.
+  NAVIT_RETURN_IF_ERROR(status());
+  NAVIT_RETURN_IF_ERROR(device_->MakeCurrent());
+  NAVIT_RETURN_IF_ERROR(Finish());
+  notes_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status DeviceMachine::Finish() {
+  NAVIT_RETURN_IF_ERROR(status());
+  context_->Keep(device_->Synchronize(stream_->stream));
+  return status();
+}
+
+absl::Status DeviceMachine::Load(const Batch& batch, Input* input) {
+  // The buffer may be under way to the device still.
+  NAVIT_RETURN_IF_ERROR(Finish());
+  NAVIT_ASSIGN_OR_RETURN(input->batch_,
+                         input->buffer_.Fill(config_, batch, device_, stream_->stream));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
+  NAVIT_RETURN_IF_ERROR(Grow(floats * sizeof(float), device_, memory));
+  return Floats(*memory);
+}
+
+absl::Status DeviceMachine::Append(const Bf16* outputs, int64_t count, std::vector<float>* to) {
+  host_values_.resize(count);
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(host_values_.data(), outputs, count * sizeof(Bf16), stream_->stream));
+  NAVIT_RETURN_IF_ERROR(Finish());
+  for (const Bf16 value : host_values_) to->push_back(cuda::Bf16ToFloat(value));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<const Bf16*> DeviceMachine::OutputGradients(const float* values, int64_t count) {
+  host_values_.clear();
+  for (int64_t i = 0; i < count; ++i) host_values_.push_back(cuda::FloatToBf16(values[i]));
+  const size_t bytes = count * sizeof(Bf16);
+  NAVIT_RETURN_IF_ERROR(Grow(bytes, device_, &output_gradients_));
+  NAVIT_RETURN_IF_ERROR(
+      device_->Copy(output_gradients_.data(), host_values_.data(), bytes, stream_->stream));
+  return static_cast<const Bf16*>(output_gradients_.data());
+}
+
+void DeviceMachine::ZeroGradients() {
+  DeviceOps::FillZero(static_cast<int64_t>(size_), Floats(gradients_), *context_);
+}
+
+void DeviceMachine::SetGradient(size_t offset, float value) {
+  context_->Keep(
+      device_->Copy(Floats(gradients_) + offset, &value, sizeof(value), stream_->stream));
+}
+
+GradientProgress DeviceMachine::Progress(GradientReducer* reducer) {
+  return [this, reducer](size_t complete) {
+    notes_.push_back({reducer, complete});
+    const auto tell = [](void* note) {
+      static_cast<Note*>(note)->reducer->Complete(static_cast<Note*>(note)->complete);
+    };
+    context_->Keep(device_->CallOnHost(tell, &notes_.back(), stream_->stream));
+  };
+}
+
+absl::Status DeviceMachine::Norm(double clip_norm, float* norm, float* scale) {
+  double* const partial = static_cast<double*>(norm_.data());
+  float* const results = reinterpret_cast<float*>(partial + cuda::kGradientNormBlocks);
+  context_->Keep("norm of the gradient",
+                 cuda::GradientNorm({.count = static_cast<int64_t>(size_),
+                                     .grad = Floats(gradients_),
+                                     .max_norm = static_cast<float>(clip_norm),
+                                     .partial = partial,
+                                     .norm = results,
+                                     .scale = results + 1},
+                                    stream_->stream));
+  float host[2] = {};
+  NAVIT_RETURN_IF_ERROR(device_->Copy(host, results, sizeof(host), stream_->stream));
+  NAVIT_RETURN_IF_ERROR(Finish());
+  *norm = host[0];
+  *scale = host[1];
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
+                                                   const OptimizerOptions& options,
+                                                   double learning_rate) {
+  const std::vector<UpdateRange> ranges = UpdateRanges(table, options);
+  for (const UpdateRange& range : ranges) {
+    if (!range.rule.frozen) continue;
+    DeviceOps::FillZero(static_cast<int64_t>(range.end - range.begin),
+                        Floats(gradients_) + range.begin, *context_);
+  }
+  UpdateResult result;
+  result.learning_rate = learning_rate;
+  float norm = 0, scale = 0;
+  NAVIT_RETURN_IF_ERROR(Norm(options.clip_norm, &norm, &scale));
+  result.gradient_norm = norm;
+  if (!std::isfinite(norm)) {
+    result.skipped = true;
+    NAVIT_RETURN_IF_ERROR(UpdateLossParameters(table, &result.logit_scale));
+    return result;
+  }
+  ++state_->updates;
+  const float* const device_scale =
+      reinterpret_cast<float*>(static_cast<double*>(norm_.data()) + cuda::kGradientNormBlocks) + 1;
+  for (const UpdateRange& range : ranges) {
+    if (range.rule.frozen || !context_->ok()) continue;
+    context_->Keep("AdamW",
+                   cuda::AdamW({.count = static_cast<int64_t>(range.end - range.begin),
+                                .param = Floats(parameters_) + range.begin,
+                                .grad = Floats(gradients_) + range.begin,
+                                .m = Floats(first_moment_) + range.begin,
+                                .v = Floats(second_moment_) + range.begin,
+                                .weight = static_cast<Bf16*>(weights_.data()) + range.begin,
+                                .step = static_cast<int64_t>(state_->updates),
+                                .lr = learning_rate * range.rule.lr_scale,
+                                .beta1 = options.beta1,
+                                .beta2 = options.beta2,
+                                .eps = options.eps,
+                                .weight_decay = range.rule.weight_decay,
+                                .grad_scale = device_scale},
+                               stream_->stream));
+  }
+  NAVIT_RETURN_IF_ERROR(UpdateLossParameters(table, &result.logit_scale));
+  return result;
+}
+
+absl::Status DeviceMachine::UpdateLossParameters(const ParameterTable& table, double* logit_scale) {
+  for (const char* name : {"loss.logit_scale", "loss.logit_bias"}) {
+    const ParameterInfo* info = table.FindOrNull(name);
+    if (info == nullptr) continue;
+    float* const host = state_->parameters.data() + info->offset;
+    float* const device = Floats(parameters_) + info->offset;
+    NAVIT_RETURN_IF_ERROR(device_->Copy(host, device, sizeof(float), stream_->stream));
+    NAVIT_RETURN_IF_ERROR(Finish());
+    if (info->name != "loss.logit_scale") continue;
+    *host = std::min(*host, kLargestLogitScale);
+    *logit_scale = std::exp(*host);
+    NAVIT_RETURN_IF_ERROR(device_->Copy(device, host, sizeof(float), stream_->stream));
+  }
+  return status();
+}
+
+}  // namespace navit

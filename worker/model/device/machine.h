@@ -1,0 +1,115 @@
+// Where a training step's weights and activations are on a GPU: a Machine as cpu_machine.h says.
+//
+// Parameters, their moments and gradients live on the device as fp32, with a copy of the parameters
+// as bf16 for linear layers. Everything is queued on one stream; the host waits for the outputs of
+// the towers (the loss is computed on the host), for the gradients, and for their norm. Buffers
+// grow to what the largest step so far needed, so that later steps allocate nothing.
+#ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
+#define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernels/cuda/linear.h"
+#include "worker/device/device.h"
+#include "worker/model/device/batch.h"
+#include "worker/model/device/context.h"
+#include "worker/model/device/ops.h"
+#include "worker/model/diagnosis.h"
+#include "worker/model/gradient_reducer.h"
+#include "worker/model/optimizer.h"
+#include "worker/model/tower.h"
+
+namespace navit {
+
+class DeviceMachine {
+ public:
+  using Ops = DeviceOps;
+  using Memory = DeviceBuffer;
+
+  class Input {
+   public:
+    const DeviceBatch& batch() const { return batch_; }
+
+   private:
+    friend class DeviceMachine;
+    DeviceBatch batch_;
+    DeviceBatchBuffer buffer_;
+  };
+
+  // Copies `state` to the device. All must outlive the machine. ResourceExhausted: the device has
+  // too little memory.
+  static absl::StatusOr<DeviceMachine> Make(const ParameterTable& table, ModelState* state,
+                                            Device* device, kernels::cuda::LinearEngine* engine);
+  DeviceMachine(DeviceMachine&&) = default;
+  ~DeviceMachine();
+
+  static DeviceBatch Shape(const Batch& batch);
+
+  absl::Status Start();
+  absl::Status status() const { return context_->status(); }
+  absl::Status Finish();
+
+  DeviceContext& context() { return *context_; }
+  const float* parameters() const { return Floats(parameters_); }
+  absl::Span<float> gradients() { return {Floats(gradients_), size_}; }
+  float LossParameter(size_t offset) const { return state_->parameters.data()[offset]; }
+
+  absl::Status Load(const Batch& batch, Input* input);
+  absl::StatusOr<float*> Reserve(size_t floats, Memory* memory);
+  absl::Status Append(const kernels::cuda::Bf16* outputs, int64_t count, std::vector<float>* to);
+  absl::StatusOr<const kernels::cuda::Bf16*> OutputGradients(const float* values, int64_t count);
+  void ZeroGradients();
+  void SetGradient(size_t offset, float value);
+  GradientProgress Progress(GradientReducer* reducer);
+  absl::StatusOr<UpdateResult> Update(const ParameterTable& table, const OptimizerOptions& options,
+                                      double learning_rate);
+  absl::Status ReadState();
+
+  // Activations of a device are not looked at.
+  void AddAttentionLogits(const char*, const TowerConfig&, absl::Span<const int32_t>,
+                          const TowerActivations<DeviceOps>&, StepDiagnosis*) const {}
+
+ private:
+  // Gradients up to `complete` are on their way to `reducer`.
+  struct Note {
+    GradientReducer* reducer;
+    size_t complete;
+  };
+
+  DeviceMachine(const ModelConfig& config, ModelState* state, Device* device)
+      : config_(config), state_(state), device_(device), size_(state->parameters.size()) {}
+  static float* Floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
+  absl::Status WriteState(kernels::cuda::LinearEngine* engine);
+  // The gradient's norm and the factor of clipping.
+  absl::Status Norm(double clip_norm, float* norm, float* scale);
+  // The loss's own parameters, which come first, clamped, and on the host too.
+  absl::Status UpdateLossParameters(const ParameterTable& table, double* logit_scale);
+
+  ModelConfig config_;
+  ModelState* state_;
+  Device* device_;
+  size_t size_;
+  struct StreamOwner {
+    Device* device;
+    DeviceStream stream;
+    ~StreamOwner() { device->DestroyStream(stream); }
+  };
+  std::unique_ptr<StreamOwner> stream_;
+  DeviceBuffer parameters_, weights_, first_moment_, second_moment_, gradients_;
+  // Of the gradient's norm: partial sums, the norm, the factor.
+  DeviceBuffer norm_;
+  DeviceBuffer output_gradients_;
+  std::vector<kernels::cuda::Bf16> host_values_;
+  std::deque<Note> notes_;
+  std::unique_ptr<DeviceContext> context_;
+};
+
+}  // namespace navit
+
+#endif  // NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
