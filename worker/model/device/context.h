@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -50,6 +51,13 @@ class DeviceContext {
   // Keeps the first error.
   void Keep(const absl::Status& status);
   void Keep(absl::string_view operation, kernels::cuda::LaunchError error);
+  // Launches a kernel on the context's stream, unless an error was kept before.
+  template <typename Args>
+  void Run(absl::string_view operation,
+           kernels::cuda::LaunchError (*launch)(const Args&, kernels::cuda::Stream),
+           const std::type_identity_t<Args>& args) {
+    if (ok()) Keep(operation, launch(args, stream()));
+  }
 
  private:
   void* ScratchBytes(size_t bytes);

@@ -29,10 +29,8 @@ float* SumPartial(int64_t rows, int64_t dim, DeviceContext& context) {
 void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
                 DeviceContext& context) {
   float* const partial = SumPartial(rows, dim, context);
-  if (!context.ok()) return;
-  context.Keep("column sum",
-               cuda::ColumnSum({.rows = rows, .dim = dim, .a = a, .sum = sum, .partial = partial},
-                               context.stream()));
+  context.Run("column sum", cuda::ColumnSum,
+              {.rows = rows, .dim = dim, .a = a, .sum = sum, .partial = partial});
 }
 
 }  // namespace
@@ -57,8 +55,7 @@ void DeviceOps::ToFloats(int64_t count, const Value* from, float* to, Context& c
 }
 
 void DeviceOps::ToValues(int64_t count, const float* from, Value* to, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("rounding", cuda::Round({count, from, to}, context.stream()));
+  context.Run("rounding", cuda::Round, {count, from, to});
 }
 
 void DeviceOps::AddToFloats(int64_t count, const Value* from, float* to, Context& context) {
@@ -66,21 +63,19 @@ void DeviceOps::AddToFloats(int64_t count, const Value* from, float* to, Context
 }
 
 void DeviceOps::PatchNormalize(const PatchNormalizeArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("patch normalisation", cuda::PatchNormalize(args, context.stream()));
+  context.Run("patch normalisation", cuda::PatchNormalize, args);
 }
 
 void DeviceOps::EmbeddingForward(const EmbeddingForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("embedding", cuda::EmbeddingForward({.tokens = args.tokens,
-                                                    .used_tokens = args.tokens,
-                                                    .dim = args.dim,
-                                                    .ids = args.ids->ids,
-                                                    .place = args.ids->place,
-                                                    .token_table = args.token_table,
-                                                    .position_table = args.position_table,
-                                                    .y = args.y},
-                                                   context.stream()));
+  context.Run("embedding", cuda::EmbeddingForward,
+              {.tokens = args.tokens,
+               .used_tokens = args.tokens,
+               .dim = args.dim,
+               .ids = args.ids->ids,
+               .place = args.ids->place,
+               .token_table = args.token_table,
+               .position_table = args.position_table,
+               .y = args.y});
 }
 
 void DeviceOps::EmbeddingBackward(const EmbeddingBackwardArgs& args, Context& context) {
@@ -90,15 +85,14 @@ void DeviceOps::EmbeddingBackward(const EmbeddingBackwardArgs& args, Context& co
 
 void DeviceOps::Scatter(const DeviceScatter& scatter, int64_t dim, const Value* dy,
                         int64_t dy_stride, float* dtable, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("gradient of a table", cuda::ScatterRows({.rows = scatter.rows,
-                                                         .dim = dim,
-                                                         .row = scatter.row,
-                                                         .selection = scatter.selection,
-                                                         .dy = dy,
-                                                         .dy_stride = dy_stride,
-                                                         .dtable = dtable},
-                                                        context.stream()));
+  context.Run("gradient of a table", cuda::ScatterRows,
+              {.rows = scatter.rows,
+               .dim = dim,
+               .row = scatter.row,
+               .selection = scatter.selection,
+               .dy = dy,
+               .dy_stride = dy_stride,
+               .dtable = dtable});
 }
 
 void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
@@ -146,71 +140,60 @@ void DeviceOps::LinearBackwardWeight(const LinearBackwardWeightArgs& args, Conte
 }
 
 void DeviceOps::BiasGeluForward(const cuda::BiasGeluForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("GELU", cuda::BiasGeluForward(args, context.stream()));
+  context.Run("GELU", cuda::BiasGeluForward, args);
 }
 
 void DeviceOps::BiasGeluBackward(cuda::BiasGeluBackwardArgs args, Context& context) {
   args.partial = SumPartial(args.rows, args.dim, context);
-  if (!context.ok()) return;
-  context.Keep("gradient of GELU", cuda::BiasGeluBackward(args, context.stream()));
+  context.Run("gradient of GELU", cuda::BiasGeluBackward, args);
 }
 
 void DeviceOps::RmsNormForward(const cuda::RmsNormForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("RMSNorm", cuda::RmsNormForward(args, context.stream()));
+  context.Run("RMSNorm", cuda::RmsNormForward, args);
 }
 
 void DeviceOps::RmsNormBackward(cuda::RmsNormBackwardArgs args, Context& context) {
   args.partial = SumPartial(args.rows, args.dim, context);
-  if (!context.ok()) return;
-  context.Keep("gradient of RMSNorm", cuda::RmsNormBackward(args, context.stream()));
+  context.Run("gradient of RMSNorm", cuda::RmsNormBackward, args);
 }
 
 void DeviceOps::LayerNormForward(const cuda::LayerNormForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("LayerNorm", cuda::LayerNormForward(args, context.stream()));
+  context.Run("LayerNorm", cuda::LayerNormForward, args);
 }
 
 void DeviceOps::LayerNormBackward(cuda::LayerNormBackwardArgs args, Context& context) {
   args.partial = SumPartial(args.rows, args.dim, context);
-  if (!context.ok()) return;
-  context.Keep("gradient of LayerNorm", cuda::LayerNormBackward(args, context.stream()));
+  context.Run("gradient of LayerNorm", cuda::LayerNormBackward, args);
 }
 
 void DeviceOps::LayerScaleForward(const cuda::LayerScaleForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("LayerScale", cuda::LayerScaleForward(args, context.stream()));
+  context.Run("LayerScale", cuda::LayerScaleForward, args);
 }
 
 void DeviceOps::LayerScaleBackward(cuda::LayerScaleBackwardArgs args, Context& context) {
   args.partial = SumPartial(args.rows, args.dim, context);
-  if (!context.ok()) return;
-  context.Keep("gradient of LayerScale", cuda::LayerScaleBackward(args, context.stream()));
+  context.Run("gradient of LayerScale", cuda::LayerScaleBackward, args);
 }
 
 void DeviceOps::L2NormalizeForward(const cuda::L2NormalizeForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("L2 norm", cuda::L2NormalizeForward(args, context.stream()));
+  context.Run("L2 norm", cuda::L2NormalizeForward, args);
 }
 
 void DeviceOps::L2NormalizeBackward(const cuda::L2NormalizeBackwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("gradient of the L2 norm", cuda::L2NormalizeBackward(args, context.stream()));
+  context.Run("gradient of the L2 norm", cuda::L2NormalizeBackward, args);
 }
 
 void DeviceOps::QkNormRopeForward(const cuda::QkNormRopeForwardArgs& args, Context& context) {
   if (!context.ok()) return;
   if (args.q_gain == nullptr && args.cos_sin == nullptr) return;
   if (args.q_gain == nullptr) return Missing("RoPE without QK-norm", context);
-  context.Keep("QK-norm", cuda::QkNormRopeForward(args, context.stream()));
+  context.Run("QK-norm", cuda::QkNormRopeForward, args);
 }
 
 void DeviceOps::QkNormRopeBackward(cuda::QkNormRopeBackwardArgs args, Context& context) {
   if (args.q_gain == nullptr) return;
   args.partial = context.Scratch<float>(2 * cuda::QkNormSlabs(args.tokens) * args.head_dim);
-  if (!context.ok()) return;
-  context.Keep("gradient of QK-norm", cuda::QkNormRopeBackward(args, context.stream()));
+  context.Run("gradient of QK-norm", cuda::QkNormRopeBackward, args);
 }
 
 void DeviceOps::SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Context& context) {
@@ -218,98 +201,89 @@ void DeviceOps::SegmentAttentionForward(const SegmentAttentionForwardArgs& args,
   if (!HasHeadDim(args.head_dim)) {
     return Missing(absl::StrCat("attention with heads of ", args.head_dim), context);
   }
-  context.Keep("attention", cuda::SegmentAttentionForward({.tokens = args.tokens,
-                                                           .heads = args.heads,
-                                                           .head_dim = args.head_dim,
-                                                           .causal = args.causal,
-                                                           .work = args.cu_seqlens->attention,
-                                                           .qkv = args.qkv,
-                                                           .out = args.out,
-                                                           .lse = args.lse},
-                                                          context.stream()));
+  context.Run("attention", cuda::SegmentAttentionForward,
+              {.tokens = args.tokens,
+               .heads = args.heads,
+               .head_dim = args.head_dim,
+               .causal = args.causal,
+               .work = args.cu_seqlens->attention,
+               .qkv = args.qkv,
+               .out = args.out,
+               .lse = args.lse});
 }
 
 void DeviceOps::SegmentAttentionBackward(const SegmentAttentionBackwardArgs& args,
                                          Context& context) {
   float* const delta = context.Scratch<float>(args.tokens * args.heads);
-  if (!context.ok()) return;
-  context.Keep("gradient of attention",
-               cuda::SegmentAttentionBackward({.tokens = args.tokens,
-                                               .heads = args.heads,
-                                               .head_dim = args.head_dim,
-                                               .causal = args.causal,
-                                               .work = args.cu_seqlens->attention,
-                                               .qkv = args.qkv,
-                                               .out = args.out,
-                                               .lse = args.lse,
-                                               .dout = args.dout,
-                                               .dqkv = args.dqkv,
-                                               .delta = delta},
-                                              context.stream()));
+  context.Run("gradient of attention", cuda::SegmentAttentionBackward,
+              {.tokens = args.tokens,
+               .heads = args.heads,
+               .head_dim = args.head_dim,
+               .causal = args.causal,
+               .work = args.cu_seqlens->attention,
+               .qkv = args.qkv,
+               .out = args.out,
+               .lse = args.lse,
+               .dout = args.dout,
+               .dqkv = args.dqkv,
+               .delta = delta});
 }
 
 void DeviceOps::MapPoolAttentionForward(const MapPoolAttentionForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("attention pooling",
-               cuda::MapPoolAttentionForward({.tokens = args.tokens,
-                                              .pooled_rows = args.segments,
-                                              .heads = args.heads,
-                                              .head_dim = args.head_dim,
-                                              .segment = args.cu_seqlens->ranges,
-                                              .query = args.query,
-                                              .kv = args.kv,
-                                              .pooled = args.pooled,
-                                              .lse = args.lse},
-                                             context.stream()));
+  context.Run("attention pooling", cuda::MapPoolAttentionForward,
+              {.tokens = args.tokens,
+               .pooled_rows = args.segments,
+               .heads = args.heads,
+               .head_dim = args.head_dim,
+               .segment = args.cu_seqlens->ranges,
+               .query = args.query,
+               .kv = args.kv,
+               .pooled = args.pooled,
+               .lse = args.lse});
 }
 
 void DeviceOps::MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& args,
                                          Context& context) {
   float* const partial = context.Scratch<float>(args.segments * args.heads * args.head_dim);
-  if (!context.ok()) return;
-  context.Keep("gradient of attention pooling",
-               cuda::MapPoolAttentionBackward({.tokens = args.tokens,
-                                               .used_tokens = args.tokens,
-                                               .pooled_rows = args.segments,
-                                               .heads = args.heads,
-                                               .head_dim = args.head_dim,
-                                               .segment = args.cu_seqlens->ranges,
-                                               .query = args.query,
-                                               .kv = args.kv,
-                                               .pooled = args.pooled,
-                                               .lse = args.lse,
-                                               .dpooled = args.dpooled,
-                                               .dkv = args.dkv,
-                                               .dquery = args.dquery,
-                                               .partial = partial},
-                                              context.stream()));
+  context.Run("gradient of attention pooling", cuda::MapPoolAttentionBackward,
+              {.tokens = args.tokens,
+               .used_tokens = args.tokens,
+               .pooled_rows = args.segments,
+               .heads = args.heads,
+               .head_dim = args.head_dim,
+               .segment = args.cu_seqlens->ranges,
+               .query = args.query,
+               .kv = args.kv,
+               .pooled = args.pooled,
+               .lse = args.lse,
+               .dpooled = args.dpooled,
+               .dkv = args.dkv,
+               .dquery = args.dquery,
+               .partial = partial});
 }
 
 void DeviceOps::SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("pooling", cuda::SegmentPoolForward({.tokens = args.tokens,
-                                                    .segments = args.segments,
-                                                    .dim = args.dim,
-                                                    .kind = args.kind,
-                                                    .cu_seqlens = args.cu_seqlens->cu_seqlens,
-                                                    .x = args.x,
-                                                    .pooled = args.pooled},
-                                                   context.stream()));
+  context.Run("pooling", cuda::SegmentPoolForward,
+              {.tokens = args.tokens,
+               .segments = args.segments,
+               .dim = args.dim,
+               .kind = args.kind,
+               .cu_seqlens = args.cu_seqlens->cu_seqlens,
+               .x = args.x,
+               .pooled = args.pooled});
 }
 
 void DeviceOps::SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context& context) {
-  if (!context.ok()) return;
-  context.Keep("gradient of pooling",
-               cuda::SegmentPoolBackward({.tokens = args.tokens,
-                                          .used_tokens = args.tokens,
-                                          .segments = args.segments,
-                                          .dim = args.dim,
-                                          .kind = args.kind,
-                                          .cu_seqlens = args.cu_seqlens->cu_seqlens,
-                                          .x = args.x,
-                                          .dpooled = args.dpooled,
-                                          .dx = args.dx},
-                                         context.stream()));
+  context.Run("gradient of pooling", cuda::SegmentPoolBackward,
+              {.tokens = args.tokens,
+               .used_tokens = args.tokens,
+               .segments = args.segments,
+               .dim = args.dim,
+               .kind = args.kind,
+               .cu_seqlens = args.cu_seqlens->cu_seqlens,
+               .x = args.x,
+               .dpooled = args.dpooled,
+               .dx = args.dx});
 }
 
 }  // namespace navit

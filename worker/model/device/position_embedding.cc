@@ -44,53 +44,45 @@ PositionEmbedding<DeviceOps>::PositionEmbedding(const ParameterTable& table)
 void PositionEmbedding<DeviceOps>::Forward(const float* parameters, const DeviceBatch& batch,
                                            const Activations& /*activations*/, cuda::Bf16* x,
                                            DeviceContext& context) const {
-  if (!context.ok()) return;
   const int64_t tokens = batch.image_tokens();
   if (resamples_) {
-    return context.Keep("resampled table",
-                        cuda::ResampledTableForward({.tokens = tokens,
-                                                     .dim = width_,
-                                                     .table_rows = table_rows_,
-                                                     .weights = batch.position_weights,
-                                                     .table = parameters + tables_[0].offset,
-                                                     .x = x},
-                                                    context.stream()));
+    return context.Run("resampled table", cuda::ResampledTableForward,
+                       {.tokens = tokens,
+                        .dim = width_,
+                        .table_rows = table_rows_,
+                        .weights = batch.position_weights,
+                        .table = parameters + tables_[0].offset,
+                        .x = x});
   }
   if (batch.coordinates != nullptr) {
     const bool learned = kind_ == Image::FOURIER;
-    return context.Keep(
-        "position waves",
-        cuda::PositionWavesForward(
-            {.tokens = tokens,
-             .dim = width_,
-             .scale = learned ? kFullTurn : 1.0f,
-             .coordinates = batch.coordinates,
-             .frequencies = learned ? parameters + tables_[0].offset : batch.frequencies,
-             .x = x},
-            context.stream()));
+    return context.Run("position waves", cuda::PositionWavesForward,
+                       {.tokens = tokens,
+                        .dim = width_,
+                        .scale = learned ? kFullTurn : 1.0f,
+                        .coordinates = batch.coordinates,
+                        .frequencies = learned ? parameters + tables_[0].offset : batch.frequencies,
+                        .x = x});
   }
   if (kind_ == Image::FACTORIZED_PRODUCT) {
-    return context.Keep(
-        "product of position tables",
-        cuda::PositionProductForward({.tokens = tokens,
-                                      .dim = width_,
-                                      .row_taps = batch.positions[0].taps,
-                                      .column_taps = batch.positions[1].taps,
-                                      .row_table = parameters + tables_[0].offset,
-                                      .column_table = parameters + tables_[1].offset,
-                                      .x = x},
-                                     context.stream()));
+    return context.Run("product of position tables", cuda::PositionProductForward,
+                       {.tokens = tokens,
+                        .dim = width_,
+                        .row_taps = batch.positions[0].taps,
+                        .column_taps = batch.positions[1].taps,
+                        .row_table = parameters + tables_[0].offset,
+                        .column_table = parameters + tables_[1].offset,
+                        .x = x});
   }
-  for (size_t i = 0; i < tables_.size() && context.ok(); ++i) {
-    context.Keep("position table",
-                 cuda::PositionTableForward({.tokens = tokens,
-                                             .dim = part_,
-                                             .stride = width_,
-                                             .offset = tables_[i].begin,
-                                             .taps = batch.positions[i].taps,
-                                             .table = parameters + tables_[i].offset,
-                                             .x = x},
-                                            context.stream()));
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    context.Run("position table", cuda::PositionTableForward,
+                {.tokens = tokens,
+                 .dim = part_,
+                 .stride = width_,
+                 .offset = tables_[i].begin,
+                 .taps = batch.positions[i].taps,
+                 .table = parameters + tables_[i].offset,
+                 .x = x});
   }
 }
 
@@ -98,31 +90,27 @@ void PositionEmbedding<DeviceOps>::Backward(const float* parameters, float* grad
                                             const DeviceBatch& batch,
                                             const Activations& /*activations*/,
                                             const cuda::Bf16* dx, DeviceContext& context) const {
-  if (!context.ok()) return;
   const int64_t tokens = batch.image_tokens();
   if (resamples_) {
-    return context.Keep("gradient of a resampled table",
-                        cuda::ResampledTableBackward({.tokens = tokens,
-                                                      .dim = width_,
-                                                      .table_rows = table_rows_,
-                                                      .weights = batch.position_weights,
-                                                      .dx = dx,
-                                                      .dtable = gradients + tables_[0].offset},
-                                                     context.stream()));
+    return context.Run("gradient of a resampled table", cuda::ResampledTableBackward,
+                       {.tokens = tokens,
+                        .dim = width_,
+                        .table_rows = table_rows_,
+                        .weights = batch.position_weights,
+                        .dx = dx,
+                        .dtable = gradients + tables_[0].offset});
   }
   if (kind_ == Image::FOURIER) {
     float* const partial = context.Scratch<float>(cuda::WavesSlabs(tokens) * width_);
-    if (!context.ok()) return;
-    return context.Keep("gradient of position waves",
-                        cuda::PositionWavesBackward({.tokens = tokens,
-                                                     .dim = width_,
-                                                     .scale = kFullTurn,
-                                                     .coordinates = batch.coordinates,
-                                                     .frequencies = parameters + tables_[0].offset,
-                                                     .dx = dx,
-                                                     .dfrequencies = gradients + tables_[0].offset,
-                                                     .partial = partial},
-                                                    context.stream()));
+    return context.Run("gradient of position waves", cuda::PositionWavesBackward,
+                       {.tokens = tokens,
+                        .dim = width_,
+                        .scale = kFullTurn,
+                        .coordinates = batch.coordinates,
+                        .frequencies = parameters + tables_[0].offset,
+                        .dx = dx,
+                        .dfrequencies = gradients + tables_[0].offset,
+                        .partial = partial});
   }
   if (kind_ == Image::FACTORIZED_PRODUCT) {
     return BackwardProduct(parameters, gradients, batch, dx, context);
@@ -137,16 +125,15 @@ void PositionEmbedding<DeviceOps>::BackwardProduct(const float* parameters, floa
                                                    const DeviceBatch& batch, const cuda::Bf16* dx,
                                                    DeviceContext& context) const {
   auto* const factor = context.Scratch<cuda::Bf16>(batch.image_tokens() * width_);
-  for (int axis = 0; axis < 2 && context.ok(); ++axis) {
+  for (int axis = 0; axis < 2; ++axis) {
     // Of the one table by the values of the other.
-    context.Keep("gradient of a product of tables",
-                 cuda::PositionProductBackward({.tokens = batch.image_tokens(),
-                                                .dim = width_,
-                                                .taps = batch.positions[1 - axis].taps,
-                                                .table = parameters + tables_[1 - axis].offset,
-                                                .dx = dx,
-                                                .da = factor},
-                                               context.stream()));
+    context.Run("gradient of a product of tables", cuda::PositionProductBackward,
+                {.tokens = batch.image_tokens(),
+                 .dim = width_,
+                 .taps = batch.positions[1 - axis].taps,
+                 .table = parameters + tables_[1 - axis].offset,
+                 .dx = dx,
+                 .da = factor});
     DeviceOps::Scatter(batch.positions[axis].scatter, width_, factor, width_,
                        gradients + tables_[axis].offset, context);
   }
