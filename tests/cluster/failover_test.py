@@ -11,7 +11,8 @@ from tests.cluster import data, etcd
 from tests.cluster.cluster import Cluster, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
-STEPS = 1200
+# About thirty seconds of an idle machine; the faults take half of them.
+STEPS = 3000
 
 
 class Replicas:
