@@ -250,7 +250,12 @@ class Cluster:
         if found["state"] == "succeeded":
             raise RuntimeError(job + " was over before the fault")
         wanted = int(found["committed_step"]) + steps
-        self.navitctl("wait", job, "--for=step={}".format(wanted), "--timeout=120")
+
+        def reached():
+            now = committed()
+            return now is not None and int(now["committed_step"]) >= wanted
+
+        wait_until("step {} of {}".format(wanted, job), reached)
 
     def history(self, job):
         """The committed steps of the job, oldest first."""
