@@ -205,3 +205,32 @@ def cuda_test(name, srcs, kernels, deps = [], size = "small", **kwargs):
         deps = deps + kernels + ["//kernels/cuda:test_device_gpu"],
         **kwargs
     )
+
+def device_test(name, srcs, libraries, deps = [], size = "small", **kwargs):
+    """One test twice: `name` on the host twin, `name`_gpu on a GPU, skipped where there is none.
+
+    Args:
+      name: of the test.
+      srcs: of the test; reach the device through //worker/model/device:test_machine.h alone.
+      libraries: labels of device_library.
+      deps: further cc_library targets.
+      size: of both.
+      **kwargs: passed on to both cc_test.
+    """
+    machine = "//worker/model/device:test_machine_"
+    native.cc_test(
+        name = name,
+        size = size,
+        srcs = srcs,
+        deps = deps + [library + "_twin" for library in libraries] + [machine + "twin"],
+        **kwargs
+    )
+    native.cc_test(
+        name = name + "_gpu",
+        size = size,
+        srcs = srcs,
+        tags = ["gpu"],
+        target_compatible_with = CUDA_ONLY,
+        deps = deps + libraries + [machine + "gpu"],
+        **kwargs
+    )

@@ -1,5 +1,5 @@
-// The towers with the kernels of a GPU, run by the host twin, against the towers on the CPU: the
-// same parameters and batch, rounded where a GPU rounds.
+// The towers with the kernels of a GPU, run by the host twin or by one, against the towers on the
+// CPU: the same parameters and batch, rounded where a GPU rounds.
 #include "worker/model/device/towers.h"
 
 #include <gtest/gtest.h>
@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/host_twin/memory.h"
-#include "worker/model/device/twin_device.h"
-#include "worker/model/device/twin_linear.h"
+#include "worker/model/device/test_machine.h"
 #include "worker/model/parameters.h"
 #include "worker/model/testing.h"
 
@@ -35,7 +33,7 @@ struct Pass {
   std::vector<float> gradients;
 };
 
-class DeviceTowersTest : public ::testing::Test {
+class DeviceTowersTest : public MachineTest {
  protected:
   // Parameters that bf16 holds, so that both sides compute from the same.
   std::vector<float> Parameters(const ParameterTable& table) {
@@ -84,15 +82,21 @@ class DeviceTowersTest : public ::testing::Test {
 
   template <typename T>
   DeviceBuffer Upload(const std::vector<T>& values) {
-    DeviceBuffer buffer = *DeviceBuffer::Make(&device_, values.size() * sizeof(T));
-    EXPECT_TRUE(device_.Copy(buffer.data(), values.data(), buffer.bytes(), nullptr).ok());
+    DeviceBuffer buffer = *DeviceBuffer::Make(device(), values.size() * sizeof(T));
+    EXPECT_TRUE(device()->Copy(buffer.data(), values.data(), buffer.bytes(), nullptr).ok());
     return buffer;
+  }
+  template <typename T>
+  std::vector<T> Download(const T* from, size_t count) {
+    std::vector<T> values(count);
+    EXPECT_TRUE(device()->Copy(values.data(), from, count * sizeof(T), nullptr).ok());
+    EXPECT_TRUE(device()->Synchronize(nullptr).ok());
+    return values;
   }
 
   template <template <typename> class TowerType>
-  Pass OnTwin(const ParameterTable& table, const std::vector<float>& parameters, const Batch& batch,
-              const std::vector<float>& doutputs) {
-    kernels::cuda::twin::TakeFindings();
+  Pass OnMachine(const ParameterTable& table, const std::vector<float>& parameters,
+                 const Batch& batch, const std::vector<float>& doutputs) {
     std::vector<Bf16> weights, dvalues;
     for (const float value : parameters) weights.push_back(FloatToBf16(value));
     for (const float value : doutputs) dvalues.push_back(FloatToBf16(value));
@@ -100,37 +104,36 @@ class DeviceTowersTest : public ::testing::Test {
     const DeviceBuffer output_gradients = Upload(dvalues);
     const DeviceBuffer gradients = Upload(std::vector<float>(table.total_size()));
     const float* const device_parameters = static_cast<float*>(parameter_memory.data());
-    DeviceContext context(&device_, nullptr, &engine_, device_parameters,
+    DeviceContext context(device(), nullptr, engine(), device_parameters,
                           static_cast<Bf16*>(weight_memory.data()));
     DeviceBatchBuffer batches;
     const absl::StatusOr<DeviceBatch> uploaded =
-        batches.Fill(table.config(), batch, &device_, nullptr);
+        batches.Fill(table.config(), batch, device(), nullptr);
     EXPECT_TRUE(uploaded.ok()) << uploaded.status();
 
     const TowerType<DeviceOps> tower(table);
     Arena count;
     tower.LayOut(*uploaded, &count);
-    const DeviceBuffer buffer = *DeviceBuffer::Make(&device_, count.used() * sizeof(float));
+    const DeviceBuffer buffer = *DeviceBuffer::Make(device(), count.used() * sizeof(float));
     Arena arena(static_cast<float*>(buffer.data()));
     const auto activations = tower.LayOut(*uploaded, &arena);
     Arena scratch_count;
     tower.LayOutScratch(*uploaded, &scratch_count);
     const DeviceBuffer scratch =
-        *DeviceBuffer::Make(&device_, scratch_count.used() * sizeof(float));
+        *DeviceBuffer::Make(device(), scratch_count.used() * sizeof(float));
     Arena scratch_arena(static_cast<float*>(scratch.data()));
     tower.Forward(device_parameters, *uploaded, activations, context);
     Pass pass;
-    for (size_t i = 0; i < doutputs.size() && context.ok(); ++i) {
-      pass.embeddings.push_back(Bf16ToFloat(Outputs(activations)[i]));
+    if (context.ok()) {
+      for (const Bf16 value : Download<Bf16>(Outputs(activations), doutputs.size())) {
+        pass.embeddings.push_back(Bf16ToFloat(value));
+      }
     }
     tower.Backward(device_parameters, static_cast<float*>(gradients.data()), *uploaded, activations,
                    static_cast<Bf16*>(output_gradients.data()),
                    tower.LayOutScratch(*uploaded, &scratch_arena), table.total_size(), context, {});
     EXPECT_TRUE(context.ok()) << context.status();
-    const float* const sums = static_cast<float*>(gradients.data());
-    pass.gradients.assign(sums, sums + table.total_size());
-    const kernels::cuda::twin::Findings findings = kernels::cuda::twin::TakeFindings();
-    for (const std::string& text : findings.texts) ADD_FAILURE() << text;
+    pass.gradients = Download(static_cast<const float*>(gradients.data()), table.total_size());
     return pass;
   }
 
@@ -160,7 +163,7 @@ class DeviceTowersTest : public ::testing::Test {
     const Batch batch = DrawBatch(config, 11, 0, {{5, 3}, {1, 1}, {0, 0}, {17, 9}, {20, 24}});
     const std::vector<float> doutputs = OutputGradients(config, batch.examples());
     Compare(table, OnCpu<TowerType>(table, parameters, batch, doutputs),
-            OnTwin<TowerType>(table, parameters, batch, doutputs), tower);
+            OnMachine<TowerType>(table, parameters, batch, doutputs), tower);
   }
 
   static auto Outputs(const ImageTowerActivations<CpuOps>& a) { return a.tower.embeddings(); }
@@ -169,9 +172,6 @@ class DeviceTowersTest : public ::testing::Test {
   static auto Outputs(const TowerActivations<Ops>& a) {
     return a.embeddings();
   }
-
-  TwinDevice device_;
-  TwinLinearEngine engine_;
 };
 
 TEST_F(DeviceTowersTest, ImageTower) {
@@ -237,7 +237,7 @@ TEST_F(DeviceTowersTest, ClassifierOfEightClasses) {
 }
 
 TEST_F(DeviceTowersTest, WhatHasNoKernelIsNamed) {
-  DeviceContext context(&device_, nullptr, &engine_, nullptr, nullptr);
+  DeviceContext context(device(), nullptr, engine(), nullptr, nullptr);
   DeviceOps::LinearForward({.rows = 1, .in = 588, .out = 64}, context);
   EXPECT_EQ(context.status().message(),
             "a linear layer of 588 to 64 (no multiples of 8) has no kernel on a GPU yet");

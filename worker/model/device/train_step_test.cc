@@ -1,4 +1,5 @@
-// Training steps with the kernels of a GPU, run by the host twin, against those of the CPU.
+// Training steps with the kernels of a GPU, run by the host twin or by one, against those of the
+// CPU.
 #include "worker/model/device/train_step.h"
 
 #include <gtest/gtest.h>
@@ -9,17 +10,15 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/host_twin/memory.h"
 #include "worker/collective_threads.h"
-#include "worker/model/device/twin_device.h"
-#include "worker/model/device/twin_linear.h"
+#include "worker/model/device/test_machine.h"
 #include "worker/model/testing.h"
 
 namespace navit {
 namespace {
 
 // Two trainers from one start.
-class DeviceTrainStepTest : public ::testing::Test {
+class DeviceTrainStepTest : public MachineTest {
  protected:
   explicit DeviceTrainStepTest(ModelConfig config = SmallModelConfig()) : table_(config) {
     InitializeState(table_, 3, &cpu_state_);
@@ -28,18 +27,15 @@ class DeviceTrainStepTest : public ::testing::Test {
     options_.micro_batch_tokens = 30;
     options_.optimizer.lr = 1e-3;
   }
-  ~DeviceTrainStepTest() override {
-    for (const std::string& text : kernels::cuda::twin::TakeFindings().texts) ADD_FAILURE() << text;
-  }
 
   std::vector<Batch> Packs(uint64_t step) {
     return {DrawBatch(table_.config(), 11, 100 * step, {{5, 3}, {1, 1}, {20, 7}}),
             DrawBatch(table_.config(), 11, 100 * step + 50, {{9, 5}, {0, 0}, {12, 2}})};
   }
 
-  std::unique_ptr<TrainStep> OnTwin() {
+  std::unique_ptr<TrainStep> OnMachine() {
     auto step =
-        MakeDeviceTrainStep(&table_, options_, &device_state_, &pool_, &device_, &engine_, {});
+        MakeDeviceTrainStep(&table_, options_, &device_state_, &pool_, device(), engine(), {});
     EXPECT_TRUE(step.ok()) << step.status();
     return *std::move(step);
   }
@@ -47,7 +43,7 @@ class DeviceTrainStepTest : public ::testing::Test {
   // Both train on the same packs each time, so that the loss must fall.
   void FollowTheCpuTrainer(uint64_t steps) {
     TrainStep cpu(&table_, options_, &cpu_state_, &pool_, {});
-    const std::unique_ptr<TrainStep> device = OnTwin();
+    const std::unique_ptr<TrainStep> device = OnMachine();
     double first_loss = 0, last_loss = 0;
     for (uint64_t step = 1; step <= steps; ++step) {
       const auto want = cpu.ComputeGradients(Packs(0), alone_[0].get());
@@ -85,8 +81,6 @@ class DeviceTrainStepTest : public ::testing::Test {
   TrainStepOptions options_;
   kernels::ThreadPool pool_{1};
   std::vector<std::unique_ptr<Collective>> alone_ = MakeThreadCollectives(1);
-  TwinDevice device_;
-  TwinLinearEngine engine_;
 };
 
 TEST_F(DeviceTrainStepTest, TenStepsFollowTheCpuTrainer) { FollowTheCpuTrainer(10); }
@@ -100,7 +94,7 @@ TEST_F(DeviceTrainStepTest, TwoRunsGiveTheSameBits) {
   std::vector<float> bits[2];
   for (std::vector<float>& run : bits) {
     InitializeState(table_, 3, &device_state_);
-    const std::unique_ptr<TrainStep> device = OnTwin();
+    const std::unique_ptr<TrainStep> device = OnMachine();
     for (uint64_t step = 1; step <= 2; ++step) {
       const auto gradients = device->ComputeGradients(Packs(step), alone_[0].get());
       ASSERT_TRUE(gradients.ok()) << gradients.status();
@@ -116,7 +110,7 @@ TEST_F(DeviceTrainStepTest, TwoRunsGiveTheSameBits) {
 TEST_F(DeviceTrainStepTest, AStepWithoutAFiniteGradientChangesNothing) {
   device_state_.parameters.data()[table_.Find("image.blocks.0.mlp.fc1.weight").offset] =
       std::numeric_limits<float>::infinity();
-  const std::unique_ptr<TrainStep> device = OnTwin();
+  const std::unique_ptr<TrainStep> device = OnMachine();
   const auto gradients = device->ComputeGradients(Packs(0), alone_[0].get());
   ASSERT_TRUE(gradients.ok()) << gradients.status();
   const std::vector<float> before(
@@ -136,7 +130,7 @@ TEST_F(DeviceTrainStepTest, FrozenTensorsStay) {
   for (const ParameterInfo& info : table_.entries()) {
     options_.optimizer.rules.push_back({.frozen = info.name.rfind("text.", 0) == 0});
   }
-  const std::unique_ptr<TrainStep> device = OnTwin();
+  const std::unique_ptr<TrainStep> device = OnMachine();
   const auto gradients = device->ComputeGradients(Packs(0), alone_[0].get());
   ASSERT_TRUE(gradients.ok()) << gradients.status();
   ASSERT_TRUE(device->Apply(*gradients, 0.5, 1).ok());
@@ -151,7 +145,7 @@ TEST_F(DeviceTrainStepTest, FrozenTensorsStay) {
 
 TEST_F(DeviceTrainStepTest, AMovingAverageIsRefused) {
   ModelState averaged(table_, /*with_average=*/true);
-  EXPECT_EQ(MakeDeviceTrainStep(&table_, options_, &averaged, &pool_, &device_, &engine_, {})
+  EXPECT_EQ(MakeDeviceTrainStep(&table_, options_, &averaged, &pool_, device(), engine(), {})
                 .status()
                 .code(),
             absl::StatusCode::kUnimplemented);
@@ -170,7 +164,7 @@ class DeviceClassifierTest : public DeviceTrainStepTest {
 TEST_F(DeviceClassifierTest, AStepFollowsTheCpuTrainer) {
   options_.loss.set_kind(v1::LossSpec::SOFTMAX_CLASSIFICATION);
   TrainStep cpu(&table_, options_, &cpu_state_, &pool_, {});
-  const std::unique_ptr<TrainStep> device = OnTwin();
+  const std::unique_ptr<TrainStep> device = OnMachine();
   const auto want = cpu.ComputeGradients(Packs(0), alone_[0].get());
   const auto got = device->ComputeGradients(Packs(0), alone_[0].get());
   ASSERT_TRUE(want.ok() && got.ok()) << got.status();

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gtest/gtest.h"
+#include "kernels/cuda/test_device.h"
+#include "worker/device/cuda_device.h"
+
+namespace navit {
+namespace {
+
+// On every machine: this one has a GPU or it is said what is missing.
+TEST(OpenCudaDevice, OpensOrSaysWhyNot) {
+  const auto device = OpenCudaDevice(0);
+  if (device.ok()) {
+    EXPECT_NE("", (*device)->name());
+    EXPECT_EQ(absl::StatusCode::kNotFound, OpenCudaDevice(1000).status().code());
+  } else {
+    EXPECT_NE("", kernels::cuda::WhyNoDevice()) << device.status();
+    EXPECT_TRUE(absl::IsNotFound(device.status()) || absl::IsFailedPrecondition(device.status()))
+        << device.status();
+  }
+}
+
+class CudaDeviceTest : public kernels::cuda::DeviceTest {
+ protected:
+  void SetUp() override {
+    DeviceTest::SetUp();
+    if (IsSkipped()) return;
+    device_ = *OpenCudaDevice(0);
+    stream_ = *device_->CreateStream();
+  }
+  void TearDown() override {
+    if (device_ != nullptr) device_->DestroyStream(stream_);
+  }
+
+  std::unique_ptr<Device> device_;
+  DeviceStream stream_ = nullptr;
+};
+
+TEST_F(CudaDeviceTest, BytesGoThereAndBack) {
+  const DeviceBuffer there = *DeviceBuffer::Make(device_.get(), 1000);
+  const DeviceBuffer pinned = *DeviceBuffer::MakePinned(device_.get(), 1000);
+  EXPECT_EQ(0u, reinterpret_cast<uintptr_t>(there.data()) % 256);
+  EXPECT_TRUE(device_->Owns(there.data()));
+  EXPECT_FALSE(device_->Owns(pinned.data()));
+  std::vector<char> here(1000, 'a');
+  EXPECT_FALSE(device_->Owns(here.data()));
+  ASSERT_TRUE(device_->Copy(there.data(), here.data(), 1000, stream_).ok());
+  ASSERT_TRUE(device_->FillZero(there.data(), 10, stream_).ok());
+  ASSERT_TRUE(device_->Copy(pinned.data(), there.data(), 1000, stream_).ok());
+  ASSERT_TRUE(device_->Synchronize(stream_).ok());
+  EXPECT_TRUE(*device_->Idle(stream_));
+  std::fill(here.begin(), here.begin() + 10, '\0');
+  EXPECT_TRUE(std::equal(here.begin(), here.end(), static_cast<char*>(pinned.data())));
+}
+
+TEST_F(CudaDeviceTest, TheHostIsCalledInOrder) {
+  const DeviceBuffer there = *DeviceBuffer::Make(device_.get(), 4);
+  const DeviceBuffer pinned = *DeviceBuffer::MakePinned(device_.get(), 4);
+  const int value = 7;
+  struct Seen {
+    const int* at;
+    int value;
+  } seen{static_cast<int*>(pinned.data()), 0};
+  ASSERT_TRUE(device_->Copy(there.data(), &value, 4, stream_).ok());
+  ASSERT_TRUE(device_->Copy(pinned.data(), there.data(), 4, stream_).ok());
+  const auto look = [](void* argument) {
+    static_cast<Seen*>(argument)->value = *static_cast<Seen*>(argument)->at;
+  };
+  ASSERT_TRUE(device_->CallOnHost(look, &seen, stream_).ok());
+  ASSERT_TRUE(device_->Synchronize(stream_).ok());
+  EXPECT_EQ(7, seen.value);
+}
+
+TEST_F(CudaDeviceTest, TooLittleMemoryIsToldAndHarmsNothing) {
+  const auto memory = device_->memory();
+  ASSERT_TRUE(memory.ok());
+  EXPECT_GT(memory->free_bytes, 0u);
+  EXPECT_LE(memory->free_bytes, memory->total_bytes);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted,
+            device_->Allocate(memory->total_bytes * 2).status().code());
+  EXPECT_TRUE(DeviceBuffer::Make(device_.get(), 1000).ok());
+}
+
+}  // namespace
+}  // namespace navit
