@@ -9,23 +9,18 @@ usage: count_tests.py EVENTS_JSON BAZEL_EXIT_STATUS
 import json
 import sys
 import urllib.parse
-import xml.etree.ElementTree as ElementTree
+
+import junit
 
 
 def cases(uri):
     """(passed, names of failed, skipped with reasons) of one test.xml."""
-    path = urllib.parse.unquote(urllib.parse.urlparse(uri).path)
-    passed, failed, skipped = 0, [], []
-    for case in ElementTree.parse(path).getroot().iter("testcase"):
-        name = "{}.{}".format(case.get("classname", ""), case.get("name", "")).strip(".")
-        if case.find("failure") is not None or case.find("error") is not None:
-            failed.append(name)
-        elif case.find("skipped") is not None:
-            reason = case.find("skipped").get("message", "").strip().splitlines()
-            skipped.append("{} ({})".format(name, reason[-1] if reason else "no reason given"))
-        elif case.get("status", "run") == "run":
-            passed += 1
-    return passed, failed, skipped
+    found = junit.cases(urllib.parse.unquote(urllib.parse.urlparse(uri).path))
+    return (
+        sum(case.verdict == "passed" for case in found),
+        [case.name for case in found if case.verdict == "failed"],
+        ["{} ({})".format(case.name, case.detail) for case in found if case.verdict == "skipped"],
+    )
 
 
 def main():
