@@ -183,7 +183,7 @@ class Cluster:
     def start_packers(self, count):
         return [self.start_packer("packer-{}".format(i)) for i in range(count)]
 
-    def start_trainer(self, name):
+    def start_trainer(self, name, arguments=()):
         return self._start(
             name,
             TRAINER,
@@ -191,7 +191,8 @@ class Cluster:
                 "--coordinator=" + self.address,
                 "--name=" + name,
                 "--listen_http=127.0.0.1:0",
-            ],
+            ]
+            + list(arguments),
         )
 
     def start_trainers(self, count):
