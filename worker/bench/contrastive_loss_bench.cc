@@ -80,6 +80,7 @@ int Run(int64_t examples, int64_t dim, int ranks, int threads) {
       const int64_t count = examples * (collective->rank() + 1) / ranks - begin;
       const size_t first = begin * dim, size = count * dim;
       kernels::ThreadPool pool(threads);
+      CpuContrastiveKernels kernels(&pool);
       ContrastiveLossArgs args;
       args.dim = dim;
       args.images = absl::MakeConstSpan(images).subspan(first, size);
@@ -91,7 +92,8 @@ int Run(int64_t examples, int64_t dim, int ranks, int threads) {
       args.kind = kind;
       args.dimages = absl::MakeSpan(dimages).subspan(first, size);
       args.dtexts = absl::MakeSpan(dtexts).subspan(first, size);
-      const absl::StatusOr<ContrastiveLossResult> result = ContrastiveLoss(args, collective, pool);
+      const absl::StatusOr<ContrastiveLossResult> result =
+          ContrastiveLoss(args, collective, kernels);
       NAVIT_CHECK(result.ok());
       if (collective->rank() == 0) loss = result->loss;
     });

@@ -38,4 +38,11 @@ DeviceBuffer::~DeviceBuffer() {
   pinned_ ? device_->FreePinned(data_) : device_->Free(data_);
 }
 
+absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer) {
+  if (buffer->bytes() >= bytes) return absl::OkStatus();
+  *buffer = DeviceBuffer();
+  NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
+  return absl::OkStatus();
+}
+
 }  // namespace navit

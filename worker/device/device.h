@@ -81,6 +81,10 @@ class DeviceBuffer {
   bool pinned_ = false;
 };
 
+// Makes the buffer at least that large; what it held is lost if it grows. It is freed first, since
+// both at once may not fit.
+absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer);
+
 }  // namespace navit
 
 #endif  // NAVIT_WORKER_DEVICE_DEVICE_H_

@@ -27,6 +27,9 @@ class Arena {
     return piece;
   }
 
+  // Whether tensors have their places; false while counting.
+  bool placed() const { return base_ != nullptr; }
+
   // In floats.
   size_t used() const { return used_; }
 

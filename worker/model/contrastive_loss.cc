@@ -88,7 +88,7 @@ std::vector<float> Smoothing(const ContrastiveLossArgs& args, const std::vector<
 // Sets the loss, the gradients and result->dlogit_scale_parameter, still that of the scale itself.
 absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
                          kernels::ContrastiveStrip scores, absl::Span<float> dtexts,
-                         Collective* collective, kernels::ThreadPool& pool,
+                         Collective* collective, ContrastiveKernels& kernels,
                          ContrastiveLossResult* result) {
   const int64_t rows = scores.rows;
   const int64_t columns = scores.columns;
@@ -100,14 +100,13 @@ absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
   }
   std::vector<float> row_max(rows), row_lse(rows), positive(rows), smoothed(rows);
   std::vector<float> column_max(columns), column_lse(columns);
-  kernels::ContrastiveStats({.strip = scores,
-                             .row_max = row_max.data(),
-                             .row_sum = row_lse.data(),
-                             .column_max = column_max.data(),
-                             .column_sum = column_lse.data(),
-                             .positive_score = positive.data(),
-                             .smooth_score = smoothed.data()},
-                            pool);
+  NAVIT_RETURN_IF_ERROR(kernels.Stats({.strip = scores,
+                                       .row_max = row_max.data(),
+                                       .row_sum = row_lse.data(),
+                                       .column_max = column_max.data(),
+                                       .column_sum = column_lse.data(),
+                                       .positive_score = positive.data(),
+                                       .smooth_score = smoothed.data()}));
   kernels::SoftmaxLogSum(rows, row_max.data(), row_lse.data(), row_lse.data());
   NAVIT_RETURN_IF_ERROR(MergeColumns(collective, &column_max, &column_lse));
 
@@ -122,32 +121,29 @@ absl::Status SoftmaxLoss(const ContrastiveLossArgs& args, const Strip& strip,
   }
   NAVIT_RETURN_IF_ERROR(collective->AllReduceSum(absl::MakeSpan(&loss, 1)));
   result->loss = loss;
-  kernels::ContrastiveBackward({.strip = scores,
-                                .row_lse = row_lse.data(),
-                                .column_lse = column_lse.data(),
-                                .row_weight = static_cast<float>(weight),
-                                .column_weight = static_cast<float>(weight),
-                                .dx = args.dimages.data(),
-                                .dy = dtexts.data(),
-                                .dscale = &result->dlogit_scale_parameter},
-                               pool);
-  return absl::OkStatus();
+  return kernels.Backward({.strip = scores,
+                           .row_lse = row_lse.data(),
+                           .column_lse = column_lse.data(),
+                           .row_weight = static_cast<float>(weight),
+                           .column_weight = static_cast<float>(weight),
+                           .dx = args.dimages.data(),
+                           .dy = dtexts.data(),
+                           .dscale = &result->dlogit_scale_parameter});
 }
 
 // The same for the sigmoid loss.
 absl::Status SigmoidLoss(const ContrastiveLossArgs& args, const kernels::ContrastiveStrip& scores,
                          absl::Span<float> dtexts, Collective* collective,
-                         kernels::ThreadPool& pool, ContrastiveLossResult* result) {
-  kernels::SigmoidContrastive({.strip = scores,
-                               .bias = args.logit_bias,
-                               .smoothing = args.label_smoothing,
-                               .weight = 1.0 / static_cast<double>(scores.columns),
-                               .dx = args.dimages.data(),
-                               .dy = dtexts.data(),
-                               .loss = &result->loss,
-                               .dscale = &result->dlogit_scale_parameter,
-                               .dbias = &result->dlogit_bias},
-                              pool);
+                         ContrastiveKernels& kernels, ContrastiveLossResult* result) {
+  NAVIT_RETURN_IF_ERROR(kernels.Sigmoid({.strip = scores,
+                                         .bias = args.logit_bias,
+                                         .smoothing = args.label_smoothing,
+                                         .weight = 1.0 / static_cast<double>(scores.columns),
+                                         .dx = args.dimages.data(),
+                                         .dy = dtexts.data(),
+                                         .loss = &result->loss,
+                                         .dscale = &result->dlogit_scale_parameter,
+                                         .dbias = &result->dlogit_bias}));
   return collective->AllReduceSum(absl::MakeSpan(&result->loss, 1));
 }
 
@@ -155,7 +151,7 @@ absl::Status SigmoidLoss(const ContrastiveLossArgs& args, const kernels::Contras
 
 absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs& args,
                                                       Collective* collective,
-                                                      kernels::ThreadPool& pool) {
+                                                      ContrastiveKernels& kernels) {
   ContrastiveLossResult result;
   const int64_t rows = static_cast<int64_t>(args.caption_hashes.size());
   NAVIT_ASSIGN_OR_RETURN(std::vector<size_t> counts, GatherCounts(rows, collective));
@@ -185,9 +181,10 @@ absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs&
   // The part of all texts' gradients that comes from this rank's rows.
   std::vector<float> partial(strip.texts.size());
   const absl::Span<float> dtexts = alone ? args.dtexts : absl::MakeSpan(partial);
-  NAVIT_RETURN_IF_ERROR(args.kind == v1::LossSpec::SIGMOID
-                            ? SigmoidLoss(args, scores, dtexts, collective, pool, &result)
-                            : SoftmaxLoss(args, strip, scores, dtexts, collective, pool, &result));
+  NAVIT_RETURN_IF_ERROR(
+      args.kind == v1::LossSpec::SIGMOID
+          ? SigmoidLoss(args, scores, dtexts, collective, kernels, &result)
+          : SoftmaxLoss(args, strip, scores, dtexts, collective, kernels, &result));
   // d/dt of exp(t) is exp(t).
   result.dlogit_scale_parameter *= scores.scale;
   if (alone) return result;

@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "kernels/thread_pool.h"
 #include "proto/job_spec.pb.h"
 #include "worker/collective.h"
+#include "worker/model/contrastive_kernels.h"
 
 namespace navit {
 
@@ -50,11 +50,11 @@ struct ContrastiveLossResult {
 };
 
 // Every rank calls it at the same time. The N x N matrix of scores never exists: each rank walks
-// its n x N strip in tiles. Memory is that of N embeddings and their gradients. Returns the
-// collective's errors as they are.
+// its n x N strip in tiles. Memory is that of N embeddings and their gradients. Returns
+// errors of the collective and of `kernels` as they are.
 absl::StatusOr<ContrastiveLossResult> ContrastiveLoss(const ContrastiveLossArgs& args,
                                                       Collective* collective,
-                                                      kernels::ThreadPool& pool);
+                                                      ContrastiveKernels& kernels);
 
 }  // namespace navit
 

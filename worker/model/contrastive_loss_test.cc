@@ -156,7 +156,8 @@ Solution Distribute(const Problem& problem, const std::vector<int64_t>& rows) {
     args.dimages = absl::MakeSpan(solution.dimages).subspan(first * kDim, rows[rank] * kDim);
     args.dtexts = absl::MakeSpan(solution.dtexts).subspan(first * kDim, rows[rank] * kDim);
     kernels::ThreadPool pool(1);
-    const absl::StatusOr<ContrastiveLossResult> result = ContrastiveLoss(args, collective, pool);
+    CpuContrastiveKernels kernels(&pool);
+    const absl::StatusOr<ContrastiveLossResult> result = ContrastiveLoss(args, collective, kernels);
     ASSERT_TRUE(result.ok()) << result.status();
     solution.losses[rank] = result->loss;
     solution.examples[rank] = result->examples;
@@ -238,9 +239,10 @@ TEST(ContrastiveLoss, AnAbortEndsEveryRank) {
       return;
     }
     kernels::ThreadPool pool(1);
+    CpuContrastiveKernels kernels(&pool);
     ContrastiveLossArgs args;
     args.dim = kDim;
-    EXPECT_FALSE(ContrastiveLoss(args, collective, pool).ok());
+    EXPECT_FALSE(ContrastiveLoss(args, collective, kernels).ok());
   });
 }
 

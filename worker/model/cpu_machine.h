@@ -15,6 +15,7 @@
 #include "absl/types/span.h"
 #include "kernels/thread_pool.h"
 #include "worker/model/aligned_buffer.h"
+#include "worker/model/contrastive_kernels.h"
 #include "worker/model/cpu_ops.h"
 #include "worker/model/diagnosis.h"
 #include "worker/model/gradient_reducer.h"
@@ -38,7 +39,8 @@ class CpuMachine {
     const Batch* batch_ = nullptr;
   };
 
-  CpuMachine(ModelState* state, kernels::ThreadPool* pool) : state_(state), pool_(pool) {}
+  CpuMachine(ModelState* state, kernels::ThreadPool* pool)
+      : state_(state), pool_(pool), contrastive_(pool) {}
 
   // Of a batch that is not loaded: enough to lay out its activations.
   static const Batch& Shape(const Batch& batch) { return batch; }
@@ -54,6 +56,9 @@ class CpuMachine {
   absl::Span<float> gradients() { return state_->gradients.span(); }
   // On the host.
   float LossParameter(size_t offset) const { return state_->parameters.data()[offset]; }
+
+  // Of the loss over pairs.
+  ContrastiveKernels& contrastive() { return contrastive_; }
 
   // `batch` outlives the use of `input`.
   absl::Status Load(const Batch& batch, Input* input) {
@@ -111,6 +116,7 @@ class CpuMachine {
  private:
   ModelState* state_;
   kernels::ThreadPool* pool_;
+  CpuContrastiveKernels contrastive_;
 };
 
 }  // namespace navit

@@ -51,7 +51,7 @@ inline size_t LearnedEnd(const ParameterTable& table, const OptimizerOptions& op
 
 }  // namespace internal
 
-// The loss is computed on the host; see Machine for what is not.
+// What a Machine does, cpu_machine.h says; the losses over labels are computed on the host.
 template <typename Machine>
 class TrainStepOn : public TrainStep::Impl {
  public:
@@ -227,7 +227,7 @@ class TrainStepOn : public TrainStep::Impl {
     args.dimages = absl::MakeSpan(dimages_);
     args.dtexts = absl::MakeSpan(dtexts_);
     NAVIT_ASSIGN_OR_RETURN(const ContrastiveLossResult loss,
-                           ContrastiveLoss(args, collective, pool_));
+                           ContrastiveLoss(args, collective, machine_.contrastive()));
     machine_.SetGradient(logit_scale, static_cast<float>(loss.dlogit_scale_parameter));
     if (logit_bias != nullptr) {
       machine_.SetGradient(logit_bias->offset, static_cast<float>(loss.dlogit_bias));

@@ -13,17 +13,6 @@ namespace navit {
 namespace cuda = kernels::cuda;
 using cuda::Bf16;
 
-namespace {
-
-absl::Status Grow(size_t bytes, Device* device, DeviceBuffer* buffer) {
-  if (buffer->bytes() >= bytes) return absl::OkStatus();
-  *buffer = DeviceBuffer();  // Frees first: both at once may not fit.
-  NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, ModelState* state,
                                                   Device* device, cuda::LinearEngine* engine) {
   DeviceMachine machine(table.config(), state, device);
@@ -53,6 +42,7 @@ absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
   const DeviceStream stream = stream_->stream;
   context_ = std::make_unique<DeviceContext>(device_, stream, engine, Floats(parameters_),
                                              static_cast<Bf16*>(weights_.data()));
+  contrastive_ = std::make_unique<DeviceContrastiveKernels>(context_.get());
   const size_t bytes = size_ * sizeof(float);
   NAVIT_RETURN_IF_ERROR(
       device_->Copy(parameters_.data(), state_->parameters.data(), bytes, stream));
@@ -114,7 +104,7 @@ absl::Status DeviceMachine::Load(const Batch& batch, Input* input) {
 }
 
 absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
-  NAVIT_RETURN_IF_ERROR(Grow(floats * sizeof(float), device_, memory));
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(floats * sizeof(float), device_, memory));
   return Floats(*memory);
 }
 
@@ -131,7 +121,7 @@ absl::StatusOr<const Bf16*> DeviceMachine::OutputGradients(const float* values, 
   host_values_.clear();
   for (int64_t i = 0; i < count; ++i) host_values_.push_back(cuda::FloatToBf16(values[i]));
   const size_t bytes = count * sizeof(Bf16);
-  NAVIT_RETURN_IF_ERROR(Grow(bytes, device_, &output_gradients_));
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &output_gradients_));
   NAVIT_RETURN_IF_ERROR(
       device_->Copy(output_gradients_.data(), host_values_.data(), bytes, stream_->stream));
   return static_cast<const Bf16*>(output_gradients_.data());

@@ -2,8 +2,9 @@
 //
 // Parameters, their moments and gradients live on the device as fp32, with a copy of the parameters
 // as bf16 for linear layers. Everything is queued on one stream; the host waits for the outputs of
-// the towers (the loss is computed on the host), for the gradients, and for their norm. Buffers
-// grow to what the largest step so far needed, so that later steps allocate nothing.
+// the towers and the contrastive loss, whose steps over ranks are the host's, for the gradients,
+// and for their norm. Buffers grow to what the largest step so far needed, so that later steps
+// allocate nothing.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 #define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 
@@ -19,6 +20,7 @@
 #include "worker/device/device.h"
 #include "worker/model/device/batch.h"
 #include "worker/model/device/context.h"
+#include "worker/model/device/contrastive_kernels.h"
 #include "worker/model/device/ops.h"
 #include "worker/model/diagnosis.h"
 #include "worker/model/gradient_reducer.h"
@@ -59,6 +61,8 @@ class DeviceMachine {
   const float* parameters() const { return Floats(parameters_); }
   absl::Span<float> gradients() { return {Floats(gradients_), size_}; }
   float LossParameter(size_t offset) const { return state_->parameters.data()[offset]; }
+
+  ContrastiveKernels& contrastive() { return *contrastive_; }
 
   absl::Status Load(const Batch& batch, Input* input);
   absl::StatusOr<float*> Reserve(size_t floats, Memory* memory);
@@ -108,6 +112,7 @@ class DeviceMachine {
   std::vector<kernels::cuda::Bf16> host_values_;
   std::deque<Note> notes_;
   std::unique_ptr<DeviceContext> context_;
+  std::unique_ptr<DeviceContrastiveKernels> contrastive_;
 };
 
 }  // namespace navit
