@@ -12,7 +12,8 @@ namespace navit {
 
 // One communicator of `world_size` ranks; element r is for rank r's thread. A rank that is
 // destroyed while others still call counts as dead: their calls fail with Unavailable. After Abort
-// on any rank every rank's calls fail with Aborted.
+// on any rank every rank's calls fail with Aborted. Memory is the host's, but for reductions of a
+// single rank, which touch none.
 std::vector<std::unique_ptr<Collective>> MakeThreadCollectives(int world_size);
 
 // Runs `body` once per rank, each in a thread of its own, and joins them.

@@ -50,6 +50,12 @@ TEST(ThreadCollective, EveryOperation) {
   }
 }
 
+TEST(ThreadCollective, ASingleRankTouchesNoValues) {
+  // As memory of a device would be: an address that this process cannot read.
+  const absl::Span<float> elsewhere(reinterpret_cast<float*>(64), 8);
+  EXPECT_TRUE(MakeThreadCollectives(1)[0]->AllReduceSum(elsewhere).ok());
+}
+
 TEST(ThreadCollective, ARankThatIsGoneFailsTheOthers) {
   auto ranks = MakeThreadCollectives(2);
   ranks[1].reset();
