@@ -7,7 +7,8 @@ namespace navit {
 GradientReducer::GradientReducer(absl::Span<float> gradients, size_t bucket_floats,
                                  Collective* collective)
     : gradients_(gradients), bucket_floats_(bucket_floats), collective_(collective) {
-  thread_ = std::thread([this] { Loop(); });
+  // A rank alone has the sums already, maybe where only a device reads them.
+  if (collective->world_size() > 1) thread_ = std::thread([this] { Loop(); });
 }
 
 GradientReducer::~GradientReducer() {
@@ -25,7 +26,7 @@ void GradientReducer::Complete(size_t count) {
 
 absl::Status GradientReducer::Finish() {
   Complete(gradients_.size());
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   absl::MutexLock lock(&mutex_);
   return status_;
 }

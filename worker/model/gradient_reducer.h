@@ -15,8 +15,8 @@
 namespace navit {
 
 // One all-reduce of `gradients`, in buckets of `bucket_floats` from the front (the last one may be
-// shorter): the same cut on every rank, whatever the timing. From construction to the return of
-// Finish() only this class may use the collective.
+// shorter): the same cut on every rank, whatever the timing; none where there is one rank. From
+// construction to the return of Finish() only this class may use the collective.
 class GradientReducer {
  public:
   // `gradients` and `collective` must outlive this object.

@@ -137,7 +137,12 @@ class DeviceTowersTest : public MachineTest {
     return pass;
   }
 
-  // Within what bf16 leaves of a pass: of each tensor, a share of its length.
+  // Of the length of each tensor's gradient: what bf16 leaves of a pass. More with the maximum over
+  // tokens, where two that round to the same number share it otherwise than on the CPU.
+  static double GradientShare(const ModelConfig& config) {
+    return config.image.pooling == Image::MAX ? 0.2 : 0.04;
+  }
+
   void Compare(const ParameterTable& table, const Pass& want, const Pass& got,
                const std::string& tower) {
     ASSERT_EQ(want.embeddings.size(), got.embeddings.size());
@@ -152,7 +157,7 @@ class DeviceTowersTest : public MachineTest {
         length += std::pow(want.gradients[i], 2);
       }
       EXPECT_GT(length, 0) << info.name;
-      EXPECT_LT(std::sqrt(difference), 0.04 * std::sqrt(length)) << info.name;
+      EXPECT_LT(std::sqrt(difference), GradientShare(table.config()) * std::sqrt(length)) << info.name;
     }
   }
 
