@@ -17,9 +17,9 @@ def label(path):
     return "//" + ":".join(path.rsplit("/", 1))
 
 
-def read_list(bundle):
-    """Paths of the bundle's tests below it."""
-    return (bundle / "gpu_tests.txt").read_text().split()
+def read_list(root):
+    """Paths below `root` of a bundle's tests."""
+    return (root / "gpu_tests.txt").read_text().split()
 
 
 def tail(text, lines=15):
@@ -39,12 +39,12 @@ def run_logged(argv, log_path, seconds):
     return status, log_path.read_text(errors="replace")
 
 
-def run_test(bundle, path, work, report, seconds):
+def run_test(root, path, work, report, seconds):
     """Runs one gtest program; a line for each case. Returns its cases."""
     stem = work / path.replace("/", "_")
     xml = stem.with_suffix(".xml")
     status, output = run_logged(
-        [str(bundle / path), "--gtest_output=xml:{}".format(xml)], stem.with_suffix(".log"), seconds
+        [str(root / path), "--gtest_output=xml:{}".format(xml)], stem.with_suffix(".log"), seconds
     )
     found = junit.cases(xml) if xml.exists() else []
     for case in found:
@@ -59,12 +59,12 @@ def run_test(bundle, path, work, report, seconds):
     return found
 
 
-def run_tests(bundle, work, report, seconds=300):
+def run_tests(root, work, report, seconds=300):
     """Runs all test programs, several at a time. Returns why there is no GPU: the reason of the cases
     of kernels/cuda, if all were skipped; else ""."""
-    paths = read_list(bundle)
+    paths = read_list(root)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(lambda path: run_test(bundle, path, work, report, seconds), paths))
+        found = list(pool.map(lambda path: run_test(root, path, work, report, seconds), paths))
     on_device = [case for path, cases in zip(paths, found) for case in cases if is_operation(path)]
     if on_device and all(case.verdict == "skipped" for case in on_device):
         return on_device[0].detail
@@ -99,14 +99,14 @@ def judge_sanitizer(status, output, seconds):
     return "failed", "\n".join(["exit {}".format(status)] + summaries + words[:15])
 
 
-def run_sanitizers(bundle, work, report, why_not, seconds=240):
+def run_sanitizers(root, work, report, why_not, seconds=240):
     """The operation tests under each of compute-sanitizer's tools, several at a time; each run is
     skipped for the reason `why_not` where there is one."""
     program = find_sanitizer()
     if not why_not and program is None:
         why_not = "there is no compute-sanitizer here"
     runs = [
-        (tool, path) for tool in SANITIZERS for path in read_list(bundle) if is_operation(path)
+        (tool, path) for tool in SANITIZERS for path in read_list(root) if is_operation(path)
     ]
 
     def run(tool_and_path):
@@ -114,7 +114,7 @@ def run_sanitizers(bundle, work, report, why_not, seconds=240):
         verdict, detail = "skipped", why_not
         if not why_not:
             log = work / "{}_{}.log".format(tool, path.replace("/", "_"))
-            argv = [program, "--tool", tool, "--error-exitcode", "9", str(bundle / path)]
+            argv = [program, "--tool", tool, "--error-exitcode", "9", str(root / path)]
             verdict, detail = judge_sanitizer(*run_logged(argv, log, seconds), seconds)
         report.add(verdict, "{} {}".format(tool, label(path)), detail)
 

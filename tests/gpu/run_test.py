@@ -3,19 +3,10 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import unittest
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
-SCRIPTS = (
-    "tests/gpu/programs.py",
-    "tests/gpu/pictures.py",
-    "tests/gpu/real_job.py",
-    "tests/gpu/report.py",
-    "tests/gpu/run",
-    "tests/cluster/cluster.py",
-    "tests/cluster/data.py",
-    "tools/junit.py",
-)
 PASSED = '<testcase name="Adds" classname="Rows" status="run"/>'
 SKIPPED = (
     '<testcase name="Adds" classname="Rows" status="run">'
@@ -29,13 +20,13 @@ FAILED = (
 
 class RunTest(unittest.TestCase):
     def setUp(self):
-        self.bundle = pathlib.Path(os.environ["TEST_TMPDIR"]) / self.id()
-        for script in SCRIPTS:
+        self.folder = pathlib.Path(os.environ["TEST_TMPDIR"]) / self.id()
+        self.bundle = self.folder / "bundle"
+        for script in ("tests/cluster/cluster.py", "tests/cluster/data.py", "tools/junit.py"):
             to = self.bundle / script
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / script, to)
-        (self.bundle / "gpu_tests.txt").write_text("")
-        self.bin = self.bundle / "bin"
+        self.bin = self.folder / "bin"
         self.bin.mkdir()
 
     def script(self, path, text):
@@ -57,11 +48,13 @@ class RunTest(unittest.TestCase):
 
     def run_bundle(self, status):
         """Lines of the output."""
+        with tarfile.open(self.folder / "bundle.tar.gz", "w:gz") as archive:
+            archive.add(self.bundle, ".")
         environment = dict(
-            os.environ, PATH="{}:/usr/bin:/bin".format(self.bin), TMPDIR=str(self.bundle)
+            os.environ, PATH="{}:/usr/bin:/bin".format(self.bin), TMPDIR=str(self.folder)
         )
         done = subprocess.run(
-            [str(self.bundle / "tests/gpu/run")],
+            [str(ROOT / "tests/gpu/run"), str(self.folder)],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
