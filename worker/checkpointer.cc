@@ -50,17 +50,21 @@ void Checkpointer::SetScores(uint64_t step, const v1::Scores& scores) {
   *info_.scores.mutable_scores() = scores;
 }
 
-void Checkpointer::AfterStep(uint64_t step, const ModelState& state) {
+bool Checkpointer::IsDue(uint64_t step) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (step % info_.job.spec().checkpoints().every_steps() == 0) due_ = true;
+  if (failed_) {
+    failed_ = false;
+    due_ = true;
+    retry_at_ =
+        step + std::min<uint64_t>(kRetrySteps, info_.job.spec().checkpoints().every_steps());
+  }
+  return due_ && !writing_ && step >= retry_at_;
+}
+
+void Checkpointer::Begin(uint64_t step, const ModelState& state) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (step % info_.job.spec().checkpoints().every_steps() == 0) due_ = true;
-    if (failed_) {
-      failed_ = false;
-      due_ = true;
-      retry_at_ =
-          step + std::min<uint64_t>(kRetrySteps, info_.job.spec().checkpoints().every_steps());
-    }
-    if (!due_ || writing_ || step < retry_at_) return;
     due_ = false;
     writing_ = true;
   }

@@ -30,9 +30,10 @@ class Checkpointer {
   // Of an evaluation; they go into every later checkpoint, until there are newer ones.
   void SetScores(uint64_t step, const v1::Scores& scores);
 
-  // After every applied step: if one is due and the writer is free, copies `state` and returns
-  // while it is written.
-  void AfterStep(uint64_t step, const ModelState& state);
+  // After every applied step: whether a checkpoint is due and the writer is free.
+  bool IsDue(uint64_t step);
+  // Then: copies `state` and returns while it is written.
+  void Begin(uint64_t step, const ModelState& state);
 
   // Returns once the state after `step` is recorded, tried several times.
   absl::Status WriteNow(uint64_t step, const ModelState& state);

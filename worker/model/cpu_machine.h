@@ -99,8 +99,9 @@ class CpuMachine {
     return ApplyUpdate(table, options, learning_rate, state_, *pool_);
   }
 
-  // Brings the host's state up to date.
+  // Brings the host's state up to date: weights, moments and average, or gradients.
   absl::Status ReadState() { return absl::OkStatus(); }
+  absl::Status ReadGradients() { return absl::OkStatus(); }
 
   void AddAttentionLogits(const char* name, const TowerConfig& tower,
                           absl::Span<const int32_t> cu_seqlens, const TowerActivations<>& a,

@@ -33,6 +33,7 @@ class TrainStep::Impl {
                                              uint64_t step) = 0;
   virtual StepDiagnosis Diagnose() const = 0;
   virtual absl::Status ReadState() = 0;
+  virtual absl::Status ReadGradients() = 0;
 };
 
 namespace internal {
@@ -130,6 +131,7 @@ class TrainStepOn : public TrainStep::Impl {
   }
 
   absl::Status ReadState() override { return machine_.ReadState(); }
+  absl::Status ReadGradients() override { return machine_.ReadGradients(); }
 
  private:
   using InputBatch = typename Ops::Batch;

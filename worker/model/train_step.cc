@@ -43,5 +43,6 @@ absl::StatusOr<UpdateResult> TrainStep::Apply(const StepGradients& gradients, do
 StepDiagnosis TrainStep::Diagnose() const { return impl_->Diagnose(); }
 
 absl::Status TrainStep::ReadState() { return impl_->ReadState(); }
+absl::Status TrainStep::ReadGradients() { return impl_->ReadGradients(); }
 
 }  // namespace navit

@@ -95,6 +95,8 @@ class TrainStep {
   // Brings parameters, moments and average of `state` up to date, which on a device they are not
   // by themselves after Apply.
   absl::Status ReadState();
+  // Likewise state->gradients after ComputeGradients.
+  absl::Status ReadGradients();
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -69,6 +69,13 @@ absl::Status DeviceMachine::ReadState() {
   return Finish();
 }
 
+absl::Status DeviceMachine::ReadGradients() {
+  NAVIT_RETURN_IF_ERROR(status());
+  NAVIT_RETURN_IF_ERROR(device_->Copy(state_->gradients.data(), gradients_.data(),
+                                      size_ * sizeof(float), stream_->stream));
+  return Finish();
+}
+
 DeviceBatch DeviceMachine::Shape(const Batch& batch) {
   DeviceBatch shape;
   shape.count = batch.examples();

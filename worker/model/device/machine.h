@@ -74,6 +74,7 @@ class DeviceMachine {
   absl::StatusOr<UpdateResult> Update(const ParameterTable& table, const OptimizerOptions& options,
                                       double learning_rate);
   absl::Status ReadState();
+  absl::Status ReadGradients();
 
   // Activations of a device are not looked at.
   void AddAttentionLogits(const char*, const TowerConfig&, absl::Span<const int32_t>,
