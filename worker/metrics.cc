@@ -114,8 +114,13 @@ TrainerMetrics::TrainerMetrics()
                .Register(*registry_)),
       peak_flops_(BuildGauge()
                       .Name("navit_device_peak_flops_per_second")
-                      .Help("What this rank's device could compute: probed on CPU at the start.")
+                      .Help("What this rank's device could compute: probed on CPU at the start, of "
+                            "a GPU its data sheet's dense bf16; absent where that is not known.")
                       .Register(*registry_)),
+      device_memory_(BuildGauge()
+                         .Name("navit_device_memory_bytes")
+                         .Help("Memory of this rank's GPU after the last step: used, total.")
+                         .Register(*registry_)),
       time_(BuildCounter()
                 .Name("navit_trainer_time_seconds_total")
                 .Help("All time of this process by what became of it.")
@@ -161,13 +166,13 @@ std::map<std::string, std::string> TrainerMetrics::Labels(const std::string& key
 }
 
 void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t world_size,
-                            double peak_flops) {
+                            std::optional<double> peak_flops) {
   std::lock_guard<std::mutex> lock(mutex_);
   job_ = job;
   rank_ = absl::StrCat(rank);
   traffic_ = CollectiveTraffic();
   world_size_.Add(Labels()).Set(world_size);
-  peak_flops_.Add(Labels()).Set(peak_flops);
+  if (peak_flops.has_value()) peak_flops_.Add(Labels()).Set(*peak_flops);
   lag_.Add(Labels()).Set(0);
   // Counters start at 0.
   steps_.Add(Labels());
@@ -230,6 +235,12 @@ void TrainerMetrics::SetLag(absl::Duration lag) {
 void TrainerMetrics::SetPrefetchPacks(size_t packs) {
   std::lock_guard<std::mutex> lock(mutex_);
   prefetch_.Add(Labels()).Set(packs);
+}
+
+void TrainerMetrics::SetDeviceMemory(size_t used_bytes, size_t total_bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  device_memory_.Add(Labels("kind", "used")).Set(static_cast<double>(used_bytes));
+  device_memory_.Add(Labels("kind", "total")).Set(static_cast<double>(total_bytes));
 }
 
 void TrainerMetrics::SetTraffic(const CollectiveTraffic& traffic) {

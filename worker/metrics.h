@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -27,8 +28,10 @@ class TrainerMetrics {
 
   std::shared_ptr<prometheus::Registry> registry() const { return registry_; }
 
-  // Labels of all that follows. `peak_flops`: of this rank's device, per second.
-  void SetRun(const std::string& job, uint32_t rank, uint32_t world_size, double peak_flops);
+  // Labels of all that follows. `peak_flops`: of this rank's device, per second; none: unknown, and
+  // not exported.
+  void SetRun(const std::string& job, uint32_t rank, uint32_t world_size,
+              std::optional<double> peak_flops);
 
   void AddPhase(const std::string& phase, absl::Duration duration);
   void AddTime(const std::string& kind, absl::Duration duration);
@@ -41,6 +44,7 @@ class TrainerMetrics {
   void SetModelParameters(size_t parameters);
   void SetLag(absl::Duration lag);
   void SetPrefetchPacks(size_t packs);
+  void SetDeviceMemory(size_t used_bytes, size_t total_bytes);
   // Totals of the communicator so far.
   void SetTraffic(const CollectiveTraffic& traffic);
   void RunStarted(absl::Duration recovery);
@@ -71,6 +75,7 @@ class TrainerMetrics {
   prometheus::Family<prometheus::Gauge>& parameters_;
   prometheus::Family<prometheus::Gauge>& lag_;
   prometheus::Family<prometheus::Gauge>& peak_flops_;
+  prometheus::Family<prometheus::Gauge>& device_memory_;
   prometheus::Family<prometheus::Counter>& time_;
   prometheus::Family<prometheus::Gauge>& world_size_;
   prometheus::Family<prometheus::Counter>& reconfigurations_;

@@ -1,4 +1,4 @@
-// navit-trainer: one rank of a training job at a time, on the CPU.
+// navit-trainer: one rank of a training job at a time, on the CPU or on a GPU.
 #include <atomic>
 #include <iostream>
 #include <memory>
@@ -15,10 +15,15 @@
 #include "common/metrics.h"
 #include "common/object_store/object_store.h"
 #include "common/version.h"
+#include "worker/accelerator.h"
 #include "worker/trainer.h"
 
 ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinator");
 ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-trainer-PID");
+ABSL_FLAG(
+    std::string, device, "cpu",
+    "what to train on: cpu, cuda (GPU 0 of CUDA_VISIBLE_DEVICES) or cuda:N; this trainer gets "
+    "jobs whose workers.trainers.device is cpu or cuda accordingly");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7445", "address of /metrics and /healthz");
 ABSL_FLAG(std::string, collective_host, "127.0.0.1",
           "address under which the other trainers reach this one");
@@ -64,6 +69,22 @@ int main(int argc, char** argv) {
     return 2;
   }
   options.run.collective_ports = *ports;
+  const auto device = navit::ParseDevice(absl::GetFlag(FLAGS_device));
+  if (!device.ok()) {
+    std::cerr << "navit-trainer: --device: " << device.status().message() << "\n";
+    return 2;
+  }
+  std::unique_ptr<navit::Accelerator> accelerator;
+  if (device->has_value()) {
+    auto opened = navit::OpenAccelerator(**device);
+    if (!opened.ok()) {
+      std::cerr << "navit-trainer: --device=" << absl::GetFlag(FLAGS_device) << ": "
+                << opened.status().message() << "\n";
+      return 2;
+    }
+    accelerator = *std::move(opened);
+  }
+  options.run.accelerator = accelerator.get();
   navit::ObjectStoreOptions store;
   store.environment = navit::ProcessEnvironment();
   options.run.store = navit::MakeObjectStore(store);
@@ -74,7 +95,7 @@ int main(int argc, char** argv) {
   registration.set_version(navit::Version());
   registration.set_host(navit::HostName());
   registration.set_threads(std::thread::hardware_concurrency());
-  registration.set_device("cpu");
+  registration.set_device(accelerator == nullptr ? "cpu" : accelerator->gpu.device->name());
 
   // The port must be known before registration names it, and the metrics exist only with the
   // trainer: the route looks them up.

@@ -1,6 +1,7 @@
 #include "worker/training_run.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,8 +12,12 @@
 #include "common/status_macros.h"
 #include "kernels/peak_flops.h"
 #include "worker/checkpoint.h"
+#include "worker/device/peak_flops.h"
 #include "worker/evaluation_job.h"
 #include "worker/gather_step.h"
+#include "worker/gloo_collective.h"
+#include "worker/nccl/nccl_collective.h"
+#include "worker/nccl/nccl_library.h"
 #include "worker/replica_state.h"
 #include "worker/weights/init_from.h"
 
@@ -36,14 +41,40 @@ RunClientOptions ClientOptions(const TrainingRunOptions& options, const TrainerP
   return client;
 }
 
-GlooOptions CollectiveOptions(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
+bool OnGpu(const v1::JobSpec& spec) {
+  return spec.workers().trainers().device() == v1::TrainersSpec::CUDA;
+}
+
+// Gloo also serves one rank on a GPU, which has nothing to exchange.
+absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(const TrainingRunOptions& options,
+                                                               const TrainerProtocol::Run& run) {
+  const auto timeout = absl::Seconds(run.job.spec().timeouts().collective_seconds());
+  const int rank = static_cast<int>(run.rank);
+  const int world_size = static_cast<int>(run.members.size());
+  if (OnGpu(run.job.spec()) && options.accelerator == nullptr) {
+    return absl::FailedPreconditionError(
+        "workers.trainers.device is cuda, and this trainer has no GPU");
+  }
+  if (OnGpu(run.job.spec()) && world_size > 1) {
+    NAVIT_ASSIGN_OR_RETURN(NcclApi* const nccl, LoadNccl());
+    return std::make_unique<NcclCollective>(
+        NcclOptions{.rank = rank, .world_size = world_size, .timeout = timeout}, nccl,
+        options.accelerator->gpu.device.get());
+  }
   GlooOptions gloo;
-  gloo.rank = static_cast<int>(run.rank);
-  gloo.world_size = static_cast<int>(run.members.size());
+  gloo.rank = rank;
+  gloo.world_size = world_size;
   gloo.host = options.collective_host;
   gloo.ports = options.collective_ports;
-  gloo.timeout = absl::Seconds(run.job.spec().timeouts().collective_seconds());
-  return gloo;
+  gloo.timeout = timeout;
+  return std::make_unique<GlooCollective>(gloo);
+}
+
+// Of this rank, as far as it is known.
+std::optional<double> PeakFlops(const TrainingRunOptions& options, const v1::JobSpec& spec) {
+  if (!OnGpu(spec)) return spec.workers().trainers().threads() * PeakFlopsPerThread();
+  if (options.accelerator == nullptr) return std::nullopt;
+  return DevicePeakFlops(options.accelerator->gpu.device->name());
 }
 
 }  // namespace
@@ -59,14 +90,15 @@ TrainingRun::TrainingRun(const TrainingRunOptions& options, const TrainerProtoco
       phases_(phases),
       metrics_(metrics),
       client_(options.channel, ClientOptions(options, run)),
-      collective_(CollectiveOptions(options, run)) {}
+      communicator_(MakeCommunicator(options_, run_)),
+      collective_(communicator_.ok() ? communicator_->get() : nullptr) {}
 
 TrainingRun::~TrainingRun() = default;
 
 void TrainingRun::Cancel() {
   cancelled_ = true;
   client_.Cancel();
-  collective_.Abort();
+  if (collective_ != nullptr) collective_->Abort();
   cell_->Wake();
 }
 
@@ -86,13 +118,12 @@ absl::Status TrainingRun::Fatal(absl::Status status) {
 }
 
 TrainingRun::Outcome TrainingRun::Execute() {
-  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(),
-                   spec_.workers().trainers().threads() * PeakFlopsPerThread());
+  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(), PeakFlops(options_, spec_));
   metrics_->SetModelParameters(model_->table.parameter_count());
   absl::Status status = Main();
   // The others must not wait for a rank that has left. A run that ended well keeps its connections
   // until it is destroyed: a slower rank may still read from them.
-  if (!status.ok()) collective_.Abort();
+  if (!status.ok() && collective_ != nullptr) collective_->Abort();
   // A checkpoint under way is finished only if the generation still is.
   if (!status.ok()) client_.Cancel();
   source_.reset();
@@ -100,7 +131,8 @@ TrainingRun::Outcome TrainingRun::Execute() {
   reports_done_ = true;
   cell_->Wake();
   if (reporter_.joinable()) reporter_.join();
-  metrics_->SetTraffic(collective_.traffic());
+  if (collective_ != nullptr) metrics_->SetTraffic(collective_->traffic());
+  KeepState();
   Enter(v1::PHASE_IDLE, current_step_);
   Outcome outcome;
   if (status.ok()) {
@@ -124,11 +156,12 @@ absl::Status TrainingRun::Main() {
       std::make_unique<kernels::ThreadPool>(static_cast<int>(spec_.workers().trainers().threads()));
   const absl::StatusOr<TrainStepOptions> options = ResolveTrainStepOptions(spec_, model_->table);
   if (!options.ok()) return Fatal(options.status());
-  step_ = std::make_unique<TrainStep>(&model_->table, *options, &model_->state, pool_.get(),
-                                      [this](v1::Phase phase) { Enter(phase, current_step_); });
-  NAVIT_RETURN_IF_ERROR(collective_.Connect(&client_));
+  // No other trainer is chosen for a job that runs again.
+  if (!communicator_.ok()) return Fatal(communicator_.status());
+  NAVIT_RETURN_IF_ERROR(collective_->Connect(&client_));
   if (IsEvaluationJob(spec_)) return RunEvaluationJob();
   NAVIT_RETURN_IF_ERROR(LoadState());
+  NAVIT_RETURN_IF_ERROR(MakeStep(*options));
   if (run_.rank == 0) {
     checkpointer_ = std::make_unique<Checkpointer>(run_.job, run_.generation, run_.members.size(),
                                                    &model_->table, &client_, metrics_);
@@ -161,7 +194,7 @@ absl::Status TrainingRun::LoadState() {
   }
   if (run_.source_rank >= 0) {
     NAVIT_RETURN_IF_ERROR(
-        BroadcastState(run_.source_rank, run_.committed_step, &model_->state, &collective_));
+        BroadcastState(run_.source_rank, run_.committed_step, &model_->state, collective_));
   } else if (!run_.checkpoint.empty()) {
     absl::StatusOr<v1::CheckpointManifest> manifest =
         LoadCheckpoint(run_.checkpoint, run_.job, model_->table, &model_->state);
@@ -189,9 +222,40 @@ absl::Status TrainingRun::LoadState() {
       return absl::IsUnavailable(initialized) ? initialized : Fatal(initialized);
     }
   }
-  NAVIT_RETURN_IF_ERROR(CompareReplicas(run_.committed_step, model_->state, &collective_));
+  NAVIT_RETURN_IF_ERROR(CompareReplicas(run_.committed_step, model_->state, collective_));
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });
   return absl::OkStatus();
+}
+
+absl::Status TrainingRun::MakeStep(const TrainStepOptions& options) {
+  const auto on_phase = [this](v1::Phase phase) { Enter(phase, current_step_); };
+  if (!OnGpu(spec_)) {
+    step_ =
+        std::make_unique<TrainStep>(&model_->table, options, &model_->state, pool_.get(), on_phase);
+    return absl::OkStatus();
+  }
+  const Gpu& gpu = options_.accelerator->gpu;
+  NAVIT_ASSIGN_OR_RETURN(const TrainStepOptions on_device,
+                         OptionsOnDevice(options, model_->table, *gpu.device));
+  auto step =
+      options_.accelerator->make_train_step(&model_->table, on_device, &model_->state, pool_.get(),
+                                            gpu.device.get(), gpu.engine.get(), on_phase);
+  if (absl::IsUnimplemented(step.status())) return Fatal(step.status());
+  NAVIT_RETURN_IF_ERROR(step.status());
+  step_ = *std::move(step);
+  return absl::OkStatus();
+}
+
+absl::Status TrainingRun::ReadState() {
+  return step_ == nullptr ? absl::OkStatus() : step_->ReadState();
+}
+
+void TrainingRun::KeepState() {
+  const absl::Status status =
+      state_lost_ ? absl::InternalError("an update failed half-way") : ReadState();
+  if (status.ok()) return;
+  NAVIT_LOG(WARNING) << "the weights on the device are lost: " << status.message();
+  cell_->Change([](TrainerProtocol& protocol) { protocol.OnLoading(); });
 }
 
 absl::Status TrainingRun::Steps() {
@@ -214,7 +278,7 @@ absl::Status TrainingRun::Steps() {
       return status;
     }
     start = Now();
-    metrics_->SetTraffic(collective_.traffic());
+    metrics_->SetTraffic(collective_->traffic());
     const bool last = (*packs)->deal.last();
     NAVIT_RETURN_IF_ERROR(AfterStep(step, last));
     if (last) return Finish(step);
@@ -233,7 +297,7 @@ absl::StatusOr<bool> TrainingRun::AwaitStart(uint64_t step) {
     // With nobody else to keep the weights, they go to the disk first.
     if (run_.members.size() == 1 && step > 1) {
       Enter(v1::PHASE_CHECKPOINT, step - 1);
-      checkpointer_->WriteNow(step - 1, model_->state).IgnoreError();
+      if (ReadState().ok()) checkpointer_->WriteNow(step - 1, model_->state).IgnoreError();
     }
     return absl::CancelledError("this trainer was told to end");
   }
@@ -257,8 +321,11 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
     text_tokens += batch->text_tokens();
     batches.push_back(*std::move(batch));
   }
-  NAVIT_ASSIGN_OR_RETURN(const StepGradients gradients,
-                         step_->ComputeGradients(batches, &collective_));
+  const absl::StatusOr<StepGradients> computed = step_->ComputeGradients(batches, collective_);
+  // Of the model, what has no kernel on the GPU.
+  if (absl::IsUnimplemented(computed.status())) return Fatal(computed.status());
+  NAVIT_RETURN_IF_ERROR(computed.status());
+  const StepGradients& gradients = *computed;
   if (gradients.valid_examples != static_cast<int64_t>(deal.valid_examples())) {
     return absl::InternalError(absl::StrCat("step ", deal.step(), " has ", gradients.valid_examples,
                                             " valid examples, its deal says ",
@@ -269,14 +336,17 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   own.useful_flops = gradients.useful_flops;
   own.so_far = Now() - start;
   own.own_work = phases_->TakeOwnWork();
-  NAVIT_ASSIGN_OR_RETURN(GatheredStep gathered, GatherStep(own, &collective_));
+  NAVIT_ASSIGN_OR_RETURN(GatheredStep gathered, GatherStep(own, collective_));
   metrics_->SetLag(gathered.lag);
   // The last collective of the step is complete here, and nothing was aborted before it.
   if (!cell_->Read([&](const TrainerProtocol& p) { return p.MayApply(deal.step()); })) {
     return absl::CancelledError("the generation ended before the step was applied");
   }
-  NAVIT_ASSIGN_OR_RETURN(const UpdateResult update,
-                         step_->Apply(gradients, deal.progress(), deal.step()));
+  const absl::StatusOr<UpdateResult> applied =
+      step_->Apply(gradients, deal.progress(), deal.step());
+  state_lost_ = !applied.ok();
+  NAVIT_RETURN_IF_ERROR(applied.status());
+  const UpdateResult& update = *applied;
   v1::StepReport& report = gathered.report;
   report.set_generation(run_.generation);
   report.set_loss(static_cast<float>(gradients.loss));
@@ -286,6 +356,10 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   report.set_skipped(update.skipped || gradients.valid_examples == 0);
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnStepApplied(report); });
   metrics_->StepApplied(Now() - start, examples, image_tokens, text_tokens, gradients.useful_flops);
+  if (OnGpu(spec_)) {
+    NAVIT_ASSIGN_OR_RETURN(const Device::Memory memory, options_.accelerator->gpu.device->memory());
+    metrics_->SetDeviceMemory(memory.total_bytes - memory.free_bytes, memory.total_bytes);
+  }
   WatchLoss(deal.step(), gradients);
   if (update.skipped && gradients.valid_examples > 0) {
     metrics_->NonFinite();
@@ -306,6 +380,7 @@ void TrainingRun::WatchLoss(uint64_t step, const StepGradients& gradients) {
   if (run_.rank != 0 || model_->table.config().loss != v1::LossSpec::SOFTMAX) return;
   if (!stuck_loss_.Observe(gradients.loss, gradients.valid_examples)) return;
   metrics_->LossStuck();
+  if (!step_->ReadGradients().ok()) return;  // The next step says what of the device broke.
   const StuckLossText text = DescribeStuckLoss(step, gradients, step_->Diagnose(), model_->table,
                                                model_->state.gradients.data());
   NAVIT_LOG(WARNING) << text.summary << "; " << text.details;
@@ -318,12 +393,16 @@ void TrainingRun::WatchLoss(uint64_t step, const StepGradients& gradients) {
 
 absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
   if (step % options_.compare_every_steps == 0) {
-    NAVIT_RETURN_IF_ERROR(CompareReplicas(step, model_->state, &collective_));
+    NAVIT_RETURN_IF_ERROR(ReadState());
+    NAVIT_RETURN_IF_ERROR(CompareReplicas(step, model_->state, collective_));
   }
   if (last) return absl::OkStatus();
   if (checkpointer_ != nullptr) {
     Enter(v1::PHASE_CHECKPOINT, step);
-    checkpointer_->AfterStep(step, model_->state);
+    if (checkpointer_->IsDue(step)) {
+      NAVIT_RETURN_IF_ERROR(ReadState());
+      checkpointer_->Begin(step, model_->state);
+    }
   }
   const uint32_t every = spec_.evaluation().every_steps();
   if (every > 0 && step % every == 0) return Evaluate(/*trained_pairs=*/false, step);
@@ -337,12 +416,13 @@ EvaluationArgs TrainingRun::EvaluationOf(uint64_t step) {
   args.table = &model_->table;
   args.weights = model_->state.evaluated();
   args.pool = pool_.get();
-  args.collective = &collective_;
+  args.collective = collective_;
   args.client = &client_;
   return args;
 }
 
 absl::Status TrainingRun::Evaluate(bool trained_pairs, uint64_t step) {
+  NAVIT_RETURN_IF_ERROR(ReadState());
   v1::ReportEventRequest event;
   event.set_step(step);
   const EvaluationArgs args = EvaluationOf(step);
@@ -368,7 +448,7 @@ absl::Status TrainingRun::RunEvaluationJob() {
     return absl::IsUnavailable(manifest.status()) ? manifest.status() : Fatal(manifest.status());
   }
   StartAverage(&model_->state);
-  NAVIT_RETURN_IF_ERROR(CompareReplicas(manifest->step(), model_->state, &collective_));
+  NAVIT_RETURN_IF_ERROR(CompareReplicas(manifest->step(), model_->state, collective_));
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });
   current_step_ = manifest->step();
   Enter(v1::PHASE_EVALUATE, current_step_);
@@ -379,6 +459,7 @@ absl::Status TrainingRun::Finish(uint64_t step) {
   NAVIT_RETURN_IF_ERROR(Evaluate(spec_.evaluation().trained_pairs(), step));
   if (run_.rank != 0) return absl::OkStatus();
   Enter(v1::PHASE_CHECKPOINT, step);
+  NAVIT_RETURN_IF_ERROR(ReadState());
   NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));
   return AwaitAcknowledged();
 }
@@ -387,6 +468,7 @@ absl::Status TrainingRun::Stop(uint64_t step) {
   if (run_.rank != 0) return absl::OkStatus();
   if (cell_->Read([](const TrainerProtocol& p) { return p.checkpoint_on_stop(); })) {
     Enter(v1::PHASE_CHECKPOINT, step);
+    NAVIT_RETURN_IF_ERROR(ReadState());
     NAVIT_RETURN_IF_ERROR(checkpointer_->WriteNow(step, model_->state));
   }
   return AwaitAcknowledged();
@@ -421,7 +503,7 @@ void TrainingRun::ReportLoop() {
     report_failed_ = true;
     // Wakes the step loop out of whatever it waits for.
     client_.Cancel();
-    collective_.Abort();
+    collective_->Abort();
     cell_->Wake();
     return;
   }

@@ -1,13 +1,18 @@
 // One generation, as one rank lives it: meet the other ranks, get the job's weights, step until the
 // job ends, a stop is asked for, or something breaks.
 //
-//   1. Rendezvous: the ranks connect (gloo_collective.h).
+//   1. Rendezvous: the ranks connect (communicator.h).
 //   2. Weights: from the source rank by broadcast, from the checkpoint, or fresh; then all ranks
 //      compare a hash of them.
 //   3. Per step: wait for its packs → gradients over all ranks → gather the digest of the packs →
 //      apply → record the report. Rank 0 sends reports while the next step runs.
 //   4. Every so often: checkpoint (rank 0), evaluation, comparison of the replicas.
 //   5. At the job's end: evaluation, last checkpoint, all reports acknowledged.
+//
+// A job of workers.trainers.device cuda trains on the trainer's GPU, and its ranks meet by NCCL.
+// The weights are on the device then; the host's are brought up to date before checkpoints,
+// evaluations and comparisons, and at the run's end, so that this rank can be a source. Evaluation
+// and embeddings compute on the CPU from the host's weights.
 #ifndef NAVIT_WORKER_TRAINING_RUN_H_
 #define NAVIT_WORKER_TRAINING_RUN_H_
 
@@ -22,13 +27,15 @@
 #include "absl/status/statusor.h"
 #include "common/object_store/object_store.h"
 #include "kernels/thread_pool.h"
+#include "worker/accelerator.h"
 #include "worker/batch_source.h"
 #include "worker/checkpointer.h"
+#include "worker/communicator.h"
 #include "worker/evaluation.h"
-#include "worker/gloo_collective.h"
 #include "worker/metrics.h"
 #include "worker/model/batch.h"
 #include "worker/model/train_step.h"
+#include "worker/port_range.h"
 #include "worker/protocol_cell.h"
 #include "worker/run_client.h"
 #include "worker/stuck_loss.h"
@@ -52,6 +59,8 @@ struct TrainingRunOptions {
   // This host's address for collectives.
   std::string collective_host = "127.0.0.1";
   PortRange collective_ports;
+  // This trainer's GPU; null: it has none. Outlives the runs.
+  Accelerator* accelerator = nullptr;
   // Where init_from is read from.
   std::shared_ptr<ObjectStore> store = MakeObjectStore();
   // Replicas are compared after every so many steps.
@@ -87,6 +96,11 @@ class TrainingRun {
  private:
   absl::Status Main();
   absl::Status LoadState();
+  absl::Status MakeStep(const TrainStepOptions& options);
+  // Brings the host's weights up to date.
+  absl::Status ReadState();
+  // At the end: or says that this trainer has none.
+  void KeepState();
   absl::Status Steps();
   // Ok and true: start it; ok and false: stop after the step before.
   absl::StatusOr<bool> AwaitStart(uint64_t step);
@@ -117,7 +131,9 @@ class TrainingRun {
   TrainerMetrics* const metrics_;
 
   RunClient client_;
-  GlooCollective collective_;
+  // Null where there can be none, and then why.
+  absl::StatusOr<std::unique_ptr<Communicator>> communicator_;
+  Communicator* const collective_;
   std::unique_ptr<kernels::ThreadPool> pool_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<BatchSource> source_;
@@ -125,6 +141,8 @@ class TrainingRun {
   uint32_t nonfinite_ = 0;
   StuckLoss stuck_loss_;
   uint64_t current_step_ = 0;
+  // The weights on the device are undefined.
+  bool state_lost_ = false;
   bool fatal_ = false;
   std::string bad_checkpoint_;
 

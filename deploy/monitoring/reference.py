@@ -70,6 +70,7 @@ LABELS = {
     "navit_checkpoint_failures_total": RANK + " reason",
     "navit_checkpoint_last_success_timestamp_seconds": RANK,
     "navit_comm_bytes_total": RANK + " op",
+    "navit_device_memory_bytes": RANK + " kind",
     "navit_device_peak_flops_per_second": RANK,
     "navit_examples_total": RANK,
     "navit_loss_stuck_total": RANK,

@@ -1,0 +1,15 @@
+#include <utility>
+
+#include "common/status_macros.h"
+#include "worker/accelerator.h"
+
+namespace navit {
+
+absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int ordinal) {
+  auto accelerator = std::make_unique<Accelerator>();
+  NAVIT_ASSIGN_OR_RETURN(accelerator->gpu, OpenGpu(ordinal));
+  accelerator->make_train_step = &MakeDeviceTrainStep;
+  return accelerator;
+}
+
+}  // namespace navit

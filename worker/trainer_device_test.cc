@@ -1,0 +1,129 @@
+// Trainers of a job whose device is cuda, on the host twin or on a GPU, against those on the CPU.
+#include <cmath>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "worker/checkpoint.h"
+#include "worker/fake_coordinator.h"
+#include "worker/model/device/test_machine.h"
+#include "worker/model/device/train_step.h"
+#include "worker/tiny_job.h"
+#include "worker/trainer.h"
+
+namespace navit {
+namespace {
+
+class TrainerOnDeviceTest : public MachineTest {
+ protected:
+  TrainerOnDeviceTest() {
+    options_.world_size = 1;
+    options_.job = TinyJob(absl::StrCat(
+        testing::TempDir(), "/", testing::UnitTest::GetInstance()->current_test_info()->name()));
+  }
+  void SetUp() override {
+    MachineTest::SetUp();
+    if (IsSkipped()) return;
+    accelerator_.gpu = MakeTestMachine();
+    accelerator_.make_train_step = &MakeDeviceTrainStep;
+  }
+
+  struct Trained {
+    bool done = false;
+    std::string failure;
+    uint64_t generation = 0;
+    std::vector<float> losses;
+    // Of the last checkpoint.
+    std::vector<float> parameters;
+    // Names of the series at the end.
+    std::set<std::string> series;
+  };
+
+  Trained Train(v1::TrainersSpec::Device device, Accelerator* accelerator) {
+    v1::JobSpec& spec = *options_.job.mutable_spec();
+    spec.mutable_workers()->mutable_trainers()->set_device(device);
+    FakeCoordinator coordinator(options_);
+    TrainerOptions options;
+    options.session.coordinator = coordinator.address();
+    options.session.registration.mutable_worker()->set_name("a");
+    options.session.registration.mutable_worker()->set_incarnation(++incarnation_);
+    options.session.registration.set_role(v1::TRAINER);
+    options.run.compare_every_steps = 3;
+    options.run.accelerator = accelerator;
+    const auto trainer = *Trainer::Start(std::move(options));
+    Trained trained;
+    trained.done = coordinator.WaitUntilDone();
+    trained.failure = coordinator.failure();
+    trained.generation = coordinator.generation();
+    for (const v1::StepReport& step : coordinator.history()) trained.losses.push_back(step.loss());
+    if (!trained.done) return trained;
+    const TrainerModel model(*ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()),
+                             false);
+    ModelState state(model.table);
+    const auto checkpoints = coordinator.checkpoints();
+    const auto manifest =
+        LoadCheckpoint(checkpoints.rbegin()->second, options_.job, model.table, &state);
+    EXPECT_TRUE(manifest.ok()) << manifest.status();
+    trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
+    for (const auto& family : trainer->metrics()->Collect()) {
+      if (!family.metric.empty()) trained.series.insert(family.name);
+    }
+    return trained;
+  }
+  Trained TrainOnDevice() { return Train(v1::TrainersSpec::CUDA, &accelerator_); }
+
+  FakeCoordinatorOptions options_;
+  Accelerator accelerator_;
+  uint64_t incarnation_ = 0;
+};
+
+TEST_F(TrainerOnDeviceTest, FollowsTheCpuAndSavesTheDevicesWeights) {
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  const Trained device = TrainOnDevice();
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  ASSERT_EQ(8u, device.losses.size());
+  for (size_t i = 0; i < cpu.losses.size(); ++i) {
+    EXPECT_NEAR(cpu.losses[i], device.losses[i], 0.02 * cpu.losses[i]) << "step " << i + 1;
+  }
+  double difference = 0, length = 0;
+  for (size_t i = 0; i < cpu.parameters.size(); ++i) {
+    difference += std::pow(cpu.parameters[i] - device.parameters[i], 2);
+    length += std::pow(cpu.parameters[i], 2);
+  }
+  EXPECT_GT(difference, 0) << "both were computed on the CPU";
+  EXPECT_LT(std::sqrt(difference), 0.02 * std::sqrt(length));
+  EXPECT_TRUE(device.series.contains("navit_device_memory_bytes"));
+  EXPECT_FALSE(cpu.series.contains("navit_device_memory_bytes"));
+  EXPECT_TRUE(cpu.series.contains("navit_device_peak_flops_per_second"));
+}
+
+TEST_F(TrainerOnDeviceTest, ABrokenGenerationGoesOnFromTheDevicesWeights) {
+  const Trained undisturbed = TrainOnDevice();
+  options_.corrupt_step = 3;
+  const Trained again = TrainOnDevice();
+  ASSERT_TRUE(undisturbed.done && again.done) << again.failure;
+  EXPECT_GT(again.generation, undisturbed.generation);
+  EXPECT_EQ(undisturbed.losses, again.losses);
+  EXPECT_EQ(undisturbed.parameters, again.parameters);
+}
+
+TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {
+  options_.job.mutable_spec()->mutable_optimizer()->set_ema_decay(0.9);
+  const Trained trained = TrainOnDevice();
+  EXPECT_FALSE(trained.done);
+  EXPECT_TRUE(absl::StrContains(trained.failure, "optimizer.ema_decay")) << trained.failure;
+}
+
+TEST_F(TrainerOnDeviceTest, ATrainerWithoutAGpuSaysSo) {
+  const Trained trained = Train(v1::TrainersSpec::CUDA, nullptr);
+  EXPECT_FALSE(trained.done);
+  EXPECT_TRUE(absl::StrContains(trained.failure, "no GPU")) << trained.failure;
+}
+
+}  // namespace
+}  // namespace navit
