@@ -80,7 +80,9 @@ def both_passes(attention, leaves, dout):
 
 
 def leaves_of(*shape):
-    return [torch.randn(*shape, device=DEVICE, dtype=torch.bfloat16, requires_grad=True) for _ in "qkv"]
+    """q, k and v."""
+    options = {"device": DEVICE, "dtype": torch.bfloat16, "requires_grad": True}
+    return [torch.randn(*shape, **options) for _ in range(3)]
 
 
 @functools.cache
@@ -155,9 +157,9 @@ def contrastive(pairs, dim, progress):
     target = torch.arange(pairs, device=DEVICE)
 
     def two_products(images, texts, scale):
-        of_images = scale * images @ texts.T
-        of_texts = scale * texts @ images.T
-        return F.cross_entropy(of_images.float(), target) + F.cross_entropy(of_texts.float(), target)
+        of_images = (scale * images @ texts.T).float()
+        of_texts = (scale * texts @ images.T).float()
+        return F.cross_entropy(of_images, target) + F.cross_entropy(of_texts, target)
 
     def one_product(images, texts, scale):
         scores = (scale * images @ texts.T).float()
@@ -166,8 +168,8 @@ def contrastive(pairs, dim, progress):
     def prepare(loss):
         images = F.normalize(torch.randn(pairs, dim, device=DEVICE))
         texts = F.normalize(0.3 * images + 0.95 * F.normalize(torch.randn_like(images)))
-        leaves = [t.to(torch.bfloat16).requires_grad_() for t in (images, texts)]
-        leaves.append(torch.tensor(1 / 0.07, device=DEVICE, dtype=torch.bfloat16, requires_grad=True))
+        scale = torch.tensor(1 / 0.07, device=DEVICE)
+        leaves = [t.to(torch.bfloat16).requires_grad_() for t in (images, texts, scale)]
         compiled = torch.compile(loss, dynamic=False)
         return lambda: torch.autograd.grad(compiled(*leaves) / 2, leaves)
 
