@@ -16,6 +16,12 @@ std::string Where(const v1::TrainerState& state) {
                       static_cast<int64_t>(state.seconds_in_phase()), " s");
 }
 
+// The kind of trainer that the job needs; jobs of before the field need CPUs.
+v1::TrainersSpec::Device DeviceOf(const JobState& job) {
+  return job.spec().workers().trainers().device() == v1::TrainersSpec::CUDA ? v1::TrainersSpec::CUDA
+                                                                            : v1::TrainersSpec::CPU;
+}
+
 }  // namespace
 
 bool Coordinator::Impl::GangWanted(const JobState& job) const {
@@ -79,7 +85,8 @@ void Coordinator::Impl::PruneSlots(const JobState& job, Instant now) {
       if (now.steady - started_at_ > away) FreeSlot(runtime, rank, now);
       continue;
     }
-    if (worker->lost || worker->incarnation() != slot.member.incarnation || worker->draining()) {
+    if (worker->lost || worker->incarnation() != slot.member.incarnation || worker->draining() ||
+        worker->device() != DeviceOf(job)) {
       FreeSlot(runtime, rank, now);
       continue;
     }
@@ -103,11 +110,12 @@ void Coordinator::Impl::PruneSlots(const JobState& job, Instant now) {
   }
 }
 
-std::vector<WorkerEntry*> Coordinator::Impl::FreeTrainers() {
+std::vector<WorkerEntry*> Coordinator::Impl::FreeTrainers(v1::TrainersSpec::Device device) {
   std::vector<WorkerEntry*> free;
   for (auto& [name, worker] : workers_.all()) {
     // A trainer that has not reported yet, or still holds something of a job, is not free.
-    if (worker.role() == v1::TRAINER && worker.live() && !worker.draining() && worker.job.empty() &&
+    if (worker.role() == v1::TRAINER && worker.device() == device && worker.live() &&
+        !worker.draining() && worker.job.empty() &&
         worker.report.trainer().kind() == v1::TrainerState::IDLE) {
       free.push_back(&worker);
     }
@@ -116,9 +124,13 @@ std::vector<WorkerEntry*> Coordinator::Impl::FreeTrainers() {
 }
 
 void Coordinator::Impl::PlaceGangs(Instant now) {
+  for (const auto device : {v1::TrainersSpec::CPU, v1::TrainersSpec::CUDA}) PlaceGangs(device, now);
+}
+
+void Coordinator::Impl::PlaceGangs(v1::TrainersSpec::Device device, Instant now) {
   std::vector<GangRequest> requests;
   for (const auto& [name, job] : state_.jobs()) {
-    if (!GangWanted(*job) || runtimes_[name].open) continue;
+    if (!GangWanted(*job) || runtimes_[name].open || DeviceOf(*job) != device) continue;
     const JobRuntime& runtime = runtimes_[name];
     GangRequest request;
     request.job = name;
@@ -129,12 +141,13 @@ void Coordinator::Impl::PlaceGangs(Instant now) {
     request.min_trainers = std::max<uint32_t>(1, job->spec().workers().trainers().min());
     request.max_trainers = std::max(request.min_trainers, job->spec().workers().trainers().max());
     request.min_packers = job->spec().workers().packers().min();
+    if (device == v1::TrainersSpec::CUDA) request.trainer_kind = "cuda trainer";
     requests.push_back(std::move(request));
   }
   if (requests.empty()) return;
   const uint32_t packers = workers_.Live(v1::PACKER).size();
   for (const Placement& placement :
-       Schedule(requests, FreeTrainers().size(), packers, options_.backfill_seconds)) {
+       Schedule(requests, FreeTrainers(device).size(), packers, options_.backfill_seconds)) {
     const JobState& job = *state_.Find(placement.job);
     JobRuntime& runtime = runtimes_[placement.job];
     if (runtime.wait_reason != placement.reason) {
@@ -160,7 +173,7 @@ void Coordinator::Impl::PlaceGangs(Instant now) {
 
 void Coordinator::Impl::FillSlots(const JobState& job, uint32_t take, Instant now) {
   JobRuntime& runtime = runtimes_[job.name()];
-  std::vector<WorkerEntry*> free = FreeTrainers();
+  std::vector<WorkerEntry*> free = FreeTrainers(DeviceOf(job));
   auto assign = [&](size_t rank, WorkerEntry* worker) {
     runtime.slots[rank] = JobRuntime::Slot{{worker->name(), worker->incarnation()}, now.steady};
     worker->job = job.name();

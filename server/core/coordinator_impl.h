@@ -185,13 +185,14 @@ class Coordinator::Impl {
   void Advance(const std::string& job, Instant now);
   // Gives free trainers to jobs that wait (scheduler.h).
   void PlaceGangs(Instant now);
+  void PlaceGangs(v1::TrainersSpec::Device device, Instant now);
   void PruneSlots(const JobState& job, Instant now);
   void FillSlots(const JobState& job, uint32_t take, Instant now);
   void TryOpen(const JobState& job, Instant now);
   void Open(const JobState& job, Instant now);
   void Break(const JobState& job, const std::string& reason, Instant now);
   void FreeSlot(JobRuntime& runtime, size_t rank, Instant now);
-  std::vector<WorkerEntry*> FreeTrainers();
+  std::vector<WorkerEntry*> FreeTrainers(v1::TrainersSpec::Device device);
   bool GangWanted(const JobState& job) const;
 
   // --- coordinator_members.cc

@@ -4,11 +4,12 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 namespace navit {
 namespace {
 
-std::string Count(uint32_t n, const char* what) {
+std::string Count(uint32_t n, absl::string_view what) {
   return absl::StrCat(n, " ", what, n == 1 ? "" : "s");
 }
 
@@ -36,7 +37,7 @@ std::vector<Placement> Schedule(absl::Span<const GangRequest> requests, uint32_t
       placement.reason = absl::StrCat("needs ", Count(request->min_packers, "packer"), ", ",
                                       live_packers, " registered");
     } else if (request->have + free_trainers < request->min_trainers) {
-      placement.reason = absl::StrCat("needs ", Count(request->min_trainers, "trainer"), ", has ",
+      placement.reason = absl::StrCat("needs ", Count(request->min_trainers, request->trainer_kind), ", has ",
                                       request->have, ", ", free_trainers, " free");
       if (request->waiting_seconds >= backfill_seconds) reserved_for = request->job;
     } else {

@@ -1,4 +1,5 @@
-// Which waiting job gets which share of the free trainers: a pure decision with its reasons.
+// Which waiting job gets which share of the free trainers of one kind (CPU or CUDA): a pure decision
+// with its reasons.
 //
 // Policy. Jobs that wait for trainers are served by priority (higher first), then by time of
 // submit. A job gets its whole gang or nothing: trainers are taken only when, with those that it
@@ -38,6 +39,8 @@ struct GangRequest {
   uint32_t min_trainers = 1;
   uint32_t max_trainers = 1;
   uint32_t min_packers = 1;
+  // Of the trainers that it needs, for the reasons.
+  std::string trainer_kind = "trainer";
 };
 
 struct Placement {

@@ -42,6 +42,11 @@ struct WorkerEntry {
   uint64_t incarnation() const { return registration.worker().incarnation(); }
   v1::Role role() const { return registration.role(); }
   bool live() const { return !lost; }
+  // The kind of trainer, as jobs name it.
+  v1::TrainersSpec::Device device() const {
+    const std::string& name = registration.device();
+    return name.empty() || name == "cpu" ? v1::TrainersSpec::CPU : v1::TrainersSpec::CUDA;
+  }
   // It ends by itself, or a person drains it.
   bool draining() const { return report.draining() || drained; }
 };
