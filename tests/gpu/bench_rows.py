@@ -1,5 +1,5 @@
-"""What tests/gpu/bench measures. A row takes (options, report): options have the folder of programs,
-their environment, rounds and tokens; what it found goes to the report."""
+"""What tests/gpu/bench measures. A row takes (options, report): options have the folder of programs
+(root), their environment, rounds and tokens; what it found goes to the report."""
 import kernel_peers
 import train_peers
 from tables import peer_cells, verdict
