@@ -17,12 +17,12 @@ AttentionWork Make(const std::vector<int32_t>& lengths, int32_t max_rows) {
 
 TEST(AttentionWorkTest, ShortSegmentsShareABlock) {
   const AttentionWork work = Make({16, 0, 20, 16, 1, 70}, 256);
-  ASSERT_EQ(3u, work.blocks.size());
-  EXPECT_EQ(3, work.blocks[0].segments);  // 16 + 32 + 16 rows
-  EXPECT_EQ(4, work.blocks[0].tiles);
+  ASSERT_EQ(2u, work.blocks.size());
+  EXPECT_EQ(4, work.blocks[0].segments);  // 16 + 32 + 16 + 16 rows
+  EXPECT_EQ(5, work.blocks[0].tiles);
   EXPECT_EQ(48, work.segments[2].row);
-  EXPECT_EQ(1, work.blocks[1].segments);
-  EXPECT_EQ(5, work.blocks[2].tiles);
+  EXPECT_EQ(1, work.blocks[1].segments);  // 80 rows find no room in 128
+  EXPECT_EQ(5, work.blocks[1].tiles);
   EXPECT_EQ(80, work.chunk_rows);
   EXPECT_EQ(123, work.used_tokens);
 }

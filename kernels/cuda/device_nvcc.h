@@ -25,14 +25,13 @@ NAVIT_DEVICE int64_t BlockCount() { return gridDim.x; }
 
 // --- memory
 
-// Shared and global pointers differ in type alone: the compiler infers the address space.
-template <typename T, int kSpace>
-class DevicePointer {
+template <typename T>
+class Global {
  public:
-  NAVIT_DEVICE DevicePointer() : pointer_(nullptr) {}
-  NAVIT_DEVICE explicit DevicePointer(T* pointer) : pointer_(pointer) {}
+  NAVIT_DEVICE Global() : pointer_(nullptr) {}
+  NAVIT_DEVICE explicit Global(T* pointer) : pointer_(pointer) {}
   NAVIT_DEVICE explicit operator bool() const { return pointer_ != nullptr; }
-  NAVIT_DEVICE DevicePointer operator+(int64_t i) const { return DevicePointer(pointer_ + i); }
+  NAVIT_DEVICE Global operator+(int64_t i) const { return Global(pointer_ + i); }
   NAVIT_DEVICE T Load(int64_t i) const { return pointer_[i]; }
   NAVIT_DEVICE void Store(int64_t i, T value) const { pointer_[i] = value; }
   template <typename V>
@@ -49,15 +48,41 @@ class DevicePointer {
   T* pointer_;
 };
 
+// An address inside the block's shared memory, in 32 bits: generic pointers would take twice the
+// registers and arithmetic.
 template <typename T>
-using Global = DevicePointer<T, 0>;
-template <typename T>
-using Shared = DevicePointer<T, 1>;
+class Shared {
+ public:
+  NAVIT_DEVICE Shared() : address_(0) {}
+  NAVIT_DEVICE explicit Shared(uint32_t address) : address_(address) {}
+  NAVIT_DEVICE Shared operator+(int64_t i) const {
+    return Shared(address_ + static_cast<uint32_t>(i) * static_cast<uint32_t>(sizeof(T)));
+  }
+  NAVIT_DEVICE T Load(int64_t i) const { return *At<const T>(i); }
+  NAVIT_DEVICE void Store(int64_t i, T value) const { *At<T>(i) = value; }
+  template <typename V>
+  NAVIT_DEVICE V LoadAs(int64_t i) const {
+    return *At<const V>(i);
+  }
+  template <typename V>
+  NAVIT_DEVICE void StoreAs(int64_t i, const V& value) const {
+    *At<V>(i) = value;
+  }
+  NAVIT_DEVICE uint32_t address() const { return address_; }  // for this file
+
+ private:
+  template <typename V>
+  NAVIT_DEVICE V* At(int64_t i) const {
+    return static_cast<V*>(__cvta_shared_to_generic((*this + i).address_));
+  }
+  uint32_t address_;
+};
 
 template <typename T>
 NAVIT_DEVICE Shared<T> SharedMemory(int64_t byte_offset, [[maybe_unused]] int64_t count) {
   extern __shared__ __align__(128) unsigned char navit_shared_memory[];
-  return Shared<T>(reinterpret_cast<T*>(navit_shared_memory + byte_offset));
+  return Shared<T>(static_cast<uint32_t>(__cvta_generic_to_shared(navit_shared_memory)) +
+                   static_cast<uint32_t>(byte_offset));
 }
 
 // --- order
@@ -85,22 +110,17 @@ NAVIT_DEVICE void Mma16x8x16(float (&c)[4], const uint32_t (&a)[4], uint32_t b0,
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-template <typename T>
-NAVIT_DEVICE uint32_t SharedAddress(Shared<T> pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer.raw()));
-}
-
 NAVIT_DEVICE void LoadMatrix4(uint32_t (&r)[4], Shared<Bf16> row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(SharedAddress(row))
+               : "r"(row.address())
                : "memory");
 }
 
 NAVIT_DEVICE void LoadMatrix4Transposed(uint32_t (&r)[4], Shared<Bf16> row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(SharedAddress(row))
+               : "r"(row.address())
                : "memory");
 }
 
@@ -110,8 +130,7 @@ template <typename T>
 NAVIT_DEVICE void CopyAsync16(Shared<T> to, Global<const T> from, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
                :
-               : "r"(SharedAddress(to)), "l"(__cvta_generic_to_global(from.raw())),
-                 "r"(valid ? 16 : 0)
+               : "r"(to.address()), "l"(__cvta_generic_to_global(from.raw())), "r"(valid ? 16 : 0)
                : "memory");
 }
 NAVIT_DEVICE void CopyAsyncCommit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

@@ -40,6 +40,10 @@ struct DeltaKernel {
   }
 };
 
+struct alignas(8) Pair {
+  float of[2];
+};
+
 template <int kDim>
 struct BackwardKernel {
   struct Args {
@@ -57,6 +61,7 @@ struct BackwardKernel {
     Bf16* dqkv;
   };
   static constexpr int kThreads = kAttentionThreads;
+  static constexpr int kMinBlocks = 3;
 
   // The block's place in the work and in shared memory.
   struct Block {
@@ -106,24 +111,47 @@ struct BackwardKernel {
     end = tile.row + to - chunk < args.chunk_rows ? tile.row + to - chunk : args.chunk_rows;
   }
 
+  // p += a·first and ds += b·second, of rows [row, row + 16): four sums that do not wait for each
+  // other.
+  NAVIT_DEVICE static void TwoProducts(float (&p)[2][4], float (&ds)[2][4], const Fragment<kDim>& a,
+                                       const Fragment<kDim>& b, const Block& block, int row) {
+    NAVIT_UNROLL
+    for (int k = 0; k < kDim / 16; ++k) {
+      uint32_t first[4], second[4];
+      block.first.LoadAsColumns(first, row, k);
+      block.second.LoadAsColumns(second, row, k);
+      Mma16x8x16(p[0], a.a[k], first[0], first[1]);
+      Mma16x8x16(p[1], a.a[k], first[2], first[3]);
+      Mma16x8x16(ds[0], b.a[k], second[0], second[1]);
+      Mma16x8x16(ds[1], b.a[k], second[2], second[3]);
+    }
+  }
+
   // dk and dv: a warp has 16 keys, the block walks over the queries and their dout.
   NAVIT_DEVICE static void KeysAndValues(const Args& args, const Block& block) {
     const Global<const Bf16> q = Global<const Bf16>(args.qkv) + block.head * kDim;
     const Global<const Bf16> dout = Global<const Bf16>(args.dout) + block.head * kDim;
     const float scale = args.scale * kLog2E;
+    const Shared<float> lses = block.lse, deltas = block.delta;
     Accumulator<kDim> dk, dv;
     for (int chunk = 0; chunk < block.rows; chunk += args.chunk_rows) {
       CopyChunk(args, block, chunk, q, 3 * block.width, dout, block.width);
       LoadStatistics(args, block, chunk);
+      AttentionTile tile;
+      Fragment<kDim> k, v;
+      const auto load = [&](int t) {
+        if (t >= block.work.tiles) return;
+        tile = block.tiles.Load(t);
+        const int64_t token = tile.begin + tile.first;
+        k.Load(q + (token * 3 + 1) * block.width, 3 * block.width, tile.length - tile.first);
+        v.Load(q + (token * 3 + 2) * block.width, 3 * block.width, tile.length - tile.first);
+      };
+      load(WarpIndex());  // while the copies are under way
       CopyAsyncWait<0>();
       BlockBarrier();
       for (int t = WarpIndex(); t < block.work.tiles; t += kAttentionWarps) {
-        const AttentionTile tile = block.tiles.Load(t);
         const int valid = tile.length - tile.first;
         const int64_t token = tile.begin + tile.first;
-        Fragment<kDim> k, v;
-        k.Load(q + (token * 3 + 1) * block.width, 3 * block.width, valid);
-        v.Load(q + (token * 3 + 2) * block.width, 3 * block.width, valid);
         if (chunk == 0) {
           dk.Clear();
           dv.Clear();
@@ -133,25 +161,28 @@ struct BackwardKernel {
                end);
         for (int row = begin; row < end; row += 16) {
           // Rows are keys, columns are queries.
-          float p[2][4], ds[2][4];
-          Products(p, k, block.first, row);
-          Products(ds, v, block.second, row);
-          const bool edge = args.causal && chunk + row - tile.row < tile.first + 16;
+          float p[2][4] = {}, ds[2][4] = {};
+          TwoProducts(p, ds, k, v, block, row);
+          const int ahead = tile.first - (chunk + row - tile.row);  // of the first query
+          const bool edge = args.causal && ahead > -16;
           NAVIT_UNROLL
           for (int n = 0; n < 2; ++n) {
+            const int column = ElementColumn(n, 0);
+            const Pair lse = lses.LoadAs<Pair>(row + column);
+            const Pair delta = deltas.LoadAs<Pair>(row + column);
             NAVIT_UNROLL
             for (int i = 0; i < 4; ++i) {
-              const int column = ElementColumn(n, i);
-              p[n][i] = Exp2(Fma(p[n][i], scale, -block.lse.Load(row + column)));
-              if (edge && chunk + row - tile.row + column < tile.first + ElementRow(i)) p[n][i] = 0;
-              ds[n][i] = p[n][i] * (ds[n][i] - block.delta.Load(row + column));
+              float value = Exp2(Fma(p[n][i], scale, -lse.of[i % 2]));
+              if (edge && column + i % 2 < ahead + ElementRow(i)) value = 0;
+              p[n][i] = value;
+              ds[n][i] = value * (ds[n][i] - delta.of[i % 2]);
             }
           }
-          uint32_t a[4];
+          uint32_t a[4], da[4];
           ToOperand(a, p);
+          ToOperand(da, ds);
           dv.Add(a, block.second, row);
-          ToOperand(a, ds);
-          dk.Add(a, block.first, row);
+          dk.Add(da, block.first, row);
         }
         if (chunk + args.chunk_rows >= block.rows) {
           const Global<Bf16> to =
@@ -159,6 +190,7 @@ struct BackwardKernel {
           dk.Store(to, 3 * block.width, valid, args.scale, args.scale);
           dv.Store(to + block.width, 3 * block.width, valid, 1, 1);
         }
+        load(t + kAttentionWarps);
       }
     }
   }
@@ -172,16 +204,16 @@ struct BackwardKernel {
     for (int chunk = 0; chunk < block.rows; chunk += args.chunk_rows) {
       CopyChunk(args, block, chunk, q_from + block.width, 3 * block.width, q_from + 2 * block.width,
                 3 * block.width);
-      CopyAsyncWait<0>();
-      BlockBarrier();
-      for (int t = WarpIndex(); t < block.work.tiles; t += kAttentionWarps) {
-        const AttentionTile tile = block.tiles.Load(t);
+      AttentionTile tile;
+      Fragment<kDim> q, dout;
+      float lse[2], delta[2];
+      const auto load = [&](int t) {
+        if (t >= block.work.tiles) return;
+        tile = block.tiles.Load(t);
         const int valid = tile.length - tile.first;
         const int64_t token = tile.begin + tile.first;
-        Fragment<kDim> q, dout;
         q.Load(q_from + token * 3 * block.width, 3 * block.width, valid);
         dout.Load(dout_from + token * block.width, block.width, valid);
-        float lse[2], delta[2];
         NAVIT_UNROLL
         for (int r = 0; r < 2; ++r) {
           const int row = LaneIndex() / 4 + 8 * r;
@@ -189,14 +221,20 @@ struct BackwardKernel {
           lse[r] = row < valid ? Global<const float>(args.lse).Load(at) * kLog2E : INFINITY;
           delta[r] = row < valid ? Global<const float>(args.delta).Load(at) : 0;
         }
+      };
+      load(WarpIndex());  // while the copies are under way
+      CopyAsyncWait<0>();
+      BlockBarrier();
+      for (int t = WarpIndex(); t < block.work.tiles; t += kAttentionWarps) {
+        const int valid = tile.length - tile.first;
+        const int64_t token = tile.begin + tile.first;
         if (chunk == 0) dq.Clear();
         int begin, end;
         RowsOf(args, tile, chunk, 0, args.causal ? tile.first + 16 : (tile.length + 15) / 16 * 16,
                begin, end);
         for (int row = begin; row < end; row += 16) {
-          float p[2][4], ds[2][4];
-          Products(p, q, block.first, row);
-          Products(ds, dout, block.second, row);
+          float p[2][4] = {}, ds[2][4] = {};
+          TwoProducts(p, ds, q, dout, block, row);
           const int key = chunk + row - tile.row;
           const bool edge = key + 16 > tile.length || (args.causal && key + 15 > tile.first);
           NAVIT_UNROLL
@@ -220,6 +258,7 @@ struct BackwardKernel {
           dq.Store(Global<Bf16>(args.dqkv) + (token * 3 * block.width + block.head * kDim),
                    3 * block.width, valid, args.scale, args.scale);
         }
+        load(t + kAttentionWarps);
       }
     }
   }

@@ -7,9 +7,9 @@
 namespace navit::kernels::cuda {
 namespace {
 
-// Keys whose scores a warp holds at a time, in groups of 16. A segment of up to 128 tokens needs no
-// second pass and no rescaling.
-constexpr int kGroups = 8;
+// Groups of 16 keys whose scores a warp holds at a time. More would let fewer blocks share a
+// multiprocessor, whose warps hide each other's waits.
+constexpr int kGroups = 4;
 constexpr float kMinusInfinity = -INFINITY;
 
 template <int kDim>
@@ -27,8 +27,7 @@ struct ForwardKernel {
     float* lse;
   };
   static constexpr int kThreads = kAttentionThreads;
-  // Fewer registers for more blocks would spill the scores.
-  static constexpr int kMinBlocks = kDim == 64 ? 2 : 3;
+  static constexpr int kMinBlocks = kDim == 64 ? 3 : 4;
 
   // The softmax of one tile's rows so far, of two rows per lane: lane / 4 and lane / 4 + 8.
   struct State {
@@ -37,60 +36,66 @@ struct ForwardKernel {
     Accumulator<kDim> out;
   };
 
-  // Adds keys [row, row + 16·groups), whose first is the segment's key number `key`.
+  // Adds keys [row, row + 16·kCount), whose first is the segment's key number `key`. Without kEdge
+  // every row of the tile sees all of them. Products of different keys do not wait for each other:
+  // the loops are ordered so that these lie side by side.
+  template <int kCount, bool kEdge>
   NAVIT_DEVICE static void AddKeys(const Args& args, State& state, const Fragment<kDim>& q,
                                    const SharedRows<kDim>& keys, const SharedRows<kDim>& values,
-                                   const AttentionTile& tile, int row, int groups, int key) {
+                                   const AttentionTile& tile, int row, int key) {
     const float scale = args.scale * kLog2E;
-    const bool first = key == 0;
-    float s[kGroups][2][4];
-    float max[2] = {state.max[0], state.max[1]};
+    float s[kCount][2][4] = {};
     NAVIT_UNROLL
-    for (int g = 0; g < kGroups; ++g) {
-      if (g >= groups) continue;
-      Products(s[g], q, keys, row + 16 * g);
-      const int group_key = key + 16 * g;
-      const bool edge =
-          group_key + 16 > tile.length || (args.causal && group_key + 15 > tile.first);
+    for (int k = 0; k < kDim / 16; ++k) {
+      NAVIT_UNROLL
+      for (int g = 0; g < kCount; ++g) {
+        uint32_t b[4];
+        keys.LoadAsColumns(b, row + 16 * g, k);
+        Mma16x8x16(s[g][0], q.a[k], b[0], b[1]);
+        Mma16x8x16(s[g][1], q.a[k], b[2], b[3]);
+      }
+    }
+    float max[2] = {state.max[0], state.max[1]};
+    int limit[2];  // columns that the rows see, from this lane's first one on
+    NAVIT_UNROLL
+    for (int r = 0; r < 2; ++r) {
+      const int seen = tile.first + ElementRow(2 * r) + 1;
+      limit[r] =
+          (args.causal && seen < tile.length ? seen : tile.length) - key - ElementColumn(0, 0);
+    }
+    NAVIT_UNROLL
+    for (int g = 0; g < kCount; ++g) {
       NAVIT_UNROLL
       for (int n = 0; n < 2; ++n) {
         NAVIT_UNROLL
         for (int i = 0; i < 4; ++i) {
-          const int column = group_key + ElementColumn(n, i);
-          if (edge &&
-              (column >= tile.length || (args.causal && column > tile.first + ElementRow(i)))) {
-            s[g][n][i] = kMinusInfinity;
-          }
+          if (kEdge && 16 * g + 8 * n + i % 2 >= limit[i / 2]) s[g][n][i] = kMinusInfinity;
           max[i / 2] = Max(max[i / 2], s[g][n][i]);
         }
       }
     }
+    float offset[2];
     NAVIT_UNROLL
-    for (int r = 0; r < 2; ++r) max[r] = LaneMax<4>(max[r]);
-    if (!first) {
+    for (int r = 0; r < 2; ++r) {
+      max[r] = LaneMax<4>(max[r]);
+      const float factor = Exp2((state.max[r] - max[r]) * scale);
+      state.max[r] = max[r];
+      offset[r] = -max[r] * scale;
+      state.sum[r] *= factor;
       NAVIT_UNROLL
-      for (int r = 0; r < 2; ++r) {
-        const float factor = Exp2((state.max[r] - max[r]) * scale);
-        state.sum[r] *= factor;
-        NAVIT_UNROLL
-        for (int n = 0; n < kDim / 8; ++n) {
-          state.out.c[n][2 * r] *= factor;
-          state.out.c[n][2 * r + 1] *= factor;
-        }
+      for (int n = 0; n < kDim / 8; ++n) {
+        state.out.c[n][2 * r] *= factor;
+        state.out.c[n][2 * r + 1] *= factor;
       }
     }
     NAVIT_UNROLL
-    for (int r = 0; r < 2; ++r) state.max[r] = max[r];
-    NAVIT_UNROLL
-    for (int g = 0; g < kGroups; ++g) {
-      if (g >= groups) continue;
+    for (int g = 0; g < kCount; ++g) {
       NAVIT_UNROLL
       for (int n = 0; n < 2; ++n) {
         NAVIT_UNROLL
         for (int i = 0; i < 4; ++i) {
-          const float p = Exp2(Fma(s[g][n][i], scale, -max[i / 2] * scale));
-          state.sum[i / 2] += p;
-          s[g][n][i] = p;
+          s[g][n][i] = Exp2(Fma(s[g][n][i], scale, offset[i / 2]));
+          state.sum[i / 2] += s[g][n][i];
         }
       }
       uint32_t p[4];
@@ -141,13 +146,18 @@ struct ForwardKernel {
       CopySegments(values, q_from + 2 * width, 3 * width, segments, block.segments, chunk,
                    chunk_rows);
       CopyAsyncCommit();
+      AttentionTile tile;
+      Fragment<kDim> q;
+      const auto load = [&](int t) {
+        if (t >= block.tiles) return;
+        tile = tiles.Load(t);
+        q.Load(q_from + (tile.begin + tile.first) * 3 * width, 3 * width, tile.length - tile.first);
+      };
+      load(WarpIndex());  // while the copies are under way
       CopyAsyncWait<0>();
       BlockBarrier();
       // One tile at most where there are several chunks, so that `state` is that of the last chunk.
       for (int t = WarpIndex(); t < block.tiles; t += kAttentionWarps) {
-        const AttentionTile tile = tiles.Load(t);
-        Fragment<kDim> q;
-        q.Load(q_from + (tile.begin + tile.first) * 3 * width, 3 * width, tile.length - tile.first);
         if (chunk == 0) {
           NAVIT_UNROLL
           for (int r = 0; r < 2; ++r) {
@@ -161,11 +171,30 @@ struct ForwardKernel {
         const int begin = tile.row > chunk ? tile.row - chunk : 0;
         const int limit = tile.row + seen - chunk;
         const int end = limit < chunk_rows ? limit : chunk_rows;
-        for (int row = begin; row < end; row += 16 * kGroups) {
-          const int groups = (end - row) / 16 < kGroups ? (end - row) / 16 : kGroups;
-          AddKeys(args, state, q, keys, values, tile, row, groups, chunk + row - tile.row);
+        const int whole = args.causal ? tile.first + 1 : tile.length;  // keys that all rows see
+        int row = begin;
+        for (; row + 16 * kGroups <= end; row += 16 * kGroups) {
+          const int key = chunk + row - tile.row;
+          if (key + 16 * kGroups <= whole) {
+            AddKeys<kGroups, false>(args, state, q, keys, values, tile, row, key);
+          } else {
+            AddKeys<kGroups, true>(args, state, q, keys, values, tile, row, key);
+          }
+        }
+        const int key = chunk + row - tile.row;
+        switch ((end - row) / 16) {
+          case 3:
+            AddKeys<3, true>(args, state, q, keys, values, tile, row, key);
+            break;
+          case 2:
+            AddKeys<2, true>(args, state, q, keys, values, tile, row, key);
+            break;
+          case 1:
+            AddKeys<1, true>(args, state, q, keys, values, tile, row, key);
+            break;
         }
         if (chunk + chunk_rows >= rows) Finish(args, state, tile, head);
+        load(t + kAttentionWarps);
       }
     }
   }

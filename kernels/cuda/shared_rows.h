@@ -19,31 +19,36 @@ struct SharedRows {
     const int pattern = kPieces >= 8 ? row & 7 : (row >> 2) & (kPieces - 1);
     return data + (row * kDim + (piece ^ pattern) * 8);
   }
+  // Piece(row + lane_row, piece) for a multiple of 8 as `row`: what depends on the lane alone is
+  // the same for all rows, and a loop over them adds one number.
+  NAVIT_DEVICE Shared<Bf16> LanePiece(int row, int lane_row, int piece) const {
+    return Piece(lane_row, piece) + row * kDim;
+  }
 
   // B operands of 16 columns that are rows [row, row + 16), for values [16·k, 16·k + 16): b[0],
   // b[1] of the first eight columns, b[2], b[3] of the others.
   NAVIT_DEVICE void LoadAsColumns(uint32_t (&b)[4], int row, int k) const {
     const int lane = LaneIndex();
-    LoadMatrix4(b, Piece(row + lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
+    LoadMatrix4(b, LanePiece(row, lane / 16 * 8 + lane % 8, 2 * k + lane / 8 % 2));
   }
 
   // B operands of columns that are values [16·n, 16·n + 16), summed over rows [row, row + 16).
   NAVIT_DEVICE void LoadAsRows(uint32_t (&b)[4], int row, int n) const {
     const int lane = LaneIndex();
-    LoadMatrix4Transposed(b, Piece(row + lane % 16, 2 * n + lane / 16));
+    LoadMatrix4Transposed(b, LanePiece(row, lane % 16, 2 * n + lane / 16));
   }
 
   // The A operand of rows [row, row + 16), values [16·k, 16·k + 16).
   NAVIT_DEVICE void LoadOperand(uint32_t (&a)[4], int row, int k) const {
     const int lane = LaneIndex();
-    LoadMatrix4(a, Piece(row + lane % 16, 2 * k + lane / 16));
+    LoadMatrix4(a, LanePiece(row, lane % 16, 2 * k + lane / 16));
   }
 
   // The A operand of the transpose: its rows are values [16·m, 16·m + 16), summed over rows [row,
   // row + 16).
   NAVIT_DEVICE void LoadOperandTransposed(uint32_t (&a)[4], int row, int m) const {
     const int lane = LaneIndex();
-    LoadMatrix4Transposed(a, Piece(row + lane / 16 * 8 + lane % 8, 2 * m + lane / 8 % 2));
+    LoadMatrix4Transposed(a, LanePiece(row, lane / 16 * 8 + lane % 8, 2 * m + lane / 8 % 2));
   }
 };
 
