@@ -54,7 +54,12 @@ def captured(run, name, progress):
         progress(f"{name}: not captured: {brief(error)}")
         torch.cuda.synchronize()
         return run
-    return graph.replay
+
+    def replay():
+        graph.replay()
+        return run  # keeps what the graph reads alive, as long as this function
+
+    return replay
 
 
 class Forms:
@@ -94,21 +99,21 @@ def segment_mask(tokens):
 
 
 @functools.cache
-def compiled_flex():
+def compiled_flex(mode):
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=False)
+    return torch.compile(flex_attention, dynamic=False, mode=mode)
 
 
-def flex(lengths, heads, dim):
+def flex(lengths, heads, dim, block, mode):
     from torch.nn.attention.flex_attention import create_block_mask
 
     tokens = sum(lengths)
     numbers, same_segment = segment_mask(tokens)
     numbers.copy_(torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)))
-    mask = create_block_mask(same_segment, None, None, tokens, tokens, DEVICE)
+    mask = create_block_mask(same_segment, None, None, tokens, tokens, DEVICE, BLOCK_SIZE=block)
     leaves = leaves_of(1, heads, tokens, dim)
-    attention = functools.partial(compiled_flex(), block_mask=mask)
+    attention = functools.partial(compiled_flex(mode), block_mask=mask)
     return both_passes(attention, leaves, torch.randn_like(leaves[0]))
 
 
@@ -147,7 +152,9 @@ def attention(lengths, heads, dim, progress):
     reference = leaves, torch.randn_like(leaves[0])
     forms.add("varlen_attn", lambda: varlen(lengths, heads, dim, False, reference))
     forms.add("cuDNN varlen", lambda: varlen(lengths, heads, dim, True, reference))
-    forms.add("FlexAttention", lambda: flex(lengths, heads, dim))
+    forms.add("FlexAttention", lambda: flex(lengths, heads, dim, 128, None))
+    tuned = "max-autotune-no-cudagraphs"
+    forms.add("FlexAttention, tuned", lambda: flex(lengths, heads, dim, 64, tuned))
     return forms.seconds
 
 
