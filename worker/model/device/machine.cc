@@ -7,6 +7,7 @@
 #include "common/status_macros.h"
 #include "kernels/cuda/adamw.h"
 #include "kernels/cuda/convert.h"
+#include "kernels/cuda/ema.h"
 
 namespace navit {
 
@@ -24,6 +25,9 @@ absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, M
                                &machine.second_moment_, &machine.gradients_}) {
     NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
   }
+  if (state->has_average()) {
+    NAVIT_ASSIGN_OR_RETURN(machine.average_, DeviceBuffer::Make(device, bytes));
+  }
   NAVIT_ASSIGN_OR_RETURN(machine.weights_,
                          DeviceBuffer::Make(device, machine.size_ * sizeof(Bf16)));
   NAVIT_ASSIGN_OR_RETURN(
@@ -38,18 +42,23 @@ DeviceMachine::~DeviceMachine() {
   if (stream_ != nullptr) device_->Synchronize(stream_->stream).IgnoreError();
 }
 
+std::vector<DeviceMachine::Mirror> DeviceMachine::mirrors() {
+  std::vector<Mirror> mirrors = {{&state_->parameters, &parameters_},
+                                 {&state_->first_moment, &first_moment_},
+                                 {&state_->second_moment, &second_moment_}};
+  if (state_->has_average()) mirrors.push_back({&state_->average, &average_});
+  return mirrors;
+}
+
 absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
   const DeviceStream stream = stream_->stream;
   context_ = std::make_unique<DeviceContext>(device_, stream, engine, Floats(parameters_),
                                              static_cast<Bf16*>(weights_.data()));
   contrastive_ = std::make_unique<DeviceContrastiveKernels>(context_.get());
-  const size_t bytes = size_ * sizeof(float);
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(parameters_.data(), state_->parameters.data(), bytes, stream));
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(first_moment_.data(), state_->first_moment.data(), bytes, stream));
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(second_moment_.data(), state_->second_moment.data(), bytes, stream));
+  for (const Mirror& mirror : mirrors()) {
+    NAVIT_RETURN_IF_ERROR(
+        device_->Copy(mirror.device->data(), mirror.host->data(), mirror.device->bytes(), stream));
+  }
   DeviceOps::ToValues(static_cast<int64_t>(size_), parameters(),
                       static_cast<Bf16*>(weights_.data()), *context_);
   ZeroGradients();
@@ -57,15 +66,11 @@ absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
 }
 
 absl::Status DeviceMachine::ReadState() {
-  const DeviceStream stream = stream_->stream;
   NAVIT_RETURN_IF_ERROR(status());
-  const size_t bytes = size_ * sizeof(float);
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(state_->parameters.data(), parameters_.data(), bytes, stream));
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(state_->first_moment.data(), first_moment_.data(), bytes, stream));
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(state_->second_moment.data(), second_moment_.data(), bytes, stream));
+  for (const Mirror& mirror : mirrors()) {
+    NAVIT_RETURN_IF_ERROR(device_->Copy(mirror.host->data(), mirror.device->data(),
+                                        mirror.device->bytes(), stream_->stream));
+  }
   return Finish();
 }
 
@@ -213,6 +218,14 @@ absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
                                stream_->stream));
   }
   NAVIT_RETURN_IF_ERROR(UpdateLossParameters(table, &result.logit_scale));
+  if (state_->has_average()) {
+    context_->Run("moving average", cuda::Ema,
+                  {.count = static_cast<int64_t>(size_),
+                   .decay = options.ema_decay,
+                   .value = parameters(),
+                   .average = Floats(average_)});
+  }
+  NAVIT_RETURN_IF_ERROR(status());
   return result;
 }
 

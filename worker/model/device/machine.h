@@ -106,7 +106,16 @@ class DeviceMachine {
     ~StreamOwner() { device->DestroyStream(stream); }
   };
   std::unique_ptr<StreamOwner> stream_;
+  // What of the state lies on both sides.
+  struct Mirror {
+    AlignedBuffer* host;
+    const DeviceBuffer* device;
+  };
+  std::vector<Mirror> mirrors();
+
   DeviceBuffer parameters_, weights_, first_moment_, second_moment_, gradients_;
+  // Of the parameters; empty where the job has none.
+  DeviceBuffer average_;
   // Of the gradient's norm: partial sums, the norm, the factor.
   DeviceBuffer norm_;
   DeviceBuffer output_gradients_;

@@ -8,18 +8,13 @@
 #include "kernels/cuda/scatter_rows.h"
 #include "kernels/cuda/segment_attention.h"
 #include "kernels/cuda/segment_pool.h"
+#include "worker/model/device/supported.h"
 
 namespace navit {
 
 namespace cuda = kernels::cuda;
 
 namespace {
-
-// cuBLASLt's kernels for bf16 want rows of whole 16-byte units.
-constexpr int64_t kLinearMultiple = 8;
-
-// Head dims of our attention kernels.
-bool HasHeadDim(int64_t head_dim) { return head_dim == 16 || head_dim == 64; }
 
 float* SumPartial(int64_t rows, int64_t dim, DeviceContext& context) {
   return context.Scratch<float>(cuda::ColumnSumSlabs(rows) * dim);

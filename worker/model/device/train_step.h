@@ -13,8 +13,8 @@
 namespace navit {
 
 // `state` is copied to the device; from then on ReadState brings it up to date. All must outlive
-// the step; `pool` is for the loss. Unimplemented names what of the options is not on a GPU yet;
-// what of the model is not, the first step says. ResourceExhausted.
+// the step; `pool` is for the loss. Unimplemented names the field of the model that has no kernel
+// on a GPU yet. ResourceExhausted.
 absl::StatusOr<std::unique_ptr<TrainStep>> MakeDeviceTrainStep(
     const ParameterTable* table, const TrainStepOptions& options, ModelState* state,
     kernels::ThreadPool* pool, Device* device, kernels::cuda::LinearEngine* engine,

@@ -20,7 +20,8 @@ namespace {
 // Two trainers from one start.
 class DeviceTrainStepTest : public MachineTest {
  protected:
-  explicit DeviceTrainStepTest(ModelConfig config = SmallModelConfig()) : table_(config) {
+  explicit DeviceTrainStepTest(ModelConfig config = SmallModelConfig(), bool averaged = false)
+      : table_(config), cpu_state_(table_, averaged), device_state_(table_, averaged) {
     InitializeState(table_, 3, &cpu_state_);
     InitializeState(table_, 3, &device_state_);
     // Several micro-batches, of which some share activations.
@@ -74,10 +75,17 @@ class DeviceTrainStepTest : public MachineTest {
       moved += std::pow(cpu_state_.parameters.data()[i] - start.parameters.data()[i], 2);
     }
     EXPECT_LT(std::sqrt(difference), 0.25 * std::sqrt(moved));
+    difference = moved = 0;
+    for (size_t i = 0; i < cpu_state_.average.size(); ++i) {
+      difference += std::pow(cpu_state_.average.data()[i] - device_state_.average.data()[i], 2);
+      moved += std::pow(cpu_state_.average.data()[i] - start.parameters.data()[i], 2);
+    }
+    EXPECT_LE(std::sqrt(difference), 0.25 * std::sqrt(moved));
+    EXPECT_EQ(moved > 0, cpu_state_.has_average());
   }
 
   const ParameterTable table_;
-  ModelState cpu_state_{table_}, device_state_{table_};
+  ModelState cpu_state_, device_state_;
   TrainStepOptions options_;
   kernels::ThreadPool pool_{1};
   std::vector<std::unique_ptr<Collective>> alone_ = MakeThreadCollectives(1);
@@ -143,12 +151,23 @@ TEST_F(DeviceTrainStepTest, FrozenTensorsStay) {
   }
 }
 
-TEST_F(DeviceTrainStepTest, AMovingAverageIsRefused) {
-  ModelState averaged(table_, /*with_average=*/true);
-  EXPECT_EQ(MakeDeviceTrainStep(&table_, options_, &averaged, &pool_, device(), engine(), {})
-                .status()
-                .code(),
-            absl::StatusCode::kUnimplemented);
+class DeviceAverageTest : public DeviceTrainStepTest {
+ protected:
+  DeviceAverageTest() : DeviceTrainStepTest(SmallModelConfig(), /*averaged=*/true) {
+    options_.optimizer.ema_decay = 0.8;
+  }
+};
+
+TEST_F(DeviceAverageTest, TheAverageFollowsTheCpuTrainers) { FollowTheCpuTrainer(4); }
+
+TEST_F(DeviceTrainStepTest, AModelWithoutKernelsIsRefused) {
+  ModelConfig config = SmallModelConfig();
+  config.image.prefix_tokens = 1;
+  const ParameterTable table(config);
+  ModelState state(table);
+  EXPECT_EQ(
+      MakeDeviceTrainStep(&table, options_, &state, &pool_, device(), engine(), {}).status().code(),
+      absl::StatusCode::kUnimplemented);
 }
 
 class DeviceClassifierTest : public DeviceTrainStepTest {

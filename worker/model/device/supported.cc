@@ -1,0 +1,48 @@
+#include "worker/model/device/supported.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/status_macros.h"
+
+namespace navit {
+namespace {
+
+absl::Status Missing(absl::string_view field, absl::string_view what) {
+  return absl::UnimplementedError(absl::StrCat(field, ": ", what, " has no kernel on a GPU yet"));
+}
+
+absl::Status CheckMultiple(absl::string_view field, absl::string_view what, int64_t number) {
+  if (number % kLinearMultiple == 0) return absl::OkStatus();
+  return Missing(field,
+                 absl::StrCat(what, " of ", number, ", no multiple of ", kLinearMultiple, ","));
+}
+
+absl::Status CheckTower(const TowerConfig& tower, const std::string& path) {
+  NAVIT_RETURN_IF_ERROR(CheckMultiple(path + ".size.width", "a width", tower.width));
+  NAVIT_RETURN_IF_ERROR(CheckMultiple(path + ".size.mlp_dim", "an MLP", tower.mlp_dim));
+  if (!HasHeadDim(tower.head_dim())) {
+    return Missing(path + ".size.heads",
+                   absl::StrCat("attention with heads of ", tower.head_dim(), " numbers"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool HasHeadDim(int64_t head_dim) { return head_dim == 16 || head_dim == 64; }
+
+absl::Status CheckDeviceModel(const ModelConfig& config) {
+  NAVIT_RETURN_IF_ERROR(CheckTower(config.image, "model.image"));
+  NAVIT_RETURN_IF_ERROR(CheckMultiple("model.image.patch_size", "a patch", config.patch_dim()));
+  if (config.image.prefix_tokens > 0) return Missing("model.image.prefix_tokens", "a prefix");
+  if (config.position == v1::ImageTowerSpec::ROPE && !config.image.qk_norm) {
+    return Missing("model.image.encoder.qk_norm", "RoPE without it");
+  }
+  if (!config.has_text()) return CheckMultiple("model.classes", "a classifier", config.classes);
+  NAVIT_RETURN_IF_ERROR(CheckTower(config.text, "model.text"));
+  return CheckMultiple("model.embedding_dim", "an embedding", config.embedding_dim);
+}
+
+}  // namespace navit
