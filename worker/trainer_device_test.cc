@@ -113,10 +113,10 @@ TEST_F(TrainerOnDeviceTest, ABrokenGenerationGoesOnFromTheDevicesWeights) {
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {
-  options_.job.mutable_spec()->mutable_model()->mutable_image()->set_prefix_tokens(1);
+  options_.job.mutable_spec()->mutable_model()->mutable_image()->mutable_size()->set_heads(1);
   const Trained trained = TrainOnDevice();
   EXPECT_FALSE(trained.done);
-  EXPECT_TRUE(absl::StrContains(trained.failure, "model.image.prefix_tokens")) << trained.failure;
+  EXPECT_TRUE(absl::StrContains(trained.failure, "model.image.size.heads")) << trained.failure;
 }
 
 TEST_F(TrainerOnDeviceTest, ATrainerWithoutAGpuSaysSo) {

@@ -8,6 +8,7 @@
 #include "kernels/cuda/attention_work.h"
 #include "kernels/position_table.h"
 #include "kernels/rope.h"
+#include "worker/model/cpu_ops.h"
 #include "worker/model/position_embedding.h"
 
 namespace navit {
@@ -50,7 +51,13 @@ class Packer {
   std::vector<std::function<void(const char*)>> places_;
 };
 
-void AddSegments(const std::vector<int32_t>& cu_seqlens, Packer* packer, DeviceSegments* to) {
+void AddSegments(const std::vector<int32_t>& cu_seqlens, int64_t prefix_tokens, Packer* packer,
+                 DeviceSegments* to) {
+  if (prefix_tokens > 0) {
+    auto longer = std::make_shared<DeviceSegments>();
+    AddSegments(WithPrefix(cu_seqlens, prefix_tokens), 0, packer, longer.get());
+    to->with_prefix = std::move(longer);
+  }
   to->tokens = cu_seqlens.back();
   to->segments = static_cast<int64_t>(cu_seqlens.size()) - 1;
   packer->Add(cu_seqlens, &to->cu_seqlens);
@@ -183,10 +190,10 @@ absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, c
   to.count = batch.examples();
   packer.Add(reinterpret_cast<const uint8_t*>(batch.patches.data()), batch.patches.size(),
              &to.patches);
-  AddSegments(batch.image_cu_seqlens, &packer, &to.image_cu_seqlens);
+  AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, &packer, &to.image_cu_seqlens);
   AddPositions(config, batch, &packer, &to);
   if (config.has_text()) {
-    AddSegments(batch.text_cu_seqlens, &packer, &to.text_cu_seqlens);
+    AddSegments(batch.text_cu_seqlens, config.text.prefix_tokens, &packer, &to.text_cu_seqlens);
     AddText(config, batch, &packer, &to.text);
   }
   const size_t bytes = packer.bytes().size();

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,8 @@ struct DeviceSegments {
   const int32_t* cu_seqlens = nullptr;
   const kernels::cuda::SegmentRange* ranges = nullptr;  // [S]
   kernels::cuda::DeviceAttentionWork attention;
+  // The same with the tower's prefix tokens in front of each; null where it has none.
+  std::shared_ptr<const DeviceSegments> with_prefix;
 
   int64_t back() const { return tokens; }
   size_t size() const { return static_cast<size_t>(segments) + 1; }

@@ -5,6 +5,7 @@
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/embedding.h"
 #include "kernels/cuda/map_pool_attention.h"
+#include "kernels/cuda/prefix_tokens.h"
 #include "kernels/cuda/scatter_rows.h"
 #include "kernels/cuda/segment_attention.h"
 #include "kernels/cuda/segment_pool.h"
@@ -279,6 +280,37 @@ void DeviceOps::SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context
                .x = args.x,
                .dpooled = args.dpooled,
                .dx = args.dx});
+}
+
+void DeviceOps::InsertPrefix(const InsertPrefixArgs& args, Context& context) {
+  const int64_t tokens = args.cu_seqlens->tokens;
+  context.Run("prefix tokens", cuda::InsertPrefix,
+              {.y_tokens = tokens + args.segments * args.prefix_tokens,
+               .used_tokens = tokens,
+               .segments = args.segments,
+               .prefix_tokens = args.prefix_tokens,
+               .dim = args.dim,
+               .cu_seqlens = args.cu_seqlens->cu_seqlens,
+               .x = args.x,
+               .prefix = args.prefix,
+               .y = args.y});
+}
+
+void DeviceOps::RemovePrefix(const RemovePrefixArgs& args, Context& context) {
+  const int64_t tokens = args.cu_seqlens->tokens;
+  float* const partial =
+      context.Scratch<float>(cuda::PrefixSlabs(args.segments) * args.prefix_tokens * args.dim);
+  context.Run("gradient of prefix tokens", cuda::RemovePrefix,
+              {.x_tokens = tokens,
+               .used_tokens = tokens,
+               .segments = args.segments,
+               .prefix_tokens = args.prefix_tokens,
+               .dim = args.dim,
+               .cu_seqlens = args.cu_seqlens->cu_seqlens,
+               .y = args.y,
+               .x = args.x,
+               .dprefix = args.dprefix,
+               .partial = partial});
 }
 
 }  // namespace navit

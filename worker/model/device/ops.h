@@ -25,10 +25,10 @@ struct DeviceOps {
   using Segments = DeviceSegments;
   using Batch = DeviceBatch;
 
-  // Without prefix tokens, which InsertPrefix refuses.
   class Prefixed {
    public:
-    Prefixed(const Segments& segments, int64_t /*prefix_tokens*/) : segments_(segments) {}
+    Prefixed(const Segments& segments, int64_t prefix_tokens)
+        : segments_(prefix_tokens > 0 ? *segments.with_prefix : segments) {}
     operator Segments() const { return segments_; }
 
    private:
@@ -172,7 +172,6 @@ struct DeviceOps {
   static void SegmentPoolForward(const SegmentPoolForwardArgs& args, Context& context);
   static void SegmentPoolBackward(const SegmentPoolBackwardArgs& args, Context& context);
 
-  // What has no path here yet: prefix tokens, whose segments would need work lists of their own.
   struct InsertPrefixArgs {
     int64_t segments = 0, prefix_tokens = 0, dim = 0;
     const Segments* cu_seqlens = nullptr;
@@ -187,12 +186,8 @@ struct DeviceOps {
     Value* x = nullptr;
     float* dprefix = nullptr;
   };
-  static void InsertPrefix(const InsertPrefixArgs&, Context& context) {
-    Missing("model: prefix_tokens", context);
-  }
-  static void RemovePrefix(const RemovePrefixArgs&, Context& context) {
-    Missing("model: prefix_tokens", context);
-  }
+  static void InsertPrefix(const InsertPrefixArgs& args, Context& context);
+  static void RemovePrefix(const RemovePrefixArgs& args, Context& context);
 
  private:
   static void Missing(absl::string_view what, Context& context);

@@ -36,7 +36,6 @@ bool HasHeadDim(int64_t head_dim) { return head_dim == 16 || head_dim == 64; }
 absl::Status CheckDeviceModel(const ModelConfig& config) {
   NAVIT_RETURN_IF_ERROR(CheckTower(config.image, "model.image"));
   NAVIT_RETURN_IF_ERROR(CheckMultiple("model.image.patch_size", "a patch", config.patch_dim()));
-  if (config.image.prefix_tokens > 0) return Missing("model.image.prefix_tokens", "a prefix");
   if (config.position == v1::ImageTowerSpec::ROPE && !config.image.qk_norm) {
     return Missing("model.image.encoder.qk_norm", "RoPE without it");
   }

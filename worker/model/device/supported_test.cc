@@ -25,7 +25,6 @@ TEST(CheckDeviceModel, NamesTheFieldThatHasNoKernel) {
   ExpectMissing([](ModelConfig& c) { c.text.width = 32 * c.text.heads; },
                 "model.text.size.heads: ");
   ExpectMissing([](ModelConfig& c) { c.patch_size = 14; }, "model.image.patch_size: ");
-  ExpectMissing([](ModelConfig& c) { c.image.prefix_tokens = 1; }, "model.image.prefix_tokens: ");
   ExpectMissing([](ModelConfig& c) { c.embedding_dim = 12; }, "model.embedding_dim: ");
   ExpectMissing(
       [](ModelConfig& c) {

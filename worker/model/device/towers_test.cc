@@ -240,6 +240,21 @@ TEST_F(DeviceTowersTest, TextOfItsLastToken) {
   RunBoth<TextTower>(config, "text.");
 }
 
+TEST_F(DeviceTowersTest, PrefixTokensBesideAttentionPooling) {
+  ModelConfig config = SmallModelConfig();
+  config.image.depth = 2;
+  config.image.prefix_tokens = 3;
+  RunBoth<ImageTower>(config, "image.");
+}
+
+TEST_F(DeviceTowersTest, PrefixTokenThatIsPooled) {
+  ModelConfig config = SmallModelConfig();
+  config.image.prefix_tokens = 1;
+  config.image.norm_pre = true;
+  config.image.pooling = Image::TOKEN;
+  RunBoth<ImageTower>(config, "image.");
+}
+
 TEST_F(DeviceTowersTest, PositionsAndPoolings) {
   for (const auto position : {Image::FACTORIZED_STACK, Image::JOINT, Image::ROPE}) {
     ModelConfig config = SmallModelConfig();

@@ -162,7 +162,7 @@ TEST_F(DeviceAverageTest, TheAverageFollowsTheCpuTrainers) { FollowTheCpuTrainer
 
 TEST_F(DeviceTrainStepTest, AModelWithoutKernelsIsRefused) {
   ModelConfig config = SmallModelConfig();
-  config.image.prefix_tokens = 1;
+  config.patch_size = 14;
   const ParameterTable table(config);
   ModelState state(table);
   EXPECT_EQ(
