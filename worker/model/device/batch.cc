@@ -131,6 +131,18 @@ void AddTable(const std::vector<PositionTaps>& taps, int64_t table_rows, Packer*
   AddScatter(rows, selections, table_rows, packer, &to->scatter);
 }
 
+// [U, 2]: those of the patches [T, 2], and zeros, which do not turn, for prefix tokens.
+std::vector<float> CoordinatesWithPrefix(const ModelConfig& config, const Batch& batch,
+                                         const std::vector<float>& patches) {
+  std::vector<float> all;
+  for (int64_t i = 0; i < batch.examples(); ++i) {
+    all.resize(all.size() + 2 * config.image.prefix_tokens);
+    all.insert(all.end(), patches.begin() + 2 * batch.image_cu_seqlens[i],
+               patches.begin() + 2 * batch.image_cu_seqlens[i + 1]);
+  }
+  return all;
+}
+
 void AddPositions(const ModelConfig& config, const Batch& batch, Packer* packer, DeviceBatch* to) {
   const int64_t tokens = batch.image_tokens();
   const int64_t rows = config.position_rows;
@@ -145,8 +157,10 @@ void AddPositions(const ModelConfig& config, const Batch& batch, Packer* packer,
   std::vector<PositionTaps> taps[2];
   switch (config.position) {
     case Image::ROPE: {
-      std::vector<float> angles(tokens * config.image.head_dim());
-      kernels::RopeTable(tokens, config.image.head_dim(), coordinates.data(), angles.data());
+      const std::vector<float> all = CoordinatesWithPrefix(config, batch, coordinates);
+      const int64_t count = static_cast<int64_t>(all.size()) / 2;
+      std::vector<float> angles(count * config.image.head_dim());
+      kernels::RopeTable(count, config.image.head_dim(), all.data(), angles.data());
       packer->Add(angles, &to->rope);
       return;
     }

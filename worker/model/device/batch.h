@@ -66,7 +66,7 @@ struct DeviceBatch {
   DeviceText text;
   // Sum, product and stack have two tables, joint has one, others none.
   std::array<DevicePositions, 2> positions;
-  const float* rope = nullptr;              // [T, 2, head_dim / 2] with RoPE
+  const float* rope = nullptr;              // [U, 2, head_dim / 2] with RoPE; U: with prefix tokens
   const float* coordinates = nullptr;       // [T, 2] with waves
   const float* frequencies = nullptr;       // [width / 2, 2] of sinusoidal waves
   const float* position_weights = nullptr;  // [T, 2, position_rows] of a resampled table

@@ -247,6 +247,13 @@ TEST_F(DeviceTowersTest, PrefixTokensBesideAttentionPooling) {
   RunBoth<ImageTower>(config, "image.");
 }
 
+TEST_F(DeviceTowersTest, PrefixTokensDoNotTurn) {
+  ModelConfig config = SmallModelConfig();
+  config.image.prefix_tokens = 2;
+  config.position = Image::ROPE;
+  RunBoth<ImageTower>(config, "image.");
+}
+
 TEST_F(DeviceTowersTest, PrefixTokenThatIsPooled) {
   ModelConfig config = SmallModelConfig();
   config.image.prefix_tokens = 1;
