@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/grpc_channel.h"
 #include "common/log.h"
@@ -136,7 +137,11 @@ void Trainer::Control() {
     if (running_ && run_done_) {
       FinishRun();
       cancelled = false;
-      continue;
+      const absl::Status device = DeviceStatus();
+      if (device.ok()) continue;
+      // CUDA recovers from no error of queued work but by a new process.
+      End(absl::InternalError(absl::StrCat("the GPU is lost to this process: ", device.message())));
+      break;
     }
     if (stopping_ || todo == Todo::kExit) {
       if (running_) {
@@ -193,6 +198,11 @@ void Trainer::Control() {
   }
   std::lock_guard<std::mutex> lock(run_mutex_);
   run_.reset();
+}
+
+absl::Status Trainer::DeviceStatus() const {
+  if (options_.run.accelerator == nullptr) return absl::OkStatus();
+  return options_.run.accelerator->gpu.device->memory().status();
 }
 
 void Trainer::StartRun() {

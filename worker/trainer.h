@@ -39,8 +39,8 @@ class Trainer : private WorkerSessionDelegate {
 
   // Finish the step at hand, say so, and end. Thread-safe, returns at once.
   void Drain();
-  // Until drained (OK), fenced (Unauthenticated), refused, or without a coordinator for longer than
-  // the grace.
+  // Until drained (OK), fenced (Unauthenticated), refused, without a coordinator for longer than
+  // the grace, or without a GPU that works (Internal), which only a new process gets back.
   absl::Status WaitUntilEnded();
   // Leaves the current run at once, for tests: to its peers this rank is dead.
   void CutOff();
@@ -57,6 +57,8 @@ class Trainer : private WorkerSessionDelegate {
   void Control();
   void StartRun();
   void FinishRun();
+  // An error that stays with the GPU.
+  absl::Status DeviceStatus() const;
   void End(const absl::Status& status);
   void ReportChanged();
 
