@@ -170,8 +170,17 @@ absl::StatusOr<Batch> ParseTexts(absl::string_view payload, const ModelConfig& c
   return batch;
 }
 
-Batch Concatenate(absl::Span<const Batch* const> batches) {
-  Batch all;
+Batch Concatenate(absl::Span<const Batch* const> batches, Batch all) {
+  all.epoch = 0;
+  all.planned_examples = 0;
+  all.image_cu_seqlens.resize(1);
+  all.text_cu_seqlens.resize(1);
+  const auto clear = [](auto&... columns) { (columns.clear(), ...); };
+  clear(all.samples, all.caption_hashes, all.labels, all.patches, all.grids, all.positions,
+        all.text);
+  size_t patch_bytes = 0;
+  for (const Batch* batch : batches) patch_bytes += batch->patches.size();
+  all.patches.reserve(patch_bytes);
   const auto append = [](const auto& from, auto* to) {
     to->insert(to->end(), from.begin(), from.end());
   };

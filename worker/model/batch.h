@@ -54,8 +54,9 @@ absl::StatusOr<Batch> ParseBatch(absl::string_view payload, const ModelConfig& c
 // columns of texts are set. InvalidArgument as ParseBatch.
 absl::StatusOr<Batch> ParseTexts(absl::string_view payload, const ModelConfig& config);
 
-// The examples of `batches` in order, as one batch. `epoch` is the last one's.
-Batch Concatenate(absl::Span<const Batch* const> batches);
+// The examples of `batches` in order, as one batch. `epoch` is the last one's. The memory of `all`,
+// whose content is lost, is used again.
+Batch Concatenate(absl::Span<const Batch* const> batches, Batch all = {});
 
 }  // namespace navit
 

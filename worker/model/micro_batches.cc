@@ -5,7 +5,8 @@
 
 namespace navit {
 
-std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t max_tokens) {
+std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t max_tokens,
+                                         std::vector<MicroBatch> last) {
   std::vector<MicroBatch> result;
   int64_t first_example = 0;
   for (size_t begin = 0; begin < packs.size();) {
@@ -18,7 +19,9 @@ std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t 
     }
     begin = end;
     MicroBatch micro;
-    micro.batch = Concatenate(members);
+    Batch memory;
+    if (result.size() < last.size()) memory = std::move(last[result.size()].batch);
+    micro.batch = Concatenate(members, std::move(memory));
     if (micro.batch.examples() == 0) continue;
     micro.first_example = first_example;
     first_example += micro.batch.examples();

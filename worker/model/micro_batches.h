@@ -22,7 +22,10 @@ struct MicroBatch {
 };
 
 // Consecutive packs, joined up to `max_tokens` image tokens; packs without examples are left out.
-std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t max_tokens);
+// The memory of `last`, those of the step before, is used again: fresh memory for the patches of a
+// large step takes longer than to copy them.
+std::vector<MicroBatch> MakeMicroBatches(absl::Span<const Batch> packs, int64_t max_tokens,
+                                         std::vector<MicroBatch> last = {});
 
 // Gives each micro-batch a slot of its own as long as their sizes (floats of activations) fit
 // `limit`; the rest share the last slot, and all but the last of them are computed twice. Returns

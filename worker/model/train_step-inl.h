@@ -76,7 +76,8 @@ class TrainStepOn : public TrainStep::Impl {
                                                  Collective* collective) override {
     Enter(v1::PHASE_FORWARD);
     NAVIT_RETURN_IF_ERROR(machine_.Start());
-    std::vector<MicroBatch> micros = MakeMicroBatches(packs, options_.micro_batch_tokens);
+    std::vector<MicroBatch> micros =
+        MakeMicroBatches(packs, options_.micro_batch_tokens, std::exchange(micros_, {}));
     PlaceActivations(&micros);
     NAVIT_RETURN_IF_ERROR(GatherOutputs(micros));
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "common/status_macros.h"
 #include "kernels/cuda/attention_work.h"
 #include "kernels/position_table.h"
@@ -27,6 +28,10 @@ constexpr size_t kAlignment = 256;
 // place is known.
 class Packer {
  public:
+  // `memory` is used for the arrays, what it holds is lost; Release gives it back.
+  explicit Packer(std::vector<char> memory) : bytes_(std::move(memory)) { bytes_.clear(); }
+  std::vector<char> Release() { return std::move(bytes_); }
+
   template <typename T>
   void Add(const T* data, size_t count, const T** pointer) {
     const size_t offset = (bytes_.size() + kAlignment - 1) / kAlignment * kAlignment;
@@ -41,13 +46,27 @@ class Packer {
     Add(values.data(), values.size(), pointer);
   }
 
-  const std::vector<char>& bytes() const { return bytes_; }
+  // An array behind all others, which is large: it is read by Write alone.
+  void AddLast(absl::string_view data, const uint8_t** pointer) {
+    bytes_.resize((bytes_.size() + kAlignment - 1) / kAlignment * kAlignment);
+    last_ = data;
+    places_.push_back([pointer, offset = bytes_.size()](const char* base) {
+      *pointer = reinterpret_cast<const uint8_t*>(base + offset);
+    });
+  }
+
+  size_t size() const { return bytes_.size() + last_.size(); }
+  void Write(char* to) const {
+    std::memcpy(to, bytes_.data(), bytes_.size());
+    std::memcpy(to + bytes_.size(), last_.data(), last_.size());
+  }
   void Place(const void* base) const {
     for (const auto& place : places_) place(static_cast<const char*>(base));
   }
 
  private:
   std::vector<char> bytes_;
+  absl::string_view last_;
   std::vector<std::function<void(const char*)>> places_;
 };
 
@@ -200,22 +219,22 @@ absl::Status Grow(size_t bytes, Device* device,
 absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, const Batch& batch,
                                                     Device* device, DeviceStream stream) {
   DeviceBatch to;
-  Packer packer;
+  Packer packer(std::move(memory_));
   to.count = batch.examples();
-  packer.Add(reinterpret_cast<const uint8_t*>(batch.patches.data()), batch.patches.size(),
-             &to.patches);
   AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, &packer, &to.image_cu_seqlens);
   AddPositions(config, batch, &packer, &to);
   if (config.has_text()) {
     AddSegments(batch.text_cu_seqlens, config.text.prefix_tokens, &packer, &to.text_cu_seqlens);
     AddText(config, batch, &packer, &to.text);
   }
-  const size_t bytes = packer.bytes().size();
+  packer.AddLast(batch.patches, &to.patches);
+  const size_t bytes = packer.size();
   NAVIT_RETURN_IF_ERROR(Grow(bytes, device, DeviceBuffer::MakePinned, &pinned_));
   NAVIT_RETURN_IF_ERROR(Grow(bytes, device, DeviceBuffer::Make, &device_));
-  std::memcpy(pinned_.data(), packer.bytes().data(), bytes);
+  packer.Write(static_cast<char*>(pinned_.data()));
   NAVIT_RETURN_IF_ERROR(device->Copy(device_.data(), pinned_.data(), bytes, stream));
   packer.Place(device_.data());
+  memory_ = packer.Release();
   return to;
 }
 

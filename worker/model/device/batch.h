@@ -85,6 +85,7 @@ class DeviceBatchBuffer {
                                    DeviceStream stream);
 
  private:
+  std::vector<char> memory_;  // where arrays are drawn up
   DeviceBuffer pinned_;
   DeviceBuffer device_;
 };
