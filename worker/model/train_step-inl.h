@@ -92,7 +92,11 @@ class TrainStepOn : public TrainStep::Impl {
     if (result.valid_examples > 0) {
       GradientReducer reducer(machine_.gradients(), options_.bucket_bytes / sizeof(float),
                               collective);
-      NAVIT_RETURN_IF_ERROR(Backward(micros, &reducer));
+      if (const absl::Status status = Backward(micros, &reducer); !status.ok()) {
+        // What was queued tells the reducer of its progress.
+        machine_.Finish().IgnoreError();
+        return status;
+      }
       Enter(v1::PHASE_ALL_REDUCE);
       NAVIT_RETURN_IF_ERROR(reducer.Finish());
     }
@@ -208,6 +212,7 @@ class TrainStepOn : public TrainStep::Impl {
       append(batch.caption_hashes, &caption_hashes_);
       append(batch.labels, &labels_);
     }
+    NAVIT_RETURN_IF_ERROR(machine_.TakeOutputs());
     dimages_.assign(images_.size(), 0.0f);
     dtexts_.assign(texts_.size(), 0.0f);
     return absl::OkStatus();

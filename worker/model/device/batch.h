@@ -80,7 +80,7 @@ struct DeviceBatch {
 class DeviceBatchBuffer {
  public:
   // Queues the copy of `batch` on the stream and says where it will lie, until the next call. The
-  // call before must be done on the stream. ResourceExhausted.
+  // copy of the call before must be done. ResourceExhausted.
   absl::StatusOr<DeviceBatch> Fill(const ModelConfig& config, const Batch& batch, Device* device,
                                    DeviceStream stream);
 

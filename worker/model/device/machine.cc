@@ -98,20 +98,24 @@ absl::Status DeviceMachine::Start() {
   NAVIT_RETURN_IF_ERROR(device_->MakeCurrent());
   NAVIT_RETURN_IF_ERROR(Finish());
   notes_.clear();
+  outputs_.clear();
   return absl::OkStatus();
 }
 
 absl::Status DeviceMachine::Finish() {
-  NAVIT_RETURN_IF_ERROR(status());
+  // After an error too: what was queued before it must not outlive what it uses.
   context_->Keep(device_->Synchronize(stream_->stream));
+  ++finishes_;
   return status();
 }
 
 absl::Status DeviceMachine::Load(const Batch& batch, Input* input) {
-  // The buffer may be under way to the device still.
-  NAVIT_RETURN_IF_ERROR(Finish());
+  // The pinned buffer may be under way to the device still; what reads the device's comes first on
+  // the stream.
+  if (input->filled_at_ == finishes_) NAVIT_RETURN_IF_ERROR(Finish());
   NAVIT_ASSIGN_OR_RETURN(input->batch_,
                          input->buffer_.Fill(config_, batch, device_, stream_->stream));
+  input->filled_at_ = finishes_;
   return absl::OkStatus();
 }
 
@@ -121,11 +125,25 @@ absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
 }
 
 absl::Status DeviceMachine::Append(const Bf16* outputs, int64_t count, std::vector<float>* to) {
-  host_values_.resize(count);
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(host_values_.data(), outputs, count * sizeof(Bf16), stream_->stream));
+  const size_t bytes = count * sizeof(Bf16);
+  if (output_memory_.size() <= outputs_.size()) output_memory_.emplace_back();
+  DeviceBuffer& memory = output_memory_[outputs_.size()];
+  if (memory.bytes() < bytes) {
+    NAVIT_ASSIGN_OR_RETURN(memory, DeviceBuffer::MakePinned(device_, bytes));
+  }
+  outputs_.push_back({count, to});
+  return device_->Copy(memory.data(), outputs, bytes, stream_->stream);
+}
+
+absl::Status DeviceMachine::TakeOutputs() {
   NAVIT_RETURN_IF_ERROR(Finish());
-  for (const Bf16 value : host_values_) to->push_back(cuda::Bf16ToFloat(value));
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const Bf16* const values = static_cast<const Bf16*>(output_memory_[i].data());
+    for (int64_t k = 0; k < outputs_[i].count; ++k) {
+      outputs_[i].to->push_back(cuda::Bf16ToFloat(values[k]));
+    }
+  }
+  outputs_.clear();
   return absl::OkStatus();
 }
 

@@ -2,8 +2,9 @@
 //
 // Parameters, their moments and gradients live on the device as fp32, with a copy of the parameters
 // as bf16 for linear layers. Everything is queued on one stream; the host waits for the outputs of
-// the towers and the contrastive loss, whose steps over ranks are the host's, for the gradients,
-// and for their norm. Buffers grow to what the largest step so far needed, so that later steps
+// the towers (once for all micro-batches, so that it prepares the next one while the device
+// computes) and the contrastive loss, whose steps over ranks are the host's, for the gradients, and
+// for their norm. Buffers grow to what the largest step so far needed, so that later steps
 // allocate nothing.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 #define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
@@ -40,6 +41,8 @@ class DeviceMachine {
 
    private:
     friend class DeviceMachine;
+    // finishes_ when it was filled last.
+    int64_t filled_at_ = -1;
     DeviceBatch batch_;
     DeviceBatchBuffer buffer_;
   };
@@ -67,6 +70,7 @@ class DeviceMachine {
   absl::Status Load(const Batch& batch, Input* input);
   absl::StatusOr<float*> Reserve(size_t floats, Memory* memory);
   absl::Status Append(const kernels::cuda::Bf16* outputs, int64_t count, std::vector<float>* to);
+  absl::Status TakeOutputs();
   absl::StatusOr<const kernels::cuda::Bf16*> OutputGradients(const float* values, int64_t count);
   void ZeroGradients();
   void SetGradient(size_t offset, float value);
@@ -120,6 +124,16 @@ class DeviceMachine {
   DeviceBuffer norm_;
   DeviceBuffer output_gradients_;
   std::vector<kernels::cuda::Bf16> host_values_;
+  // Outputs that were asked for since the last TakeOutputs, in pinned memory by order of the calls;
+  // the memory stays for the next step.
+  struct Output {
+    int64_t count;
+    std::vector<float>* to;
+  };
+  std::vector<Output> outputs_;
+  std::vector<DeviceBuffer> output_memory_;
+  // Times that all that was queued was waited for.
+  int64_t finishes_ = 0;
   std::deque<Note> notes_;
   std::unique_ptr<DeviceContext> context_;
   std::unique_ptr<DeviceContrastiveKernels> contrastive_;

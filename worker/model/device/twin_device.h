@@ -31,14 +31,21 @@ class TwinDevice : public Device {
     return absl::OkStatus();
   }
   absl::StatusOr<bool> Idle(DeviceStream) override { return true; }
-  absl::Status Synchronize(DeviceStream) override { return absl::OkStatus(); }
+  absl::Status Synchronize(DeviceStream) override {
+    ++waits_;
+    return absl::OkStatus();
+  }
   absl::StatusOr<Memory> memory() const override { return Memory(); }
+
+  // How often the host waited so far.
+  int waits() const { return waits_; }
 
   // What the host wrote there counts as written.
   static void SetWritten(void* memory, size_t bytes);
 
  private:
   const std::string name_ = "host twin";
+  int waits_ = 0;
   std::map<void*, std::unique_ptr<kernels::cuda::twin::Region>> regions_;
 };
 
