@@ -77,7 +77,7 @@ void AddGeluAndSums(const Shapes& s) {
   s.Add("bias_gelu backward", 3 * s.Matrix(s.mlp),
         [=] { return BiasGeluBackward(gelu_backward, nullptr); });
   for (const int64_t dim : {s.width, s.mlp}) {
-    const ColumnSumArgs sum = {s.tokens, dim, s.dy, nullptr, nullptr, s.sum, s.partial};
+    const ColumnSumArgs sum = {s.tokens, dim, s.dy, nullptr, s.sum, s.partial};
     s.Add(dim == s.width ? "column_sum width" : "column_sum mlp", s.Matrix(dim),
           [=] { return ColumnSum(sum, nullptr); });
   }
@@ -179,7 +179,7 @@ std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width) {
                     memory.Make<float>(statistics),
                     memory.Make<float>(statistics),
                     memory.Make<float>(mlp),
-                    memory.Make<float>(std::max(ColumnSumSlabs(tokens) * mlp,
+                    memory.Make<float>(std::max(ColumnSumSlabs(tokens) * std::max(mlp, 2 * width),
                                                 2 * QkNormSlabs(tokens) * kHeadDim))};
   std::shared_ptr<LinearEngine> engine =
       LinearEngine::Create(memory.Bytes(kWorkspaceBytes), kWorkspaceBytes);

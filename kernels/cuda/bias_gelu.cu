@@ -1,7 +1,7 @@
 #include "kernels/cuda/bias_gelu.h"
-#include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/rows.h"
+#include "kernels/cuda/slab_sum.h"
 
 namespace navit::kernels::cuda {
 namespace {
@@ -10,12 +10,16 @@ constexpr float kSqrt2OverPi = 0.797884560802865f;
 constexpr float kCubic = 0.044715f;
 constexpr float kLog2E = 1.44269504088896f;
 
-// From e^2x, so that one exponential does; the ends saturate.
-NAVIT_DEVICE float Tanh(float x) { return 1 - 2 * Reciprocal(1 + Exp2(2 * kLog2E * x)); }
+// The tanh form is u·σ(2z), z = √(2/π)·(u + kCubic·u³), σ the logistic function: one exponential.
+// At the ends it saturates.
+NAVIT_DEVICE float Logistic2Z(float u) {
+  constexpr float kLinear = -2 * kLog2E * kSqrt2OverPi;
+  return Reciprocal(1 + Exp2(u * Fma(kLinear * kCubic, u * u, kLinear)));
+}
 
 NAVIT_DEVICE float Gelu(float u, bool erf) {
   if (erf) return 0.5f * u * (1 + Erf(u * 0.707106781186548f));
-  return 0.5f * u * (1 + Tanh(kSqrt2OverPi * (u + kCubic * u * u * u)));
+  return u * Logistic2Z(u);
 }
 
 NAVIT_DEVICE float GeluSlope(float u, bool erf) {
@@ -23,59 +27,94 @@ NAVIT_DEVICE float GeluSlope(float u, bool erf) {
     return 0.5f * (1 + Erf(u * 0.707106781186548f)) +
            u * 0.398942280401433f * Exp2(-0.5f * kLog2E * u * u);
   }
-  const float t = Tanh(kSqrt2OverPi * (u + kCubic * u * u * u));
-  return 0.5f * (1 + t) + 0.5f * u * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kCubic * u * u);
+  // σ + u·σ·(1 − σ)·2·dz/du
+  const float s = Logistic2Z(u);
+  const float twice_dz = Fma(6 * kSqrt2OverPi * kCubic, u * u, 2 * kSqrt2OverPi);
+  return Fma(u * (s - s * s), twice_dz, s);
 }
 
+// y = gelu(x + bias); no terms.
 struct Forward {
-  using Args = BiasGeluForwardArgs;
+  struct Args {
+    const Bf16* x;
+    const float* bias;
+    Bf16* y;
+    bool erf;
+  };
+  struct Loaded {
+    Vector16 x;
+  };
 
-  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
-    const int64_t dim = args.dim;
-    const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
-    const Global<Bf16> y = Global<Bf16>(args.y) + row * dim;
-    for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
-      float values[8], bias[8];
-      LoadEight(values, x, i, dim);
-      LoadEight(bias, Global<const float>(args.bias), i, dim);
-      NAVIT_UNROLL
-      for (int j = 0; j < 8; ++j) values[j] = Gelu(values[j] + bias[j], args.erf);
-      StoreEight(values, y, i, dim);
-    }
+  NAVIT_DEVICE Forward(const Args& args, int64_t i, int64_t dim)
+      : x_(args.x), y_(args.y), i_(i), dim_(dim), erf_(args.erf) {
+    LoadEight(bias_, Global<const float>(args.bias), i, dim);
   }
+
+  NAVIT_DEVICE Loaded Load(int64_t row) const { return {LoadPacked(x_ + row * dim_, i_, dim_)}; }
+  NAVIT_DEVICE void Take(int64_t row, const Loaded& loaded, float (&terms)[8]) const {
+    Unpack(loaded.x, terms);
+    NAVIT_UNROLL
+    for (int j = 0; j < 8; ++j) terms[j] = Gelu(terms[j] + bias_[j], erf_);
+    StoreEight(terms, y_ + row * dim_, i_, dim_);
+  }
+
+ private:
+  const Global<const Bf16> x_;
+  const Global<Bf16> y_;
+  const int64_t i_, dim_;
+  const bool erf_;
+  float bias_[8];
 };
 
+// dx = dy·gelu'(x + bias); the terms are dx as rounded.
 struct Backward {
-  using Args = BiasGeluBackwardArgs;
+  struct Args {
+    const Bf16* x;
+    const float* bias;
+    const Bf16* dy;
+    Bf16* dx;
+    bool erf;
+  };
+  struct Loaded {
+    Vector16 x, dy;
+  };
 
-  NAVIT_DEVICE static void At(const Args& args, int64_t row) {
-    const int64_t dim = args.dim;
-    const Global<const Bf16> x = Global<const Bf16>(args.x) + row * dim;
-    const Global<const Bf16> dy = Global<const Bf16>(args.dy) + row * dim;
-    const Global<Bf16> dx = Global<Bf16>(args.dx) + row * dim;
-    for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
-      float values[8], bias[8], gradients[8];
-      LoadEight(values, x, i, dim);
-      LoadEight(gradients, dy, i, dim);
-      LoadEight(bias, Global<const float>(args.bias), i, dim);
-      NAVIT_UNROLL
-      for (int j = 0; j < 8; ++j) gradients[j] *= GeluSlope(values[j] + bias[j], args.erf);
-      StoreEight(gradients, dx, i, dim);
-    }
+  NAVIT_DEVICE Backward(const Args& args, int64_t i, int64_t dim)
+      : x_(args.x), dy_(args.dy), dx_(args.dx), i_(i), dim_(dim), erf_(args.erf) {
+    LoadEight(bias_, Global<const float>(args.bias), i, dim);
   }
+
+  NAVIT_DEVICE Loaded Load(int64_t row) const {
+    return {LoadPacked(x_ + row * dim_, i_, dim_), LoadPacked(dy_ + row * dim_, i_, dim_)};
+  }
+  NAVIT_DEVICE void Take(int64_t row, const Loaded& loaded, float (&terms)[8]) const {
+    float x[8];
+    Unpack(loaded.x, x);
+    Unpack(loaded.dy, terms);
+    NAVIT_UNROLL
+    for (int j = 0; j < 8; ++j) terms[j] *= GeluSlope(x[j] + bias_[j], erf_);
+    StoreEight(terms, dx_ + row * dim_, i_, dim_);
+    Unpack(Pack(terms), terms);
+  }
+
+ private:
+  const Global<const Bf16> x_, dy_;
+  const Global<Bf16> dx_;
+  const int64_t i_, dim_;
+  const bool erf_;
+  float bias_[8];
 };
 
 }  // namespace
 
 LaunchError BiasGeluForward(const BiasGeluForwardArgs& args, Stream stream) {
-  return ForEachRow<Forward>(args.rows, args, stream);
+  return WalkSlabs<Forward>(args.rows, args.dim, {args.x, args.bias, args.y, args.erf}, nullptr,
+                            nullptr, stream);
 }
 
 LaunchError BiasGeluBackward(const BiasGeluBackwardArgs& args, Stream stream) {
-  const LaunchError error = ForEachRow<Backward>(args.rows, args, stream);
-  if (!error.ok()) return error;
-  return ColumnSum({args.rows, args.dim, args.dx, nullptr, nullptr, args.dbias, args.partial},
-                   stream);
+  return WalkSlabs<Backward>(args.rows, args.dim, {args.x, args.bias, args.dy, args.dx, args.erf},
+                             args.dbias, args.partial, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -9,8 +9,8 @@
 
 namespace navit::kernels::cuda {
 
-// y = gelu(x + bias), tanh form or erf. x, y [rows, dim] bf16, bias [dim] fp32; y may alias x.
-// Tolerance: 2^-8·max(1, |x + bias|).
+// y = gelu(x + bias), tanh form or erf. x, y [rows, dim] bf16, bias [dim] fp32, 16-byte
+// aligned; y may alias x. Tolerance: 2^-8·max(1, |x + bias|).
 struct BiasGeluForwardArgs {
   int64_t rows = 0, dim = 0;
   const Bf16* x = nullptr;

@@ -1,5 +1,7 @@
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/rows.h"
+#include "kernels/cuda/slab_sum.h"
 
 namespace navit::kernels::cuda {
 namespace {
@@ -8,44 +10,47 @@ constexpr int64_t Blocks(int64_t count, int64_t per_block) {
   return (count + per_block - 1) / per_block;
 }
 
-// A thread sums one column of one slab.
-struct SlabKernel {
+struct Term {
   struct Args {
-    ColumnSumArgs sum;
-    int64_t column_blocks;
+    const Bf16* a;
+    const Bf16* b;
   };
-  static constexpr int kThreads = 128;
+  struct Loaded {
+    Vector16 a, b;
+  };
 
-  NAVIT_DEVICE static void Run(const Args& args) {
-    const ColumnSumArgs& sum = args.sum;
-    const int64_t slab = BlockIndex() / args.column_blocks;
-    const int64_t column = BlockIndex() % args.column_blocks * kThreads + ThreadIndex();
-    if (column >= sum.dim) return;
-    const Global<const Bf16> a(sum.a), b(sum.b);
-    const Global<const float> w(sum.w), shift(sum.shift);
-    const int64_t begin = slab * kColumnSumSlab;
-    const int64_t end = begin + kColumnSumSlab < sum.rows ? begin + kColumnSumSlab : sum.rows;
-    float total = 0;
-    for (int64_t row = begin; row < end; ++row) {
-      float factor = b ? ToFloat(b.Load(row * sum.dim + column)) : 1;
-      if (w) factor *= w.Load(row);
-      if (shift) factor += shift.Load(row);
-      total = Fma(ToFloat(a.Load(row * sum.dim + column)), factor, total);
-    }
-    Global<float>(sum.partial).Store(slab * sum.dim + column, total);
+  NAVIT_DEVICE Term(const Args& args, int64_t i, int64_t dim)
+      : a_(args.a), b_(args.b), i_(i), dim_(dim) {}
+
+  NAVIT_DEVICE Loaded Load(int64_t row) const {
+    Loaded loaded = {LoadPacked(a_ + row * dim_, i_, dim_), {}};
+    if (b_) loaded.b = LoadPacked(b_ + row * dim_, i_, dim_);
+    return loaded;
   }
+  NAVIT_DEVICE void Take(int64_t /*row*/, const Loaded& loaded, float (&terms)[8]) const {
+    Unpack(loaded.a, terms);
+    if (!b_) return;
+    float factors[8];
+    Unpack(loaded.b, factors);
+    NAVIT_UNROLL
+    for (int j = 0; j < 8; ++j) terms[j] *= factors[j];
+  }
+
+ private:
+  const Global<const Bf16> a_, b_;
+  const int64_t i_, dim_;
 };
 
-// Eight rows are summed side by side by the warps of a block, 32 columns each, then added up in
-// order.
+// The warps of a block sum rows side by side, 32 columns each; their sums are added up in order.
 struct AddRowsKernel {
   struct Args {
     int64_t rows, dim;
     const float* from;
     float* sum;
   };
-  static constexpr int kThreads = 256;
+  static constexpr int kThreads = 512;
   static constexpr int kWarps = kThreads / kWarp;
+  static constexpr int kBatch = 8;  // rows whose loads are in flight together
 
   NAVIT_DEVICE static void Run(const Args& args) {
     const Shared<float> shared = SharedMemory<float>(0, kThreads);
@@ -53,8 +58,15 @@ struct AddRowsKernel {
     float total = 0;
     if (column < args.dim) {
       const Global<const float> from(args.from);
-      for (int64_t row = WarpIndex(); row < args.rows; row += kWarps) {
-        total += from.Load(row * args.dim + column);
+      for (int64_t first = WarpIndex(); first < args.rows; first += kWarps * kBatch) {
+        float values[kBatch] = {};
+        NAVIT_UNROLL
+        for (int k = 0; k < kBatch; ++k) {
+          const int64_t row = first + k * kWarps;
+          if (row < args.rows) values[k] = from.Load(row * args.dim + column);
+        }
+        NAVIT_UNROLL
+        for (int k = 0; k < kBatch; ++k) total += values[k];
       }
     }
     shared.Store(ThreadIndex(), total);
@@ -76,12 +88,7 @@ LaunchError AddRows(int64_t rows, int64_t dim, const float* from, float* sum, St
 }
 
 LaunchError ColumnSum(const ColumnSumArgs& args, Stream stream) {
-  const int64_t slabs = ColumnSumSlabs(args.rows);
-  const int64_t column_blocks = Blocks(args.dim, SlabKernel::kThreads);
-  const LaunchError error = Launch<SlabKernel>({slabs * column_blocks, SlabKernel::kThreads, 0},
-                                               stream, {args, column_blocks});
-  if (!error.ok()) return error;
-  return AddRows(slabs, args.dim, args.partial, args.sum, stream);
+  return WalkSlabs<Term>(args.rows, args.dim, {args.a, args.b}, args.sum, args.partial, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -9,18 +9,16 @@
 
 namespace navit::kernels::cuda {
 
-// sum[d] += Σ_r a[r·dim + d]·(b[r·dim + d]·w[r] + shift[r]), d in [0, dim), in fp32. Null b and w
-// stand for ones, a null shift for zeros. The order of the sum depends on `rows` alone: slabs of
-// kColumnSumSlab rows, each in row order, then the slabs in order. `partial` is working memory,
-// [ColumnSumSlabs(rows), dim]. Tolerance: 1e-5 of the sum of absolute terms.
+// sum[d] += Σ_r a[r·dim + d]·b[r·dim + d], d in [0, dim), in fp32; a null b stands for ones. a and b
+// are 16-byte aligned. The order of the sum depends on `rows` alone: slabs of kColumnSumSlab rows
+// one by one, then as AddRows. `partial` is working memory, [ColumnSumSlabs(rows), dim]. Tolerance:
+// 1e-5 of the sum of absolute terms.
 struct ColumnSumArgs {
   int64_t rows = 0, dim = 0;
   const Bf16* a = nullptr;
   const Bf16* b = nullptr;
-  const float* w = nullptr;
   float* sum = nullptr;
   float* partial = nullptr;
-  const float* shift = nullptr;
 };
 
 inline constexpr int64_t kColumnSumSlab = 64;
@@ -30,8 +28,8 @@ inline constexpr int64_t ColumnSumSlabs(int64_t rows) {
 
 LaunchError ColumnSum(const ColumnSumArgs& args, Stream stream);
 
-// sum[d] += Σ_r from[r·dim + d] over fp32 rows, in row order: the second half of ColumnSum, for
-// kernels that make partial sums of their own.
+// sum[d] += Σ_r from[r·dim + d] over fp32 rows, in an order that depends on `rows` alone: the
+// second half of ColumnSum, for kernels that make partial sums of their own.
 LaunchError AddRows(int64_t rows, int64_t dim, const float* from, float* sum, Stream stream);
 
 }  // namespace navit::kernels::cuda

@@ -94,6 +94,26 @@ TEST_F(InputTest, Embedding) {
   }
 }
 
+// More selections of a row than one turn of a block's warps takes, with weights.
+TEST_F(InputTest, ScatterOfManySelections) {
+  constexpr int64_t kTokens = 150, kRows = 2;
+  for (const int64_t dim : {3, 132}) {
+    const Floats dy = RandomBf16(kTokens * dim, 1), weights = RandomFloats(kTokens, 2);
+    std::vector<int32_t> rows;
+    std::vector<Selection> selections;
+    Floats want(kRows * dim, 1);
+    for (int32_t t = 0; t < kTokens; ++t) {
+      rows.push_back(t % 9 == 4 ? 0 : 1);
+      selections.push_back({t, weights[t]});
+      for (int64_t d = 0; d < dim; ++d) {
+        want[rows.back() * dim + d] += weights[t] * dy[t * dim + d];
+      }
+    }
+    const ScatterWork work = MakeScatterWork(rows, selections, kRows);
+    ExpectClose(want, Scatter(work, dy, dim, 0, dim, Floats(kRows * dim, 1)), 2e-4f, 0, "dtable");
+  }
+}
+
 // Between two rows of a table, as PositionTap of the contract.
 PositionTaps Taps(float coordinate, int64_t rows) {
   const PositionTap tap(coordinate, rows);
@@ -119,7 +139,7 @@ TEST_F(InputTest, PositionTable) {
        {PositionCombination::kSum, PositionCombination::kStack, PositionCombination::kJoint}) {
     const bool joint = combination == PositionCombination::kJoint;
     const bool stack = combination == PositionCombination::kStack;
-    for (const int64_t dim : {2, 46}) {
+    for (const int64_t dim : {2, 46, 48, 2064}) {
       const int64_t part = stack ? dim / 2 : dim;
       const int32_t table_rows = joint ? kRows * kRows : kRows;
       const Floats rows = RandomFloats(table_rows * part, 1);

@@ -25,8 +25,8 @@ struct LayerNormForwardArgs {
 };
 
 // With g = gain·dy: dx = inv_std·(g − mean(g) − x̂·mean(g·x̂)); dgain[d] += Σ_rows dy·x̂ and
-// dbias[d] += Σ_rows dy, in the order of column_sum.h. dx may alias dy unless `accumulate`.
-// Tolerance: 2^-7 of the largest element.
+// dbias[d] += Σ_rows dy, in an order that depends on rows and dim alone. dx may alias dy unless
+// `accumulate`. dim is at most 8192. Tolerance: 2^-7 of the largest element.
 struct LayerNormBackwardArgs {
   int64_t rows = 0, dim = 0;
   const Bf16* x = nullptr;
@@ -37,7 +37,7 @@ struct LayerNormBackwardArgs {
   Bf16* dx = nullptr;
   float* dgain = nullptr;
   float* dbias = nullptr;
-  float* partial = nullptr;  // working memory, [ColumnSumSlabs(rows), dim]
+  float* partial = nullptr;  // working memory, [2, ColumnSumSlabs(rows), dim]
   bool accumulate = false;   // dx += instead of dx =, which joins the residual branch
 };
 

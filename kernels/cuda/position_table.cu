@@ -16,14 +16,16 @@ class TapSum {
     weights_ = from.LoadAs<Weights>(token * 8 + 4);
   }
 
-  // Added to `sum`.
-  NAVIT_DEVICE float At(int64_t i, float sum) const {
+  // Added to sums of the eight columns from i on.
+  NAVIT_DEVICE void AddTo(float (&sums)[8], int64_t i) const {
     NAVIT_UNROLL
     for (int tap = 0; tap < 4; ++tap) {
       if (weights_.weight[tap] == 0) continue;
-      sum = Fma(weights_.weight[tap], table_.Load(rows_.row[tap] * dim_ + i), sum);
+      float values[8];
+      LoadEight(values, table_ + rows_.row[tap] * dim_, i, dim_);
+      NAVIT_UNROLL
+      for (int j = 0; j < 8; ++j) sums[j] = Fma(weights_.weight[tap], values[j], sums[j]);
     }
-    return sum;
   }
 
  private:
@@ -44,9 +46,20 @@ struct AddTaps {
 
   NAVIT_DEVICE static void At(const Args& args, int64_t token) {
     const TapSum sum(args.taps, token, args.table, args.dim);
-    const Global<Bf16> x = Global<Bf16>(args.x) + (token * args.stride + args.offset);
-    for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
-      x.Store(i, ToBf16(sum.At(i, ToFloat(x.Load(i)))));
+    const int64_t begin = token * args.stride + args.offset;
+    for (int64_t first = 0; first < args.dim; first += RowGroup::kColumns) {
+      // All loads of x come before the first store, which the next load would have to wait for.
+      RowGroup x;
+      x.Load(Global<const Bf16>(args.x) + begin, first, args.dim);
+      NAVIT_UNROLL
+      for (int k = 0; k < RowGroup::kPieces; ++k) {
+        const int64_t i = RowGroup::Column(first, k);
+        if (i >= args.dim) break;
+        float values[8];
+        Unpack(x.piece[k], values);
+        sum.AddTo(values, i);
+        StoreEight(values, Global<Bf16>(args.x) + begin, i, args.dim);
+      }
     }
   }
 };
@@ -57,9 +70,15 @@ struct AddProduct {
   NAVIT_DEVICE static void At(const Args& args, int64_t token) {
     const TapSum a(args.row_taps, token, args.row_table, args.dim);
     const TapSum b(args.column_taps, token, args.column_table, args.dim);
-    const Global<Bf16> x = Global<Bf16>(args.x) + token * args.dim;
-    for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
-      x.Store(i, ToBf16(Fma(a.At(i, 0), b.At(i, 0), ToFloat(x.Load(i)))));
+    const int64_t dim = args.dim;
+    for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
+      float x[8], of_row[8] = {}, of_column[8] = {};
+      LoadEight(x, Global<const Bf16>(args.x) + token * dim, i, dim);
+      a.AddTo(of_row, i);
+      b.AddTo(of_column, i);
+      NAVIT_UNROLL
+      for (int j = 0; j < 8; ++j) x[j] = Fma(of_row[j], of_column[j], x[j]);
+      StoreEight(x, Global<Bf16>(args.x) + token * dim, i, dim);
     }
   }
 };
@@ -68,11 +87,15 @@ struct ProductGradient {
   using Args = PositionProductBackwardArgs;
 
   NAVIT_DEVICE static void At(const Args& args, int64_t token) {
-    const int64_t first = token * args.dim;
-    const TapSum b(args.taps, token, args.table, args.dim);
-    for (int64_t i = LaneIndex(); i < args.dim; i += kWarp) {
-      const float dx = ToFloat(Global<const Bf16>(args.dx).Load(first + i));
-      Global<Bf16>(args.da).Store(first + i, ToBf16(dx * b.At(i, 0)));
+    const int64_t dim = args.dim;
+    const TapSum b(args.taps, token, args.table, dim);
+    for (int64_t i = RowBegin(); i < dim; i += kRowStep) {
+      float dx[8], of_table[8] = {};
+      LoadEight(dx, Global<const Bf16>(args.dx) + token * dim, i, dim);
+      b.AddTo(of_table, i);
+      NAVIT_UNROLL
+      for (int j = 0; j < 8; ++j) dx[j] *= of_table[j];
+      StoreEight(dx, Global<Bf16>(args.da) + token * dim, i, dim);
     }
   }
 };

@@ -19,8 +19,9 @@ struct alignas(16) PositionTaps {
 
 // x[t, offset + d] += Σ weight·table[row, d] over the taps of t, d in [0, dim). x [tokens, stride]
 // bf16, table fp32. Sum: two calls, for rows and for columns, with dim = stride; stack: with dim =
-// stride / 2 and offsets 0 and dim; joint: one call with four taps. Tolerance: 1 bf16 ulp of x and
-// of the sum.
+// stride / 2 and offsets 0 and dim; joint: one call with four taps. Where dim is a multiple of 8, so
+// are stride and offset, and x and table are 16-byte aligned. Tolerance: 1 bf16 ulp of x and of the
+// sum.
 struct PositionTableForwardArgs {
   int64_t tokens = 0, dim = 0, stride = 0, offset = 0;
   const PositionTaps* taps = nullptr;
@@ -31,7 +32,7 @@ struct PositionTableForwardArgs {
 LaunchError PositionTableForward(const PositionTableForwardArgs& args, Stream stream);
 
 // x[t, d] += a(t, d)·b(t, d) with a and b = Σ weight·table[row, d] over the taps of t in each
-// table. x [tokens, dim] bf16, tables [., dim] fp32. Tolerance: 1 bf16 ulp of x and of the product.
+// table. x [tokens, dim] bf16, tables [., dim] fp32, 16-byte aligned. Tolerance: 1 bf16 ulp of x and of the product.
 struct PositionProductForwardArgs {
   int64_t tokens = 0, dim = 0;
   const PositionTaps* row_taps = nullptr;
@@ -42,7 +43,7 @@ struct PositionProductForwardArgs {
 };
 
 // da(t, d) = dx[t, d]·b(t, d), what scatter_rows.h takes to the table of a: taps and table are
-// those of b. dx, da [tokens, dim] bf16, no aliasing. Tolerance: 2^-8 relative.
+// those of b. dx, da [tokens, dim] bf16, 16-byte aligned, no aliasing. Tolerance: 2^-8 relative.
 struct PositionProductBackwardArgs {
   int64_t tokens = 0, dim = 0;
   const PositionTaps* taps = nullptr;

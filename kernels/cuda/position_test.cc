@@ -104,7 +104,7 @@ TEST_F(PositionTest, Product) {
       selections[axis].insert(selections[axis].end(), {{t, 1 - tap.weight}, {t, tap.weight}});
     }
   }
-  for (const int64_t dim : {1, 46}) {
+  for (const int64_t dim : {1, 46, 264}) {
     const Floats tables[2] = {RandomFloats(kRows * dim, 1), RandomFloats(kRows * dim, 2)};
     const Floats x = RandomBf16(kTokens * dim, 3), dx = RandomBf16(kTokens * dim, 4);
     Floats want = x, dtables[2] = {Floats(kRows * dim), Floats(kRows * dim)};

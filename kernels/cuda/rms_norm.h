@@ -21,8 +21,9 @@ struct RmsNormForwardArgs {
   float* inv_rms = nullptr;  // null: not saved
 };
 
-// dx = inv_rms·(gain·dy − x̂·mean(gain·dy·x̂)), x̂ = x·inv_rms; dgain[d] += Σ_rows dy·x̂, in the order
-// of column_sum.h. dx may alias dy unless `accumulate`. Tolerance: 2^-7 of the largest element.
+// dx = inv_rms·(gain·dy − x̂·mean(gain·dy·x̂)), x̂ = x·inv_rms; dgain[d] += Σ_rows dy·x̂, in an order
+// that depends on rows and dim alone. dx may alias dy unless `accumulate`. dim is at most 8192.
+// Tolerance: 2^-7 of the largest element.
 struct RmsNormBackwardArgs {
   int64_t rows = 0, dim = 0;
   const Bf16* x = nullptr;

@@ -10,13 +10,16 @@ namespace navit::kernels::cuda {
 
 // Eight bf16 values at i of a row of `dim` values that starts at `row`; zeros behind its end. One
 // access where dim allows it.
-NAVIT_DEVICE void LoadEight(float (&values)[8], Global<const Bf16> row, int64_t i, int64_t dim) {
-  if (dim % 8 == 0) {
-    Unpack(row.LoadAs<Vector16>(i), values);
-    return;
-  }
+NAVIT_DEVICE Vector16 LoadPacked(Global<const Bf16> row, int64_t i, int64_t dim) {
+  if (dim % 8 == 0) return row.LoadAs<Vector16>(i);
+  float values[8];
   NAVIT_UNROLL
   for (int j = 0; j < 8; ++j) values[j] = i + j < dim ? ToFloat(row.Load(i + j)) : 0;
+  return Pack(values);
+}
+
+NAVIT_DEVICE void LoadEight(float (&values)[8], Global<const Bf16> row, int64_t i, int64_t dim) {
+  Unpack(LoadPacked(row, i, dim), values);
 }
 
 NAVIT_DEVICE void StoreEight(const float (&values)[8], Global<Bf16> row, int64_t i, int64_t dim) {
@@ -30,8 +33,18 @@ NAVIT_DEVICE void StoreEight(const float (&values)[8], Global<Bf16> row, int64_t
   }
 }
 
-// The same of fp32 values, which are few and stay in the caches.
+struct alignas(16) FourFloats {
+  float value[4];
+};
+
+// The same of fp32 values, in two accesses where dim allows it.
 NAVIT_DEVICE void LoadEight(float (&values)[8], Global<const float> row, int64_t i, int64_t dim) {
+  if (dim % 8 == 0) {
+    const FourFloats halves[2] = {row.LoadAs<FourFloats>(i), row.LoadAs<FourFloats>(i + 4)};
+    NAVIT_UNROLL
+    for (int j = 0; j < 8; ++j) values[j] = halves[j / 4].value[j % 4];
+    return;
+  }
   NAVIT_UNROLL
   for (int j = 0; j < 8; ++j) values[j] = i + j < dim ? row.Load(i + j) : 0;
 }
@@ -45,6 +58,25 @@ NAVIT_DEVICE int64_t RowIndex() { return BlockIndex() * kRowWarps + WarpIndex();
 // What a lane of the warp takes of its row: pieces of eight values, 256 apart.
 inline constexpr int kRowStep = kWarp * 8;
 NAVIT_DEVICE int64_t RowBegin() { return LaneIndex() * 8; }
+
+// Up to 1024 neighbouring columns of a row, whose loads are in flight together.
+struct RowGroup {
+  static constexpr int kPieces = 4;
+  static constexpr int64_t kColumns = kPieces * kRowStep;
+  Vector16 piece[kPieces] = {};
+
+  // First of the columns that this lane has in a piece of the group that begins at `first`.
+  NAVIT_DEVICE static int64_t Column(int64_t first, int k) {
+    return first + k * kRowStep + RowBegin();
+  }
+  // From column `first` on; pieces behind the row's end stay as they are.
+  NAVIT_DEVICE void Load(Global<const Bf16> row, int64_t first, int64_t dim) {
+    NAVIT_UNROLL
+    for (int k = 0; k < kPieces; ++k) {
+      if (Column(first, k) < dim) piece[k] = LoadPacked(row, Column(first, k), dim);
+    }
+  }
+};
 
 // A Body has Args and a NAVIT_DEVICE static void At(const Args&, int64_t row), which all lanes of a
 // warp call.

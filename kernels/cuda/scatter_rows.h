@@ -1,6 +1,7 @@
 // Gradients of tables whose rows tokens select: the backward pass of the token embedding and of the
 // position tables. The host, which knows the selections, sorts them by row once per batch, so that
-// every row is summed by one thread per column, in token order, without atomics.
+// every row is summed by one block per group of columns, without atomics. The order of a row's sum
+// depends on the number and the order of its selections alone.
 #ifndef NAVIT_KERNELS_CUDA_SCATTER_ROWS_H_
 #define NAVIT_KERNELS_CUDA_SCATTER_ROWS_H_
 
@@ -36,7 +37,7 @@ ScatterWork MakeScatterWork(const std::vector<int32_t>& rows,
                             const std::vector<Selection>& selections, int32_t table_rows);
 
 // dtable[r, d] += Σ weight·dy[token·dy_stride + d] over the selections of r, d in [0, dim). dtable
-// [table_rows, dim] fp32, dy bf16; `row` and `selection` are the arrays of a ScatterWork in device
+// [table_rows, dim] fp32, dy bf16, 8-byte aligned; `row` and `selection` are the arrays of a ScatterWork in device
 // memory. Tolerance: 1e-5 of Σ|weight·dy|.
 struct ScatterRowsArgs {
   int64_t rows = 0, dim = 0;

@@ -158,7 +158,7 @@ void DeviceOps::LayerNormForward(const cuda::LayerNormForwardArgs& args, Context
 }
 
 void DeviceOps::LayerNormBackward(cuda::LayerNormBackwardArgs args, Context& context) {
-  args.partial = SumPartial(args.rows, args.dim, context);
+  args.partial = SumPartial(args.rows, 2 * args.dim, context);
   context.Run("gradient of LayerNorm", cuda::LayerNormBackward, args);
 }
 
