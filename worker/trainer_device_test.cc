@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "worker/checkpoint.h"
+#include "worker/device/peak_flops.h"
 #include "worker/fake_coordinator.h"
 #include "worker/model/device/test_machine.h"
 #include "worker/model/device/train_step.h"
@@ -100,6 +101,9 @@ TEST_F(TrainerOnDeviceTest, FollowsTheCpuAndSavesTheDevicesWeights) {
   EXPECT_TRUE(device.series.contains("navit_device_memory_bytes"));
   EXPECT_FALSE(cpu.series.contains("navit_device_memory_bytes"));
   EXPECT_TRUE(cpu.series.contains("navit_device_peak_flops_per_second"));
+  // As far as the card is known, which the twin is not.
+  EXPECT_EQ(device.series.contains("navit_device_peak_flops_per_second"),
+            DevicePeakFlops(accelerator_.gpu.device->name()).has_value());
 }
 
 TEST_F(TrainerOnDeviceTest, ABrokenGenerationGoesOnFromTheDevicesWeights) {
