@@ -55,4 +55,40 @@ void CpuOps::QkNormRopeBackward(const QkNormRopeBackwardArgs& args, Context& poo
   }
 }
 
+void CpuOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& pool) {
+  kernels::LinearForward({.rows = args.rows,
+                          .in = args.in,
+                          .out = args.out,
+                          .x = args.x,
+                          .weight = args.weight,
+                          .y = args.hidden},
+                         pool);
+  kernels::BiasGeluForward({.rows = args.rows,
+                            .dim = args.out,
+                            .x = args.hidden,
+                            .bias = args.bias,
+                            .y = args.y,
+                            .erf = args.erf},
+                           pool);
+}
+
+void CpuOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& pool) {
+  kernels::LinearBackwardInput({.rows = args.rows,
+                                .in = args.in,
+                                .out = args.out,
+                                .dy = args.dy,
+                                .weight = args.weight,
+                                .dx = args.dhidden},
+                               pool);
+  kernels::BiasGeluBackward({.rows = args.rows,
+                             .dim = args.in,
+                             .x = args.hidden,
+                             .bias = args.bias,
+                             .dy = args.dhidden,
+                             .dx = args.dhidden,
+                             .dbias = args.dbias,
+                             .erf = args.erf},
+                            pool);
+}
+
 }  // namespace navit

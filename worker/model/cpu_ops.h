@@ -110,12 +110,35 @@ struct CpuOps {
   static void LinearBackwardWeight(const kernels::LinearBackwardWeightArgs& args, Context& pool) {
     kernels::LinearBackwardWeight(args, pool);
   }
-  static void BiasGeluForward(const kernels::BiasGeluForwardArgs& args, Context& pool) {
-    kernels::BiasGeluForward(args, pool);
-  }
-  static void BiasGeluBackward(const kernels::BiasGeluBackwardArgs& args, Context& pool) {
-    kernels::BiasGeluBackward(args, pool);
-  }
+
+  // y = gelu(x·Wᵀ + bias), weight W [out, in], bias [out], x [rows, in], y [rows, out]. `hidden`
+  // [rows, out] takes what the backward pass needs of GELU's argument: here without the bias.
+  struct LinearGeluForwardArgs {
+    int64_t rows = 0, in = 0, out = 0;
+    const Value* x = nullptr;
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+    Value* hidden = nullptr;
+    Value* y = nullptr;
+    bool erf = false;
+  };
+  // Back through the layer behind that GELU, weight W [out, in], and GELU itself: dhidden =
+  // (dy·W)·gelu', the gradient of GELU's argument, assigned; dbias [in] += its column sums. hidden,
+  // bias and erf are those of LinearGeluForward, whose `out` is this `in`. dy [rows, out], hidden,
+  // dhidden [rows, in].
+  struct LinearGeluBackwardArgs {
+    int64_t rows = 0, in = 0, out = 0;
+    const Value* dy = nullptr;
+    const float* weight = nullptr;
+    const Value* hidden = nullptr;
+    const float* bias = nullptr;
+    Value* dhidden = nullptr;
+    float* dbias = nullptr;
+    bool erf = false;
+  };
+  static void LinearGeluForward(const LinearGeluForwardArgs& args, Context& pool);
+  static void LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& pool);
+
   static void RmsNormForward(const kernels::RmsNormForwardArgs& args, Context& pool) {
     kernels::RmsNormForward(args, pool);
   }

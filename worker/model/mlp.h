@@ -15,7 +15,7 @@ namespace navit {
 // Of R rows; D width, M MLP width.
 template <typename Ops = CpuOps>
 struct MlpActivations {
-  typename Ops::Value* hidden = nullptr;  // [R, M] before bias and GELU
+  typename Ops::Value* hidden = nullptr;  // [R, M], of Ops::LinearGeluForward
   typename Ops::Value* active = nullptr;  // [R, M]
 };
 

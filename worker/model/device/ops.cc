@@ -1,6 +1,7 @@
 #include "worker/model/device/ops.h"
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cuda/bias_gelu.h"
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/embedding.h"
@@ -33,6 +34,14 @@ void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
 
 void DeviceOps::Missing(absl::string_view what, Context& context) {
   context.Keep(absl::UnimplementedError(absl::StrCat(what, " has no kernel on a GPU yet")));
+}
+
+bool DeviceOps::HasLinear(int64_t in, int64_t out, Context& context) {
+  if (in % kLinearMultiple == 0 && out % kLinearMultiple == 0) return true;
+  Missing(absl::StrCat("a linear layer of ", in, " to ", out, " (no multiples of ", kLinearMultiple,
+                       ")"),
+          context);
+  return false;
 }
 
 void DeviceOps::Copy(int64_t count, const Value* from, Value* to, Context& context) {
@@ -93,11 +102,7 @@ void DeviceOps::Scatter(const DeviceScatter& scatter, int64_t dim, const Value* 
 
 void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.in % kLinearMultiple != 0 || args.out % kLinearMultiple != 0) {
-    return Missing(absl::StrCat("a linear layer of ", args.in, " to ", args.out,
-                                " (no multiples of ", kLinearMultiple, ")"),
-                   context);
-  }
+  if (!HasLinear(args.in, args.out, context)) return;
   context.Keep("linear layer", context.engine()->Forward({.rows = args.rows,
                                                           .in = args.in,
                                                           .out = args.out,
@@ -135,13 +140,68 @@ void DeviceOps::LinearBackwardWeight(const LinearBackwardWeightArgs& args, Conte
   if (args.dbias != nullptr) SumColumns(args.rows, args.out, args.dy, args.dbias, context);
 }
 
-void DeviceOps::BiasGeluForward(const cuda::BiasGeluForwardArgs& args, Context& context) {
-  context.Run("GELU", cuda::BiasGeluForward, args);
+void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (args.erf) {
+    LinearForward({.rows = args.rows,
+                   .in = args.in,
+                   .out = args.out,
+                   .x = args.x,
+                   .weight = args.weight,
+                   .y = args.hidden},
+                  context);
+    return context.Run("GELU", cuda::BiasGeluForward,
+                       {.rows = args.rows,
+                        .dim = args.out,
+                        .x = args.hidden,
+                        .bias = args.bias,
+                        .y = args.y,
+                        .erf = true});
+  }
+  if (!HasLinear(args.in, args.out, context)) return;
+  context.Keep("linear layer with GELU",
+               context.engine()->Forward({.rows = args.rows,
+                                          .in = args.in,
+                                          .out = args.out,
+                                          .x = args.x,
+                                          .weight = context.Weight(args.weight),
+                                          .bias = context.Weight(args.bias),
+                                          .y = args.y,
+                                          .pre_gelu = args.hidden},
+                                         context.stream()));
 }
 
-void DeviceOps::BiasGeluBackward(cuda::BiasGeluBackwardArgs args, Context& context) {
-  args.partial = SumPartial(args.rows, args.dim, context);
-  context.Run("gradient of GELU", cuda::BiasGeluBackward, args);
+void DeviceOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& context) {
+  if (!context.ok()) return;
+  if (args.erf) {
+    LinearBackwardInput({.rows = args.rows,
+                         .in = args.in,
+                         .out = args.out,
+                         .dy = args.dy,
+                         .weight = args.weight,
+                         .dx = args.dhidden},
+                        context);
+    return context.Run("gradient of GELU", cuda::BiasGeluBackward,
+                       {.rows = args.rows,
+                        .dim = args.in,
+                        .x = args.hidden,
+                        .bias = args.bias,
+                        .dy = args.dhidden,
+                        .dx = args.dhidden,
+                        .dbias = args.dbias,
+                        .partial = SumPartial(args.rows, args.in, context),
+                        .erf = true});
+  }
+  context.Keep("gradient of a linear layer's input and GELU",
+               context.engine()->BackwardInput({.rows = args.rows,
+                                                .in = args.in,
+                                                .out = args.out,
+                                                .dy = args.dy,
+                                                .weight = context.Weight(args.weight),
+                                                .dx = args.dhidden,
+                                                .pre_gelu = args.hidden},
+                                               context.stream()));
+  SumColumns(args.rows, args.in, args.dhidden, args.dbias, context);
 }
 
 void DeviceOps::RmsNormForward(const cuda::RmsNormForwardArgs& args, Context& context) {

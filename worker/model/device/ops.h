@@ -6,7 +6,6 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/bias_gelu.h"
 #include "kernels/cuda/l2_normalize.h"
 #include "kernels/cuda/layer_norm.h"
 #include "kernels/cuda/layer_scale.h"
@@ -96,8 +95,30 @@ struct DeviceOps {
   static void LinearBackwardInput(const LinearBackwardInputArgs& args, Context& context);
   static void LinearBackwardWeight(const LinearBackwardWeightArgs& args, Context& context);
 
-  static void BiasGeluForward(const kernels::cuda::BiasGeluForwardArgs& args, Context& context);
-  static void BiasGeluBackward(kernels::cuda::BiasGeluBackwardArgs args, Context& context);
+  // The tanh form is fused into the products, and `hidden` is GELU's argument. The form with erf
+  // takes passes of its own, and `hidden` is without the bias.
+  struct LinearGeluForwardArgs {
+    int64_t rows = 0, in = 0, out = 0;
+    const Value* x = nullptr;
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+    Value* hidden = nullptr;
+    Value* y = nullptr;
+    bool erf = false;
+  };
+  struct LinearGeluBackwardArgs {
+    int64_t rows = 0, in = 0, out = 0;
+    const Value* dy = nullptr;
+    const float* weight = nullptr;
+    const Value* hidden = nullptr;
+    const float* bias = nullptr;
+    Value* dhidden = nullptr;
+    float* dbias = nullptr;
+    bool erf = false;
+  };
+  static void LinearGeluForward(const LinearGeluForwardArgs& args, Context& context);
+  static void LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& context);
+
   static void RmsNormForward(const kernels::cuda::RmsNormForwardArgs& args, Context& context);
   static void RmsNormBackward(kernels::cuda::RmsNormBackwardArgs args, Context& context);
   static void LayerNormForward(const kernels::cuda::LayerNormForwardArgs& args, Context& context);
@@ -191,6 +212,8 @@ struct DeviceOps {
 
  private:
   static void Missing(absl::string_view what, Context& context);
+  // False: it is missing.
+  static bool HasLinear(int64_t in, int64_t out, Context& context);
 };
 
 }  // namespace navit

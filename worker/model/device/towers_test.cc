@@ -226,8 +226,9 @@ TEST_F(DeviceTowersTest, CausalTextWithBiases) {
   RunBoth<TextTower>(config, "text.");
 }
 
-TEST_F(DeviceTowersTest, LayerNormAndLayerScale) {
+TEST_F(DeviceTowersTest, LayerNormLayerScaleAndErf) {
   ModelConfig config = SmallModelConfig();
+  config.image.gelu_erf = true;
   config.image.layer_norm = true;
   config.image.layer_scale = 0.5f;
   config.image.norm_pre = true;

@@ -1,5 +1,7 @@
 #include "worker/model/device/twin_linear.h"
 
+#include <cmath>
+
 #include "worker/model/device/twin_device.h"
 
 namespace navit {
@@ -9,13 +11,17 @@ using cuda::Bf16;
 
 namespace {
 
-// Fused GELU is not what the towers ask for.
-constexpr cuda::LaunchError kNotSupported = {cuda::LinearEngine::kCublasErrors + 15};
+// The tanh form and its slope.
+float Inner(float u) { return 0.797884561f * (u + 0.044715f * u * u * u); }
+float Gelu(float u) { return 0.5f * u * (1 + std::tanh(Inner(u))); }
+float GeluSlope(float u) {
+  const float t = std::tanh(Inner(u));
+  return 0.5f * (1 + t) + 0.5f * u * (1 - t * t) * 0.797884561f * (1 + 3 * 0.044715f * u * u);
+}
 
 }  // namespace
 
 cuda::LaunchError TwinLinearEngine::Forward(const cuda::LinearForwardArgs& args, cuda::Stream) {
-  if (args.pre_gelu != nullptr) return kNotSupported;
   for (int64_t r = 0; r < args.rows; ++r) {
     for (int64_t o = 0; o < args.out; ++o) {
       Bf16& y = args.y[r * args.out + o];
@@ -25,8 +31,15 @@ cuda::LaunchError TwinLinearEngine::Forward(const cuda::LinearForwardArgs& args,
         sum += cuda::Bf16ToFloat(args.x[r * args.in + i]) *
                cuda::Bf16ToFloat(args.weight[o * args.in + i]);
       }
+      if (args.pre_gelu != nullptr) {
+        args.pre_gelu[r * args.out + o] = cuda::FloatToBf16(sum);
+        sum = Gelu(sum);
+      }
       y = cuda::FloatToBf16(sum);
     }
+  }
+  if (args.pre_gelu != nullptr) {
+    TwinDevice::SetWritten(args.pre_gelu, args.rows * args.out * sizeof(Bf16));
   }
   TwinDevice::SetWritten(args.y, args.rows * args.out * sizeof(Bf16));
   return {};
@@ -34,7 +47,6 @@ cuda::LaunchError TwinLinearEngine::Forward(const cuda::LinearForwardArgs& args,
 
 cuda::LaunchError TwinLinearEngine::BackwardInput(const cuda::LinearBackwardInputArgs& args,
                                                   cuda::Stream) {
-  if (args.pre_gelu != nullptr) return kNotSupported;
   for (int64_t r = 0; r < args.rows; ++r) {
     for (int64_t i = 0; i < args.in; ++i) {
       Bf16& dx = args.dx[r * args.in + i];
@@ -42,6 +54,9 @@ cuda::LaunchError TwinLinearEngine::BackwardInput(const cuda::LinearBackwardInpu
       for (int64_t o = 0; o < args.out; ++o) {
         sum += cuda::Bf16ToFloat(args.dy[r * args.out + o]) *
                cuda::Bf16ToFloat(args.weight[o * args.in + i]);
+      }
+      if (args.pre_gelu != nullptr) {
+        sum *= GeluSlope(cuda::Bf16ToFloat(args.pre_gelu[r * args.in + i]));
       }
       dx = cuda::FloatToBf16(sum);
     }
