@@ -11,6 +11,8 @@ namespace {
 constexpr float kLog2E = 1.44269504088896f;
 constexpr float kLn2 = 0.69314718055995f;
 
+constexpr int kBatch = 4;  // turns of the forward pass whose loads are in flight together
+
 // A warp has one head of one segment. kLanes lanes share a token, eight channels each, and kGroups
 // tokens are taken at a time.
 template <int kDim>
@@ -51,20 +53,30 @@ struct Forward {
     float query[8], sum = 0, max = -INFINITY, out[8] = {};
     LoadEight(query, Global<const float>(pool.query) + head * kDim, L::Channel(), kDim);
     const float scale = args.scale * kLog2E;
-    for (int base = 0; base < segment.length; base += L::kGroups) {
-      const bool valid = base + L::Group() < segment.length;
-      const int64_t token = segment.begin + (valid ? base + L::Group() : 0);
-      float k[8], v[8];
-      LoadEight(k, kv, token * 2 * width + head * kDim + L::Channel(), kDim);
-      LoadEight(v, kv, (token * 2 + 1) * width + head * kDim + L::Channel(), kDim);
-      const float z = LaneSum<L::kLanes>(Dot(query, k)) * scale;
-      if (!valid) continue;
-      const float next = Max(max, z);
-      const float factor = Exp2(max - next), p = Exp2(z - next);
-      sum = Fma(sum, factor, p);
+    for (int base = L::Group(); base < segment.length + L::Group(); base += kBatch * L::kGroups) {
+      // The loads of several tokens come before the first waits for its own.
+      Vector16 keys[kBatch], values[kBatch];
       NAVIT_UNROLL
-      for (int i = 0; i < 8; ++i) out[i] = Fma(out[i], factor, p * v[i]);
-      max = next;
+      for (int t = 0; t < kBatch; ++t) {
+        const int place = base + t * L::kGroups;
+        const int64_t token = segment.begin + (place < segment.length ? place : 0);
+        keys[t] = LoadPacked(kv, token * 2 * width + head * kDim + L::Channel(), kDim);
+        values[t] = LoadPacked(kv, (token * 2 + 1) * width + head * kDim + L::Channel(), kDim);
+      }
+      NAVIT_UNROLL
+      for (int t = 0; t < kBatch; ++t) {
+        float k[8], v[8];
+        Unpack(keys[t], k);
+        Unpack(values[t], v);
+        const float z = LaneSum<L::kLanes>(Dot(query, k)) * scale;
+        if (base + t * L::kGroups >= segment.length) continue;
+        const float next = Max(max, z);
+        const float factor = Exp2(max - next), p = Exp2(z - next);
+        sum = Fma(sum, factor, p);
+        NAVIT_UNROLL
+        for (int i = 0; i < 8; ++i) out[i] = Fma(out[i], factor, p * v[i]);
+        max = next;
+      }
     }
     // A group without a token has max −∞, sum 0, and takes no part.
     const float all_max = LaneMax(max);
