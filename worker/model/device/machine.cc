@@ -139,17 +139,18 @@ absl::Status DeviceMachine::TakeOutputs() {
   NAVIT_RETURN_IF_ERROR(Finish());
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const Bf16* const values = static_cast<const Bf16*>(output_memory_[i].data());
-    for (int64_t k = 0; k < outputs_[i].count; ++k) {
-      outputs_[i].to->push_back(cuda::Bf16ToFloat(values[k]));
-    }
+    std::vector<float>& to = *outputs_[i].to;
+    to.resize(to.size() + outputs_[i].count);
+    std::transform(values, values + outputs_[i].count, to.end() - outputs_[i].count,
+                   cuda::Bf16ToFloat);
   }
   outputs_.clear();
   return absl::OkStatus();
 }
 
 absl::StatusOr<const Bf16*> DeviceMachine::OutputGradients(const float* values, int64_t count) {
-  host_values_.clear();
-  for (int64_t i = 0; i < count; ++i) host_values_.push_back(cuda::FloatToBf16(values[i]));
+  host_values_.resize(count);
+  std::transform(values, values + count, host_values_.begin(), cuda::FloatToBf16);
   const size_t bytes = count * sizeof(Bf16);
   NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &output_gradients_));
   NAVIT_RETURN_IF_ERROR(
