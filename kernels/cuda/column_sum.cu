@@ -48,7 +48,7 @@ struct AddRowsKernel {
     const float* from;
     float* sum;
   };
-  static constexpr int kThreads = 512;
+  static constexpr int kThreads = 1024;
   static constexpr int kWarps = kThreads / kWarp;
   static constexpr int kBatch = 8;  // rows whose loads are in flight together
 

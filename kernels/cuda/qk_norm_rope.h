@@ -9,7 +9,8 @@
 
 namespace navit::kernels::cuda {
 
-// RMSNorm over each head of q and k, then their rotation. head_dim is 16 or 64.
+// RMSNorm over each head of q and k, then their rotation. head_dim is 16 or 64; 3·tokens·heads is
+// below 2^31.
 //   qkv, normed     [tokens, 3, heads, head_dim] bf16; v is copied, or stays where they alias (then
 //                   there is no backward pass)
 //   q_gain, k_gain  [head_dim] fp32
@@ -44,7 +45,7 @@ struct QkNormRopeBackwardArgs {
   float* partial = nullptr;
 };
 
-inline constexpr int64_t kQkNormSlab = 16;  // tokens of a block
+inline constexpr int64_t kQkNormSlab = 32;  // tokens of a block
 inline constexpr int64_t QkNormSlabs(int64_t tokens) {
   return (tokens + kQkNormSlab - 1) / kQkNormSlab;
 }
