@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "worker/accelerator.h"
 #include "worker/bench/work.h"
 #include "worker/collective_threads.h"
 #include "worker/device/gpu.h"
@@ -91,10 +92,7 @@ int Run(int64_t tokens, int64_t width, int64_t depth) {
   Clock clock;
   kernels::ThreadPool pool(1);
   const auto collectives = MakeThreadCollectives(1);
-  // All packs at once, and all activations kept.
-  TrainStepOptions options;
-  options.micro_batch_tokens = tokens;
-  options.activation_bytes = int64_t{1} << 40;
+  const TrainStepOptions options = ValueOrEnd(OptionsOnDevice({}, table, *gpu.device));
   const std::unique_ptr<TrainStep> step = ValueOrEnd(
       MakeDeviceTrainStep(&table, options, &state, &pool, gpu.device.get(), gpu.engine.get(),
                           [&](v1::Phase phase) { clock.Enter(phase); }));
