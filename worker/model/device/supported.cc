@@ -21,6 +21,10 @@ absl::Status CheckMultiple(absl::string_view field, absl::string_view what, int6
 
 absl::Status CheckTower(const TowerConfig& tower, const std::string& path) {
   NAVIT_RETURN_IF_ERROR(CheckMultiple(path + ".size.width", "a width", tower.width));
+  if (tower.width > kMaxWidth) {
+    return Missing(path + ".size.width",
+                   absl::StrCat("a width of ", tower.width, ", above ", kMaxWidth, ","));
+  }
   NAVIT_RETURN_IF_ERROR(CheckMultiple(path + ".size.mlp_dim", "an MLP", tower.mlp_dim));
   if (!HasHeadDim(tower.head_dim())) {
     return Missing(path + ".size.heads",

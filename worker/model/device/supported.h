@@ -13,6 +13,9 @@ namespace navit {
 // rows of whole 16-byte units.
 inline constexpr int64_t kLinearMultiple = 8;
 
+// The widest rows that rms_norm.h and layer_norm.h (kernels/cuda/) take.
+inline constexpr int64_t kMaxWidth = 8192;
+
 // Of attention's kernels.
 bool HasHeadDim(int64_t head_dim);
 

@@ -21,6 +21,7 @@ void ExpectMissing(const std::function<void(ModelConfig&)>& change, absl::string
 TEST(CheckDeviceModel, NamesTheFieldThatHasNoKernel) {
   ExpectMissing([](ModelConfig& c) { c.image.width = 4 * c.image.heads * 16 + 4; },
                 "model.image.size.width: ");
+  ExpectMissing([](ModelConfig& c) { c.text.width = kMaxWidth + 64; }, "model.text.size.width: ");
   ExpectMissing([](ModelConfig& c) { c.text.mlp_dim = 100; }, "model.text.size.mlp_dim: ");
   ExpectMissing([](ModelConfig& c) { c.text.width = 32 * c.text.heads; },
                 "model.text.size.heads: ");
