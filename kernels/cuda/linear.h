@@ -42,6 +42,24 @@ struct LinearBackwardWeightArgs {
   float* dweight = nullptr;
 };
 
+// to [rows, columns] = factor·op(a)·op(b), or += it: bf16 in, fp32 out, row-major. op(a) [rows,
+// depth] is a, or where a_transposed the transpose of a [depth, rows]; op(b) [depth, columns]
+// likewise. A stride is the distance of two rows as stored, in elements: a multiple of 8, of `to`
+// one of 4. Without depth `to` stays as it is. Tolerance on the same input: 2^-16 of Σ|a·b|.
+struct ProductArgs {
+  int64_t rows = 0, columns = 0, depth = 0;
+  const Bf16* a = nullptr;
+  int64_t a_stride = 0;
+  bool a_transposed = false;
+  const Bf16* b = nullptr;
+  int64_t b_stride = 0;
+  bool b_transposed = false;
+  float* to = nullptr;
+  int64_t to_stride = 0;
+  float factor = 1;
+  bool accumulate = false;
+};
+
 // Keeps the algorithm that cuBLASLt's heuristic chose for each shape, so that a step asks for none.
 // One thread at a time. cuBLASLt's sums do not depend on the run for a given algorithm.
 class LinearEngine {
@@ -56,6 +74,7 @@ class LinearEngine {
   virtual LaunchError Forward(const LinearForwardArgs& args, Stream stream) = 0;
   virtual LaunchError BackwardInput(const LinearBackwardInputArgs& args, Stream stream) = 0;
   virtual LaunchError BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) = 0;
+  virtual LaunchError Multiply(const ProductArgs& args, Stream stream) = 0;
 };
 
 }  // namespace navit::kernels::cuda

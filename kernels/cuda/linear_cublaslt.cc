@@ -12,15 +12,18 @@
 namespace navit::kernels::cuda {
 namespace {
 
-// D [m, n] = op(A)·op(B) (+ D), as cuBLASLt sees it.
+// D [m, n] = factor·op(A)·op(B) (+ D), as cuBLASLt sees it.
 struct Product {
   int64_t m, n, k;
   cublasOperation_t op_a, op_b;
-  int64_t lda, ldb;
+  int64_t lda, ldb, ldd;
   cudaDataType_t d_type;
   cublasLtEpilogue_t epilogue;
   bool accumulate;
-  auto Key() const { return std::make_tuple(m, n, k, op_a, op_b, d_type, epilogue, accumulate); }
+  float factor = 1;  // not part of a plan
+  auto Key() const {
+    return std::make_tuple(m, n, k, op_a, op_b, lda, ldb, ldd, d_type, epilogue, accumulate);
+  }
 };
 
 struct Pointers {
@@ -56,7 +59,7 @@ class Engine : public LinearEngine {
     const cublasLtEpilogue_t epilogue = args.pre_gelu != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS
                                         : args.bias != nullptr   ? CUBLASLT_EPILOGUE_BIAS
                                                                  : CUBLASLT_EPILOGUE_DEFAULT;
-    return Run({args.out, args.rows, args.in, CUBLAS_OP_T, CUBLAS_OP_N, args.in, args.in,
+    return Run({args.out, args.rows, args.in, CUBLAS_OP_T, CUBLAS_OP_N, args.in, args.in, args.out,
                 CUDA_R_16BF, epilogue, args.accumulate},
                {args.weight, args.x, args.y, args.bias, args.pre_gelu}, stream);
   }
@@ -64,15 +67,23 @@ class Engine : public LinearEngine {
   LaunchError BackwardInput(const LinearBackwardInputArgs& args, Stream stream) override {
     const cublasLtEpilogue_t epilogue =
         args.pre_gelu != nullptr ? CUBLASLT_EPILOGUE_DGELU : CUBLASLT_EPILOGUE_DEFAULT;
-    return Run({args.in, args.rows, args.out, CUBLAS_OP_N, CUBLAS_OP_N, args.in, args.out,
+    return Run({args.in, args.rows, args.out, CUBLAS_OP_N, CUBLAS_OP_N, args.in, args.out, args.in,
                 CUDA_R_16BF, epilogue, args.accumulate},
                {args.weight, args.dy, args.dx, nullptr, const_cast<Bf16*>(args.pre_gelu)}, stream);
   }
 
   LaunchError BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) override {
-    return Run({args.in, args.out, args.rows, CUBLAS_OP_N, CUBLAS_OP_T, args.in, args.out,
+    return Run({args.in, args.out, args.rows, CUBLAS_OP_N, CUBLAS_OP_T, args.in, args.out, args.in,
                 CUDA_R_32F, CUBLASLT_EPILOGUE_DEFAULT, true},
                {args.x, args.dy, args.dweight, nullptr, nullptr}, stream);
+  }
+
+  LaunchError Multiply(const ProductArgs& args, Stream stream) override {
+    return Run(
+        {args.columns, args.rows, args.depth, args.b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+         args.a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, args.b_stride, args.a_stride,
+         args.to_stride, CUDA_R_32F, CUBLASLT_EPILOGUE_DEFAULT, args.accumulate, args.factor},
+        {args.b, args.a, args.to, nullptr, nullptr}, stream);
   }
 
  private:
@@ -89,11 +100,12 @@ class Engine : public LinearEngine {
       plan = &plans_.emplace(product.Key(), std::move(made)).first->second;
     }
     cublasStatus_t status = SetPointers(plan->operation.get(), at);
-    const float one = 1, beta = product.accumulate ? 1 : 0;
+    const float beta = product.accumulate ? 1 : 0;
     if (status == CUBLAS_STATUS_SUCCESS) {
-      status = cublasLtMatmul(handle_.get(), plan->operation.get(), &one, at.a, plan->a.get(), at.b,
-                              plan->b.get(), &beta, at.d, plan->d.get(), at.d, plan->d.get(),
-                              &plan->algorithm, workspace_, workspace_bytes_, stream);
+      status =
+          cublasLtMatmul(handle_.get(), plan->operation.get(), &product.factor, at.a, plan->a.get(),
+                         at.b, plan->b.get(), &beta, at.d, plan->d.get(), at.d, plan->d.get(),
+                         &plan->algorithm, workspace_, workspace_bytes_, stream);
     }
     return {status == CUBLAS_STATUS_SUCCESS ? 0 : kCublasErrors + status};
   }
@@ -137,7 +149,7 @@ class Engine : public LinearEngine {
            product.lda);
     layout(plan.b, CUDA_R_16BF, t_b ? product.n : product.k, t_b ? product.k : product.n,
            product.ldb);
-    layout(plan.d, product.d_type, product.m, product.n, product.m);
+    layout(plan.d, product.d_type, product.m, product.n, product.ldd);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
 
     cublasLtMatmulPreference_t preference = nullptr;

@@ -98,5 +98,45 @@ TEST_F(LinearTest, ForwardAndBackward) {
   }
 }
 
+// Every transposition, with strides beyond the rows, factor and accumulation.
+TEST_F(LinearTest, Multiply) {
+  const DeviceBytes workspace(kWorkspaceBytes);
+  const auto engine = LinearEngine::Create(workspace.data(), kWorkspaceBytes);
+  ASSERT_NE(nullptr, engine);
+  constexpr int64_t kRows = 71, kColumns = 30, kDepth = 50, kStride = 128;
+  const Floats a = RandomBf16(kStride * kStride, 1), b = RandomBf16(kStride * kStride, 2);
+  const Floats before = RandomFloats(kRows * kStride, 3);
+  for (const bool a_transposed : {false, true}) {
+    for (const bool b_transposed : {false, true}) {
+      for (const bool accumulate : {false, true}) {
+        Floats want = before;
+        for (int64_t i = 0; i < kRows; ++i) {
+          for (int64_t j = 0; j < kColumns; ++j) {
+            float sum = 0;
+            for (int64_t k = 0; k < kDepth; ++k) {
+              sum += a[a_transposed ? k * kStride + i : i * kStride + k] *
+                     b[b_transposed ? j * kStride + k : k * kStride + j];
+            }
+            float& to = want[i * kStride + j];
+            to = (accumulate ? to : 0) + 3 * sum;
+          }
+        }
+        const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+          const DeviceArray<Bf16> dev_a(ToBf16(a)), dev_b(ToBf16(b));
+          const DeviceArray<float> to(before);
+          EXPECT_EQ(0, engine
+                           ->Multiply({kRows, kColumns, kDepth, dev_a.data(), kStride, a_transposed,
+                                       dev_b.data(), kStride, b_transposed, to.data(), kStride, 3,
+                                       accumulate},
+                                      nullptr)
+                           .code);
+          return {to.Read()};
+        });
+        ExpectClose(want, got[0], Largest(want) * 1e-5f, 0, "product");
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace navit::kernels::cuda

@@ -184,6 +184,12 @@ Region* FindRegion(const void* p) {
   return region->Contains(p) ? region : nullptr;
 }
 
+void SetWritten(void* memory, size_t bytes) {
+  Region* const region = FindRegion(memory);
+  if (region == nullptr || bytes == 0) return;
+  region->SetWritten(static_cast<size_t>(static_cast<std::byte*>(memory) - region->data()), bytes);
+}
+
 void Report(const Site& site, const std::string& what) {
   ++findings.count;
   if (findings.texts.size() >= kMaxTexts) return;

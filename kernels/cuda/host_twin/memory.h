@@ -87,6 +87,8 @@ class Region {
 
 // Every region of the thread; the region that holds p, or null.
 Region* FindRegion(const void* p);
+// What the host wrote there counts as written; memory of no region is passed over.
+void SetWritten(void* memory, size_t bytes);
 
 // Notes one finding, for TakeFindings. The first twenty are kept, all are counted.
 void Report(const Site& site, const std::string& what);

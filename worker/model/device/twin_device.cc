@@ -24,21 +24,15 @@ void TwinDevice::Free(void* memory) {
 
 bool TwinDevice::Owns(const void* memory) const { return twin::FindRegion(memory) != nullptr; }
 
-void TwinDevice::SetWritten(void* memory, size_t bytes) {
-  twin::Region* const region = twin::FindRegion(memory);
-  if (region == nullptr || bytes == 0) return;
-  region->SetWritten(static_cast<std::byte*>(memory) - region->data(), bytes);
-}
-
 absl::Status TwinDevice::Copy(void* to, const void* from, size_t bytes, DeviceStream) {
   if (bytes > 0) std::memmove(to, from, bytes);
-  SetWritten(to, bytes);
+  twin::SetWritten(to, bytes);
   return absl::OkStatus();
 }
 
 absl::Status TwinDevice::FillZero(void* memory, size_t bytes, DeviceStream) {
   if (bytes > 0) std::memset(memory, 0, bytes);
-  SetWritten(memory, bytes);
+  twin::SetWritten(memory, bytes);
   return absl::OkStatus();
 }
 

@@ -40,9 +40,6 @@ class TwinDevice : public Device {
   // How often the host waited so far.
   int waits() const { return waits_; }
 
-  // What the host wrote there counts as written.
-  static void SetWritten(void* memory, size_t bytes);
-
  private:
   const std::string name_ = "host twin";
   int waits_ = 0;
