@@ -80,13 +80,16 @@ std::unique_ptr<Workload> ContrastiveWorkload(int64_t pairs, int64_t dim) {
   strip.scale = 1 / 0.07f;
   strip.positive = memory.Upload(positive);
   const auto floats = [&] { return memory.Make<float>(pairs); };
+  std::shared_ptr<LinearEngine> engine =
+      LinearEngine::Create(memory.Bytes(kWorkspaceBytes), kWorkspaceBytes);
+  if (engine == nullptr) Check({1}, "cuBLASLt");
   const ContrastiveStatsArgs stats = {
-      strip,    floats(), floats(),
-      floats(), floats(), floats(),
-      floats(), nullptr,  memory.Bytes(ContrastiveStatsWorkspace(strip))};
+      strip,    engine.get(), floats(), floats(), floats(),
+      floats(), floats(),     floats(), nullptr,  memory.Bytes(ContrastiveStatsWorkspace(strip))};
   float *const row_lse = floats(), *const column_lse = floats();
   const float weight = 0.5f / static_cast<float>(pairs);
   const ContrastiveBackwardArgs backward = {strip,
+                                            engine.get(),
                                             stats.positive_part,
                                             row_lse,
                                             column_lse,
@@ -97,9 +100,10 @@ std::unique_ptr<Workload> ContrastiveWorkload(int64_t pairs, int64_t dim) {
                                             memory.Make<double>(1),
                                             memory.Bytes(ContrastiveGradientWorkspace(strip))};
   const double product = 2.0 * static_cast<double>(pairs * pairs) * static_cast<double>(dim);
+  // The stages keep the engine that their arguments point to.
   workload->stages = {
       {"statistics",
-       [=] {
+       [=, engine = engine] {
          LaunchError error = ContrastiveStats(stats, nullptr);
          if (error.ok()) {
            error = SoftmaxLogSum(pairs, stats.row_max, stats.row_sum, row_lse, nullptr);
@@ -110,7 +114,8 @@ std::unique_ptr<Workload> ContrastiveWorkload(int64_t pairs, int64_t dim) {
          return error;
        },
        0, product},
-      {"backward", [=] { return ContrastiveBackward(backward, nullptr); }, 0, 3 * product}};
+      {"backward", [=, engine = engine] { return ContrastiveBackward(backward, nullptr); }, 0,
+       3 * product}};
   return workload;
 }
 

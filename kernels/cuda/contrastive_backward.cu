@@ -67,7 +67,7 @@ class SoftmaxRule {
 
 LaunchError ContrastiveBackward(const ContrastiveBackwardArgs& args, Stream stream) {
   return ContrastiveGradients<SoftmaxRule>(
-      args.strip,
+      args.strip, *args.engine,
       {args.positive_part, args.row_lse, args.column_lse, args.row_weight, args.column_weight,
        std::log2(args.row_weight), std::log2(args.column_weight)},
       args.dx, args.dy, 1, {args.dscale, nullptr, nullptr}, args.workspace, stream);

@@ -1,6 +1,6 @@
 // The gradients of a contrastive loss from a rule for single pairs, chunk by chunk: a tile kernel
-// makes G, the gradients of the scores, for a chunk of the strip, and two products take it to x
-// and to y. For .cu files.
+// makes G, the gradients of the scores, of a chunk's cosines, and two products take it to x and to
+// y. For .cu files.
 #ifndef NAVIT_KERNELS_CUDA_CONTRASTIVE_GRADIENT_H_
 #define NAVIT_KERNELS_CUDA_CONTRASTIVE_GRADIENT_H_
 
@@ -9,27 +9,28 @@
 #include "kernels/cuda/contrastive.h"
 #include "kernels/cuda/contrastive_pairs.h"
 #include "kernels/cuda/device.h"
-#include "kernels/cuda/product_tiles.h"
+#include "kernels/cuda/score_tile.h"
 
 namespace navit::kernels::cuda {
 
 // What a rule sums over pairs beside the gradients.
 inline constexpr int kPairSums = 3;
 
-// G of one chunk in the workspace: [rows, columns] of whole tiles, zeros where no pair counts.
+// Of one chunk, in the workspace.
 struct GradientChunk {
-  int64_t row = 0, column = 0;  // the first
-  int64_t row_tiles = 0, column_tiles = 0;
-  Bf16* gradient = nullptr;  // [row_tiles·128, column_tiles·128]
-  double* sums = nullptr;    // [tiles, kPairSums]
+  ScoreChunk scores;
+  float* cosines;  // [row_tiles·128, stride]
+  Bf16* gradient;  // the same, zeros where no pair counts
+  double* sums;    // [tiles, kPairSums]
 };
 
 // A Rule has
 //   struct Args; Rule(const ScoreTile&, const ContrastiveStrip&, const Args&, int offset);
-//   kSharedBytes, what it takes of shared memory from `offset` on; a barrier follows the
-//   constructor void Column(int column_slot); void Row(int row_slot);  (ScoreTile::Visit) float
-//   Gradient(float cosine, PairKind, int row_slot, int column_slot, float (&sums)[3]): of a pair
-//   that counts, with respect to its score.
+//   kSharedBytes: what it takes of shared memory from `offset` on; a barrier follows the
+//     constructor
+//   void Column(int column_slot); void Row(int row_slot);  // ScoreTile::Visit
+//   float Gradient(float cosine, PairKind, int row_slot, int column_slot, float (&sums)[3]): of a
+//     pair that counts, with respect to its score.
 template <typename Rule>
 struct GradientKernel {
   struct Args {
@@ -37,10 +38,11 @@ struct GradientKernel {
     typename Rule::Args rule;
     GradientChunk chunk;
   };
-  static constexpr int kThreads = kProductThreads;
+  static constexpr int kThreads = kScoreThreads;
   static constexpr int kMinBlocks = 2;
+  static constexpr int kRowSlots = 4;
   static constexpr int kWarps = kThreads / kWarp;
-  static constexpr int kRuleOffset = kProductSharedBytes + ScoreTile::kSharedBytes;
+  static constexpr int kRuleOffset = ScoreTile::kSharedBytes;
   static constexpr int kSumsOffset = kRuleOffset + Rule::kSharedBytes;
   static constexpr int64_t kSharedBytes = kSumsOffset + kWarps * kPairSums * 4;
 
@@ -56,27 +58,24 @@ struct GradientKernel {
 
   NAVIT_DEVICE static void Run(const Args& args) {
     const GradientChunk& chunk = args.chunk;
-    const int block = static_cast<int>(BlockIndex());
-    const int row_tiles = static_cast<int>(chunk.row_tiles);
-    const int row = block % row_tiles * kProductTile;
-    const int column = block / row_tiles * kProductTile;
-    const ScoreTile tile(args.strip, chunk.row + row, chunk.column + column, kProductSharedBytes);
+    const ScoreChunk& scores = chunk.scores;
+    const int column_tiles = static_cast<int>(scores.column_tiles);
+    const int stride = column_tiles * kScoreTile;
+    // Blocks that run together read whole rows.
+    const int row = static_cast<int>(BlockIndex()) / column_tiles * kScoreTile;
+    const int column = static_cast<int>(BlockIndex()) % column_tiles * kScoreTile;
+    const int64_t first = static_cast<int64_t>(row) * stride + column;
+    const ScoreTile tile(args.strip, scores.row + row, column, 0);
     Rule rule(tile, args.strip, args.rule, kRuleOffset);
-    ProductTile z;
-    tile.Cosines(z);
+    BlockBarrier();
     Visitor visitor{rule, {}};
-    tile.Visit(z, visitor);
-
-    const int stride = static_cast<int>(chunk.column_tiles) * kProductTile;
-    const Global<Bf16> to =
-        Global<Bf16>(chunk.gradient) + (static_cast<int64_t>(row) * stride + column);
-    NAVIT_UNROLL
-    for (int r = 0; r < ProductTile::kSlots; ++r) {
-      NAVIT_UNROLL
-      for (int s = 0; s < ProductTile::kSlots; s += 2) {
-        to.StoreAs<uint32_t>(ProductTile::Row(r) * stride + ProductTile::Column(s),
-                             PackBf16(z.At(r, s), z.At(r, s + 1)));
-      }
+    // By halves: all of a tile and what the rule holds do not fit into the registers.
+    for (int slot = 0; slot < ScoreSlots::kSlots; slot += kRowSlots) {
+      ScoreRegisters<kRowSlots> z(slot);
+      z.Load(Global<const float>(chunk.cosines) + first, stride,
+             static_cast<int>(scores.rows) - row, static_cast<int>(args.strip.columns) - column);
+      tile.Visit(z, visitor);
+      z.StoreBf16(Global<Bf16>(chunk.gradient) + first, stride);
     }
     const Shared<float> sums = SharedMemory<float>(kSumsOffset, kWarps * kPairSums);
     NAVIT_UNROLL
@@ -92,45 +91,49 @@ struct GradientKernel {
   }
 };
 
-// dx += scale·G·y and dy += scale·Gᵀ·x of the chunk, and *total[i] += weight times its sums for
-// those that are not null.
-LaunchError AddChunkGradients(const ContrastiveStrip& strip, const GradientChunk& chunk, float* dx,
-                              float* dy, double weight, double* const (&total)[kPairSums],
-                              Stream stream);
+// dx of the chunk's rows = scale·G·y; dy = scale·Gᵀ·x of the first chunk, += that of others.
+LaunchError ChunkGradients(const ContrastiveStrip& strip, const GradientChunk& chunk,
+                           LinearEngine& engine, float* dx, float* dy, Stream stream);
+
+// *total[i] += weight·Σ of the chunk's sums, for those that are not null.
+LaunchError AddChunkSums(const GradientChunk& chunk, double weight,
+                         double* const (&total)[kPairSums], Stream stream);
 
 // All of the strip: dx, dy and totals are assigned.
 template <typename Rule>
-LaunchError ContrastiveGradients(const ContrastiveStrip& strip, const typename Rule::Args& rule,
-                                 float* dx, float* dy, double weight,
-                                 double* const (&total)[kPairSums], void* workspace,
+LaunchError ContrastiveGradients(const ContrastiveStrip& strip, LinearEngine& engine,
+                                 const typename Rule::Args& rule, float* dx, float* dy,
+                                 double weight, double* const (&total)[kPairSums], void* workspace,
                                  Stream stream) {
   using Kernel = GradientKernel<Rule>;
-  constexpr int64_t kFloat = sizeof(float);
-  LaunchError error = FillZero(dx, strip.rows * strip.dim * kFloat, stream);
-  if (error.ok()) error = FillZero(dy, strip.columns * strip.dim * kFloat, stream);
   for (double* sum : total) {
-    if (error.ok() && sum != nullptr) error = FillZero(sum, sizeof(double), stream);
+    if (sum == nullptr) continue;
+    const LaunchError error = FillZero(sum, sizeof(double), stream);
+    if (!error.ok()) return error;
   }
-  const auto tiles = [&](int64_t left) {
-    return ProductTiles(left < strip.chunk ? left : strip.chunk);
-  };
-  GradientChunk chunk;
-  chunk.gradient = static_cast<Bf16*>(workspace);
-  chunk.sums = reinterpret_cast<double*>(chunk.gradient + tiles(strip.rows) * tiles(strip.columns) *
-                                                              kProductTile * kProductTile);
-  for (chunk.row = 0; chunk.row < strip.rows; chunk.row += strip.chunk) {
-    for (chunk.column = 0; chunk.column < strip.columns; chunk.column += strip.chunk) {
-      chunk.row_tiles = tiles(strip.rows - chunk.row);
-      chunk.column_tiles = tiles(strip.columns - chunk.column);
-      if (!error.ok()) return error;
-      error = Launch<Kernel>(
-          {chunk.row_tiles * chunk.column_tiles, Kernel::kThreads, Kernel::kSharedBytes}, stream,
-          {strip, rule, chunk});
-      if (!error.ok()) return error;
-      error = AddChunkGradients(strip, chunk, dx, dy, weight, total, stream);
-    }
+  if (strip.rows == 0 || strip.columns == 0) {
+    constexpr int64_t kFloat = sizeof(float);
+    const LaunchError error = FillZero(dx, strip.rows * strip.dim * kFloat, stream);
+    if (!error.ok()) return error;
+    return FillZero(dy, strip.columns * strip.dim * kFloat, stream);
   }
-  return error;
+  const int64_t elements = ScoreChunk(strip, 0).elements();
+  auto* cosines = static_cast<float*>(workspace);
+  auto* gradient = reinterpret_cast<Bf16*>(cosines + elements);
+  auto* sums = reinterpret_cast<double*>(gradient + elements);
+  for (int64_t row = 0; row < strip.rows; row += strip.chunk) {
+    const GradientChunk chunk{ScoreChunk(strip, row), cosines, gradient, sums};
+    LaunchError error = ChunkCosines(strip, chunk.scores, engine, cosines, stream);
+    if (!error.ok()) return error;
+    error = Launch<Kernel>({chunk.scores.tiles(), Kernel::kThreads, Kernel::kSharedBytes}, stream,
+                           {strip, rule, chunk});
+    if (!error.ok()) return error;
+    error = ChunkGradients(strip, chunk, engine, dx, dy, stream);
+    if (!error.ok()) return error;
+    error = AddChunkSums(chunk, weight, total, stream);
+    if (!error.ok()) return error;
+  }
+  return {};
 }
 
 }  // namespace navit::kernels::cuda

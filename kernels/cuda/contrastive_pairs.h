@@ -6,7 +6,7 @@
 
 #include "kernels/cuda/contrastive.h"
 #include "kernels/cuda/device.h"
-#include "kernels/cuda/product_tiles.h"
+#include "kernels/cuda/score_tile.h"
 
 namespace navit::kernels::cuda {
 
@@ -19,20 +19,20 @@ struct PairKind {
 // shift, zero from `count` on and where `from` is null. Seen behind the next barrier.
 class TileValues {
  public:
-  static constexpr int kSharedBytes = kProductTile * static_cast<int>(sizeof(float));
+  static constexpr int kSharedBytes = kScoreTile * static_cast<int>(sizeof(float));
 
   NAVIT_DEVICE TileValues(int offset, const float* from, int64_t first, int64_t count, float factor,
                           float shift)
-      : values_(SharedMemory<float>(offset, kProductTile)) {
-    if (ThreadIndex() >= kProductTile) return;
+      : values_(SharedMemory<float>(offset, kScoreTile)) {
+    if (ThreadIndex() >= kScoreTile) return;
     const int64_t at = first + ThreadIndex();
     const bool given = from != nullptr && at < count;
     values_.Store(ThreadIndex(),
                   given ? Fma(factor, Global<const float>(from).Load(at), shift) : 0);
   }
 
-  NAVIT_DEVICE float OfRow(int slot) const { return values_.Load(ProductTile::Row(slot)); }
-  NAVIT_DEVICE float OfColumn(int slot) const { return values_.Load(ProductTile::Column(slot)); }
+  NAVIT_DEVICE float OfRow(int slot) const { return values_.Load(ScoreSlots::Row(slot)); }
+  NAVIT_DEVICE float OfColumn(int slot) const { return values_.Load(ScoreSlots::Column(slot)); }
 
  private:
   const Shared<float> values_;
@@ -41,44 +41,38 @@ class TileValues {
 // The tile of scores whose first pair is (row, column) of the strip.
 class ScoreTile {
  public:
-  static constexpr int kSharedBytes = 2 * kProductTile * 16;
+  static constexpr int kSharedBytes = 2 * kScoreTile * 16;
 
-  // `offset`: kSharedBytes of shared memory. What is stored there is seen behind the first barrier.
+  // `offset`: kSharedBytes of shared memory. What is stored there is seen behind the next barrier.
   NAVIT_DEVICE ScoreTile(const ContrastiveStrip& strip, int64_t row, int64_t column, int offset)
       : strip_(strip),
         row_(row),
         column_(column),
-        rows_(SharedMemory<RowKey>(offset, kProductTile)),
-        columns_(SharedMemory<ColumnKey>(offset + kSharedBytes / 2, kProductTile)) {
-    const int at = ThreadIndex() % kProductTile;
-    if (ThreadIndex() < kProductTile) {
+        rows_(SharedMemory<RowKey>(offset, kScoreTile)),
+        columns_(SharedMemory<ColumnKey>(offset + kSharedBytes / 2, kScoreTile)) {
+    const int at = ThreadIndex() % kScoreTile;
+    if (ThreadIndex() < kScoreTile) {
       rows_.Store(at, KeyOfRow(row + at));
-    } else if (ThreadIndex() < 2 * kProductTile) {
+    } else if (ThreadIndex() < 2 * kScoreTile) {
       columns_.Store(at, KeyOfColumn(column + at));
     }
-  }
-
-  // The cosines of the tile's pairs.
-  NAVIT_DEVICE void Cosines(ProductTile& tile) const {
-    const ProductOperand<false> x(strip_.x, strip_.rows, strip_.dim, strip_.dim, row_);
-    const ProductOperand<false> y(strip_.y, strip_.columns, strip_.dim, strip_.dim, column_);
-    tile.Multiply(x, y, static_cast<int>(strip_.dim));
   }
 
   // Column by column calls rule.Column(column slot), and for each of its pairs rule.Row(row slot)
   // and rule.Pair(element, kind, row slot, column slot). Little is held in registers beside the
   // tile.
-  template <typename Rule>
-  NAVIT_DEVICE void Visit(ProductTile& tile, Rule& rule) const {
+  template <int kRowSlots, typename Rule>
+  NAVIT_DEVICE void Visit(ScoreRegisters<kRowSlots>& tile, Rule& rule) const {
     NAVIT_UNROLL
-    for (int s = 0; s < ProductTile::kSlots; ++s) {
-      const ColumnKey column = columns_.Load(ProductTile::Column(s));
+    for (int s = 0; s < ScoreSlots::kSlots; ++s) {
+      const ColumnKey column = columns_.Load(ScoreSlots::Column(s));
       rule.Column(s);
       NAVIT_UNROLL
-      for (int r = 0; r < ProductTile::kSlots; ++r) {
-        const RowKey row = rows_.Load(ProductTile::Row(r));
+      for (int i = 0; i < kRowSlots; ++i) {
+        const int r = tile.first_slot() + i;
+        const RowKey row = rows_.Load(ScoreSlots::Row(r));
         rule.Row(r);
-        rule.Pair(tile.At(r, s), Kind(row, column, s), r, s);
+        rule.Pair(tile.At(i, s), Kind(row, column, s), r, s);
       }
     }
   }
@@ -117,7 +111,7 @@ class ScoreTile {
     const int64_t own = Global<const int64_t>(strip_.positive).Load(row);
     if (own < 0) return {0, kInvalid, 0};
     const int64_t in_tile = own - column_;
-    const bool inside = in_tile >= 0 && in_tile < kProductTile;
+    const bool inside = in_tile >= 0 && in_tile < kScoreTile;
     return {Hash(strip_.row_hash, row), inside ? static_cast<int32_t>(in_tile) : -1, 0};
   }
 
@@ -130,7 +124,7 @@ class ScoreTile {
 
   NAVIT_DEVICE PairKind Kind(const RowKey& row, const ColumnKey& column, int column_slot) const {
     const bool valid = row.own != kInvalid && column.valid != 0;
-    const bool own = row.own == ProductTile::Column(column_slot);
+    const bool own = row.own == ScoreSlots::Column(column_slot);
     const bool equal = row.hash != 0 && row.hash == column.hash;
     return {valid && (own || strip_.equal_are_positive || !equal),
             valid && (own || (strip_.equal_are_positive && equal))};

@@ -3,12 +3,13 @@
 #include "kernels/cuda/contrastive.h"
 #include "kernels/cuda/contrastive_pairs.h"
 #include "kernels/cuda/device.h"
-#include "kernels/cuda/elements.h"
-#include "kernels/cuda/product_tiles.h"
 #include "kernels/cuda/rows.h"
+#include "kernels/cuda/score_tile.h"
 
 namespace navit::kernels::cuda {
 namespace {
+
+using AllScores = ScoreRegisters<ScoreSlots::kSlots>;
 
 constexpr float kNone = -INFINITY;
 constexpr float kLog2E = 1.44269504088896f;
@@ -42,10 +43,10 @@ struct ScoreRule {
 
 // The sums of a warp's 64×32 scores over each of its rows and columns.
 struct WarpSums {
-  static constexpr int kSlots = ProductTile::kSlots;
+  static constexpr int kSlots = ScoreSlots::kSlots;
   SoftmaxPart row[kSlots], column[kSlots];
 
-  NAVIT_DEVICE explicit WarpSums(ProductTile& z) {
+  NAVIT_DEVICE explicit WarpSums(AllScores& z) {
     float max = kNone;
     ForEach([&](int r, int s) { max = Max(max, z.At(r, s)); });
     max = LaneMax(max);
@@ -90,7 +91,7 @@ struct WarpSums {
   }
 
   // Every row and column relative to its own maximum: two exponentials per score.
-  NAVIT_DEVICE void SumAgain(ProductTile& z) {
+  NAVIT_DEVICE void SumAgain(AllScores& z) {
     NAVIT_UNROLL
     for (int i = 0; i < kSlots; ++i) {
       float row_max = kNone, column_max = kNone;
@@ -117,100 +118,104 @@ template <bool kSmooth>
 struct TileKernel {
   struct Args {
     ContrastiveStrip strip;
-    int64_t first_row, row_tiles;
+    ScoreChunk chunk;
+    const float* cosines;
     SoftmaxPart* row_part;     // [column tiles, row_tiles·128]
     SoftmaxPart* column_part;  // [row_tiles, column tiles·128]
     float* smooth_part;        // as row_part
   };
-  static constexpr int kThreads = kProductThreads;
+  static constexpr int kThreads = kScoreThreads;
   static constexpr int kMinBlocks = 2;
   static constexpr int kWarpRows = 2, kWarpColumns = 4;  // of the eight warps
-  static constexpr int kPartsOffset = kProductSharedBytes + ScoreTile::kSharedBytes;
-  static constexpr int kColumnsOffset = kPartsOffset + kWarpColumns * kProductTile * 8;
-  static constexpr int kSmoothOffset = kColumnsOffset + kWarpRows * kProductTile * 8;
+  static constexpr int kPartsOffset = ScoreTile::kSharedBytes;
+  static constexpr int kColumnsOffset = kPartsOffset + kWarpColumns * kScoreTile * 8;
+  static constexpr int kSmoothOffset = kColumnsOffset + kWarpRows * kScoreTile * 8;
   // The smoothing of rows and of columns, and each warp's sums.
   static constexpr int64_t kSharedBytes =
-      kSmoothOffset +
-      (kSmooth ? 2 * TileValues::kSharedBytes + kWarpColumns * kProductTile * 4 : 0);
+      kSmoothOffset + (kSmooth ? 2 * TileValues::kSharedBytes + kWarpColumns * kScoreTile * 4 : 0);
 
   NAVIT_DEVICE static void Run(const Args& args) {
-    const int64_t row_tile = BlockIndex() % args.row_tiles;
-    const int64_t column_tile = BlockIndex() / args.row_tiles;
-    const int64_t row_stride = args.row_tiles * kProductTile;
-    const int64_t column_stride = BlockCount() / args.row_tiles * kProductTile;
-    const ScoreTile tile(args.strip, args.first_row + row_tile * kProductTile,
-                         column_tile * kProductTile, kProductSharedBytes);
+    const ScoreChunk& chunk = args.chunk;
+    const int column_tiles = static_cast<int>(chunk.column_tiles);
+    const int stride = column_tiles * kScoreTile;
+    // Blocks that run together read whole rows.
+    const int row_tile = static_cast<int>(BlockIndex()) / column_tiles;
+    const int column_tile = static_cast<int>(BlockIndex()) % column_tiles;
+    const int row = row_tile * kScoreTile, column = column_tile * kScoreTile;
+    AllScores z(0);
+    z.Load(Global<const float>(args.cosines) + (static_cast<int64_t>(row) * stride + column),
+           stride, static_cast<int>(chunk.rows) - row,
+           static_cast<int>(args.strip.columns) - column);
+    const ScoreTile tile(args.strip, chunk.row + row, column, 0);
     const Shared<float> smooth = SharedMemory<float>(kSmoothOffset + 2 * TileValues::kSharedBytes,
-                                                     kSmooth ? kWarpColumns * kProductTile : 0);
+                                                     kSmooth ? kWarpColumns * kScoreTile : 0);
     const int warp_row = WarpIndex() / kWarpColumns, warp_column = WarpIndex() % kWarpColumns;
-    ProductTile z;
     ScoreRule rule{args.strip.scale * kLog2E};
     if constexpr (kSmooth) {
       const TileValues of_row = tile.RowValues(kSmoothOffset, args.strip.row_smooth, kLn2);
       const TileValues of_column = tile.ColumnValues(kSmoothOffset + TileValues::kSharedBytes,
                                                      args.strip.column_smooth, kLn2);
-      tile.Cosines(z);
+      BlockBarrier();
       tile.Visit(z, rule);
-      Smooth(z, of_row, of_column, smooth + warp_column * kProductTile);
+      Smooth(z, of_row, of_column, smooth + warp_column * kScoreTile);
     } else {
-      tile.Cosines(z);
+      BlockBarrier();
       tile.Visit(z, rule);
     }
     const WarpSums sums(z);
 
     // The warps side by side, and above each other, have parts of the same rows and columns.
     const Shared<SoftmaxPart> rows =
-        SharedMemory<SoftmaxPart>(kPartsOffset, kWarpColumns * kProductTile);
+        SharedMemory<SoftmaxPart>(kPartsOffset, kWarpColumns * kScoreTile);
     const Shared<SoftmaxPart> columns =
-        SharedMemory<SoftmaxPart>(kColumnsOffset, kWarpRows * kProductTile);
+        SharedMemory<SoftmaxPart>(kColumnsOffset, kWarpRows * kScoreTile);
     NAVIT_UNROLL
-    for (int i = 0; i < ProductTile::kSlots; ++i) {
-      const int row = warp_column * kProductTile + ProductTile::Row(i);
+    for (int i = 0; i < ScoreSlots::kSlots; ++i) {
+      const int row = warp_column * kScoreTile + ScoreSlots::Row(i);
       if (LaneIndex() % 4 == 0) rows.Store(row, sums.row[i]);
       if (LaneIndex() / 4 == 0) {
-        columns.Store(warp_row * kProductTile + ProductTile::Column(i), sums.column[i]);
+        columns.Store(warp_row * kScoreTile + ScoreSlots::Column(i), sums.column[i]);
       }
     }
     BlockBarrier();
-    const int at = ThreadIndex() % kProductTile;
-    if (ThreadIndex() < kProductTile) {
-      const int64_t to = column_tile * row_stride + row_tile * kProductTile + at;
+    const int at = ThreadIndex() % kScoreTile;
+    if (ThreadIndex() < kScoreTile) {
+      const int64_t to = chunk.row_tiles * column_tile * kScoreTile + row + at;
       Global<SoftmaxPart>(args.row_part).Store(to, JoinAll(rows, at, kWarpColumns));
       if (!kSmooth) return;
       float sum = 0;
-      for (int i = 0; i < kWarpColumns; ++i) sum += smooth.Load(i * kProductTile + at);
+      for (int i = 0; i < kWarpColumns; ++i) sum += smooth.Load(i * kScoreTile + at);
       Global<float>(args.smooth_part).Store(to, sum);
     } else {
       Global<SoftmaxPart>(args.column_part)
-          .Store(row_tile * column_stride + column_tile * kProductTile + at,
-                 JoinAll(columns, at, kWarpRows));
+          .Store(row_tile * chunk.stride + column + at, JoinAll(columns, at, kWarpRows));
     }
   }
 
   // Σ_j (smoothing of i + smoothing of j)·z[i, j] over the warp's columns, for each of its rows.
-  NAVIT_DEVICE static void Smooth(ProductTile& z, const TileValues& of_row,
+  NAVIT_DEVICE static void Smooth(AllScores& z, const TileValues& of_row,
                                   const TileValues& of_column, Shared<float> to) {
     NAVIT_UNROLL
-    for (int r = 0; r < ProductTile::kSlots; ++r) {
+    for (int r = 0; r < ScoreSlots::kSlots; ++r) {
       const float smooth = of_row.OfRow(r);
       float sum = 0;
       NAVIT_UNROLL
-      for (int s = 0; s < ProductTile::kSlots; ++s) {
+      for (int s = 0; s < ScoreSlots::kSlots; ++s) {
         if (z.At(r, s) != kNone) sum = Fma(smooth + of_column.OfColumn(s), z.At(r, s), sum);
       }
       sum = LaneSum<4>(sum);
-      if (LaneIndex() % 4 == 0) to.Store(ProductTile::Row(r), sum);
+      if (LaneIndex() % 4 == 0) to.Store(ScoreSlots::Row(r), sum);
     }
   }
 
   NAVIT_DEVICE static SoftmaxPart JoinAll(Shared<SoftmaxPart> parts, int at, int count) {
     SoftmaxPart part = parts.Load(at);
-    for (int i = 1; i < count; ++i) part = Join(part, parts.Load(i * kProductTile + at));
+    for (int i = 1; i < count; ++i) part = Join(part, parts.Load(i * kScoreTile + at));
     return part;
   }
 };
 
-// Joins the parts of tiles, [parts, stride], into (max, sum) of rows or columns.
+// Joins the parts of tiles, [parts, stride], into (max, sum) of a row or column, a warp to each.
 struct JoinParts {
   struct Args {
     int64_t parts, stride;
@@ -225,16 +230,20 @@ struct JoinParts {
   NAVIT_DEVICE static void At(const Args& args, int64_t at) {
     const Global<float> max(args.max), sum(args.sum);
     SoftmaxPart total{kNone, 0};
-    if (args.join_before) total = {max.Load(at), sum.Load(at)};
     float smooth = 0;
-    for (int64_t i = 0; i < args.parts; ++i) {
+    if (args.join_before && LaneIndex() == 0) total = {max.Load(at), sum.Load(at)};
+    for (int64_t i = LaneIndex(); i < args.parts; i += kWarp) {
       total = Join(total, Global<const SoftmaxPart>(args.part).Load(i * args.stride + at));
       if (args.smooth_part != nullptr) {
         smooth += Global<const float>(args.smooth_part).Load(i * args.stride + at);
       }
     }
-    max.Store(at, total.max);
-    sum.Store(at, total.sum);
+    const float most = LaneMax(total.max);
+    const float all = LaneSum(total.sum * Exp(total.max - FiniteOrZero(most)));
+    smooth = LaneSum(smooth);
+    if (LaneIndex() != 0) return;
+    max.Store(at, most);
+    sum.Store(at, all);
     if (args.smooth_part != nullptr) Global<float>(args.smooth).Store(at, smooth);
   }
 };
@@ -292,45 +301,46 @@ struct PositivesOfRow {
   }
 };
 
-// What the workspace holds.
-struct Parts {
-  int64_t row_tiles, column_tiles;  // of a chunk; of the strip
-  int64_t RowParts() const { return column_tiles * row_tiles * kProductTile; }
+// What the workspace holds, for the largest chunk: its cosines, parts of rows, as many of columns,
+// and the rows' sums of smoothing.
+struct Workspace {
+  explicit Workspace(const ContrastiveStrip& strip) : chunk(strip, 0) {}
+  int64_t RowParts() const { return chunk.tiles() * kScoreTile; }
   int64_t Bytes() const {
-    // Parts of rows, then as many of columns, then the rows' sums of smoothing.
-    return RowParts() * static_cast<int64_t>(2 * sizeof(SoftmaxPart) + sizeof(float));
+    constexpr int64_t kFloat = sizeof(float), kPart = sizeof(SoftmaxPart);
+    return chunk.elements() * kFloat + RowParts() * (2 * kPart + kFloat);
   }
-  explicit Parts(const ContrastiveStrip& strip)
-      : row_tiles(ProductTiles(strip.rows < strip.chunk ? strip.rows : strip.chunk)),
-        column_tiles(ProductTiles(strip.columns)) {}
+  const ScoreChunk chunk;
 };
 
 template <bool kSmooth>
 LaunchError Tiles(const ContrastiveStatsArgs& args, Stream stream) {
   using Kernel = TileKernel<kSmooth>;
   const ContrastiveStrip& strip = args.strip;
-  const Parts parts(strip);
-  auto* row_part = static_cast<SoftmaxPart*>(args.workspace);
-  SoftmaxPart* column_part = row_part + parts.RowParts();
-  auto* smooth_part = kSmooth ? reinterpret_cast<float*>(column_part + parts.RowParts()) : nullptr;
+  const Workspace workspace(strip);
+  auto* cosines = static_cast<float*>(args.workspace);
+  auto* row_part = reinterpret_cast<SoftmaxPart*>(cosines + workspace.chunk.elements());
+  SoftmaxPart* column_part = row_part + workspace.RowParts();
+  auto* smooth_part =
+      kSmooth ? reinterpret_cast<float*>(column_part + workspace.RowParts()) : nullptr;
   // Without rows the columns have no pair, which the last join says.
   for (int64_t row = 0; row == 0 || row < strip.rows; row += strip.chunk) {
-    const int64_t rows = strip.rows - row < strip.chunk ? strip.rows - row : strip.chunk;
-    const int64_t row_tiles = ProductTiles(rows);
-    LaunchError error =
-        Launch<Kernel>({row_tiles * parts.column_tiles, Kernel::kThreads, Kernel::kSharedBytes},
-                       stream, {strip, row, row_tiles, row_part, column_part, smooth_part});
+    const ScoreChunk chunk(strip, row);
+    LaunchError error = ChunkCosines(strip, chunk, *args.engine, cosines, stream);
     if (!error.ok()) return error;
-    error = ForEachElement<JoinParts>(
-        rows,
-        {parts.column_tiles, row_tiles * kProductTile, row_part, false, args.row_max + row,
+    error = Launch<Kernel>({chunk.tiles(), Kernel::kThreads, Kernel::kSharedBytes}, stream,
+                           {strip, chunk, cosines, row_part, column_part, smooth_part});
+    if (!error.ok()) return error;
+    error = ForEachRow<JoinParts>(
+        chunk.rows,
+        {chunk.column_tiles, chunk.row_tiles * kScoreTile, row_part, false, args.row_max + row,
          args.row_sum + row, smooth_part, kSmooth ? args.smooth_score + row : nullptr},
         stream);
     if (!error.ok()) return error;
-    error = ForEachElement<JoinParts>(strip.columns,
-                                      {row_tiles, parts.column_tiles * kProductTile, column_part,
-                                       row > 0, args.column_max, args.column_sum, nullptr, nullptr},
-                                      stream);
+    error = ForEachRow<JoinParts>(strip.columns,
+                                  {chunk.row_tiles, chunk.stride, column_part, row > 0,
+                                   args.column_max, args.column_sum, nullptr, nullptr},
+                                  stream);
     if (!error.ok()) return error;
   }
   return {};
@@ -338,7 +348,9 @@ LaunchError Tiles(const ContrastiveStatsArgs& args, Stream stream) {
 
 }  // namespace
 
-int64_t ContrastiveStatsWorkspace(const ContrastiveStrip& strip) { return Parts(strip).Bytes(); }
+int64_t ContrastiveStatsWorkspace(const ContrastiveStrip& strip) {
+  return Workspace(strip).Bytes();
+}
 
 LaunchError ContrastiveStats(const ContrastiveStatsArgs& args, Stream stream) {
   const LaunchError error = ForEachRow<PositivesOfRow>(args.strip.rows, args, stream);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "kernels/cuda/contrastive.h"
+#include "kernels/cuda/linear.h"
 #include "kernels/cuda/sigmoid_contrastive.h"
 #include "kernels/cuda/test_device.h"
 #include "kernels/cuda/test_values.h"
@@ -15,7 +17,10 @@
 namespace navit::kernels::cuda {
 namespace {
 
-class ContrastiveTest : public DeviceTest {};
+class ContrastiveTest : public DeviceTest {
+ protected:
+  const std::unique_ptr<LinearEngine> engine = LinearEngine::Create(nullptr, 0);
+};
 
 // What a strip is made of, beside its vectors.
 struct Case {
@@ -144,6 +149,7 @@ const Case kCases[] = {
     {130, 150, 40, 20, true, true, true},
     {130, 140, 16, 100, true, true, false, 0.1f, 128},
     {40, 300, 264, 50, false, true, true, 0.2f, 128},
+    {300, 310, 8, 30, true, true, true, 0.1f, 128},
 };
 
 struct Softmax {
@@ -201,7 +207,7 @@ TEST_F(ContrastiveTest, Softmax) {
       const DeviceArray<float> part(c.rows);
       const DeviceBytes stats_workspace(ContrastiveStatsWorkspace(strip));
       EXPECT_TRUE(
-          ContrastiveStats({strip, row_max.data(), row_sum.data(), column_max.data(),
+          ContrastiveStats({strip, engine.get(), row_max.data(), row_sum.data(), column_max.data(),
                             column_sum.data(), positive.data(), part.data(),
                             c.smoothing > 0 ? smooth.data() : nullptr, stats_workspace.data()},
                            nullptr)
@@ -214,10 +220,11 @@ TEST_F(ContrastiveTest, Softmax) {
       const DeviceArray<float> dx(problem.x.size()), dy(problem.y.size());
       const DeviceArray<double> dscale(1);
       const DeviceBytes workspace(ContrastiveGradientWorkspace(strip));
-      EXPECT_TRUE(ContrastiveBackward({strip, part.data(), row_lse.data(), column_lse.data(), 0.6f,
-                                       0.4f, dx.data(), dy.data(), dscale.data(), workspace.data()},
-                                      nullptr)
-                      .ok());
+      EXPECT_TRUE(
+          ContrastiveBackward({strip, engine.get(), part.data(), row_lse.data(), column_lse.data(),
+                               0.6f, 0.4f, dx.data(), dy.data(), dscale.data(), workspace.data()},
+                              nullptr)
+              .ok());
       return {row_lse.Read(),
               column_lse.Read(),
               positive.Read(),
@@ -262,7 +269,7 @@ TEST_F(ContrastiveTest, RowsFarBelowTheirNeighboursAreSummedAgain) {
     const DeviceArray<float> part(20);
     const DeviceBytes workspace(ContrastiveStatsWorkspace(device.strip));
     EXPECT_TRUE(ContrastiveStats(
-                    {device.strip, row_max.data(), row_sum.data(), column_max.data(),
+                    {device.strip, engine.get(), row_max.data(), row_sum.data(), column_max.data(),
                      column_sum.data(), positive.data(), part.data(), nullptr, workspace.data()},
                     nullptr)
                     .ok());
@@ -299,10 +306,10 @@ TEST_F(ContrastiveTest, Sigmoid) {
       const DeviceArray<float> device_dx(dx.size()), device_dy(dy.size());
       const DeviceArray<double> sums(3);
       const DeviceBytes workspace(ContrastiveGradientWorkspace(device.strip));
-      EXPECT_TRUE(SigmoidContrastive(
-                      {device.strip, -3, c.smoothing, weight, device_dx.data(), device_dy.data(),
-                       sums.data(), sums.data() + 1, sums.data() + 2, workspace.data()},
-                      nullptr)
+      EXPECT_TRUE(SigmoidContrastive({device.strip, engine.get(), -3, c.smoothing, weight,
+                                      device_dx.data(), device_dy.data(), sums.data(),
+                                      sums.data() + 1, sums.data() + 2, workspace.data()},
+                                     nullptr)
                       .ok());
       const std::vector<double> totals = sums.Read();
       return {device_dx.Read(), device_dy.Read(), Floats(totals.begin(), totals.end())};

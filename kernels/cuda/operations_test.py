@@ -21,7 +21,7 @@ ELSEWHERE = {
     "SumSquares": "GradientNorm",
 }
 # Parts of functions that have tests.
-INNER = {"AddChunkGradients"}
+INNER = {"AddChunkSums", "ChunkGradients"}
 
 
 def read(paths):

@@ -42,8 +42,8 @@ class SigmoidRule {
 
 LaunchError SigmoidContrastive(const SigmoidContrastiveArgs& args, Stream stream) {
   return ContrastiveGradients<SigmoidRule>(
-      args.strip, {args.bias, args.smoothing, static_cast<float>(args.weight)}, args.dx, args.dy,
-      args.weight, {args.loss, args.dscale, args.dbias}, args.workspace, stream);
+      args.strip, *args.engine, {args.bias, args.smoothing, static_cast<float>(args.weight)},
+      args.dx, args.dy, args.weight, {args.loss, args.dscale, args.dbias}, args.workspace, stream);
 }
 
 }  // namespace navit::kernels::cuda

@@ -7,6 +7,7 @@
 #include "kernels/cuda/bf16.h"
 #include "kernels/cuda/contrastive.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/linear.h"
 
 namespace navit::kernels::cuda {
 
@@ -16,6 +17,7 @@ namespace navit::kernels::cuda {
 // dscale likewise; dx and dy 2^-7 of the largest element.
 struct SigmoidContrastiveArgs {
   ContrastiveStrip strip;  // its share and smoothing arrays are not read
+  LinearEngine* engine = nullptr;
   float bias = 0;
   float smoothing = 0;  // in [0, 1)
   double weight = 0;

@@ -72,6 +72,7 @@ absl::Status DeviceContrastiveKernels::Stats(const kernels::ContrastiveStatsArgs
   return Run([&](Arena* arena) {
     cuda::ContrastiveStatsArgs device;
     device.strip = Put(args.strip, arena);
+    device.engine = context_.engine();
     device.row_max = arena->Take(rows);
     device.row_sum = arena->Take(rows);
     device.column_max = arena->Take(columns);
@@ -96,6 +97,7 @@ absl::Status DeviceContrastiveKernels::Backward(const kernels::ContrastiveBackwa
   return Run([&](Arena* arena) {
     cuda::ContrastiveBackwardArgs device;
     device.strip = Put(args.strip, arena);
+    device.engine = context_.engine();
     device.positive_part = static_cast<const float*>(positive_part_.data());
     device.row_lse = Put(args.row_lse, rows, arena);
     device.column_lse = Put(args.column_lse, columns, arena);
@@ -118,6 +120,7 @@ absl::Status DeviceContrastiveKernels::Sigmoid(const kernels::SigmoidContrastive
   return Run([&](Arena* arena) {
     cuda::SigmoidContrastiveArgs device;
     device.strip = Put(args.strip, arena);
+    device.engine = context_.engine();
     device.bias = args.bias;
     device.smoothing = args.smoothing;
     device.weight = args.weight;

@@ -103,7 +103,7 @@ class DeviceContrastiveKernelsTest : public MachineTest {
 };
 
 TEST_F(DeviceContrastiveKernelsTest, SoftmaxIsThatOfTheCpu) {
-  DeviceContext context(device(), nullptr, nullptr, nullptr, nullptr);
+  DeviceContext context(device(), nullptr, engine(), nullptr, nullptr);
   DeviceContrastiveKernels on_device(&context);
   for (const int64_t rows : {kColumns, int64_t{4}, int64_t{0}}) {
     for (const bool smooth : {false, true}) {
@@ -129,7 +129,7 @@ TEST_F(DeviceContrastiveKernelsTest, SoftmaxIsThatOfTheCpu) {
 }
 
 TEST_F(DeviceContrastiveKernelsTest, SigmoidIsThatOfTheCpu) {
-  DeviceContext context(device(), nullptr, nullptr, nullptr, nullptr);
+  DeviceContext context(device(), nullptr, engine(), nullptr, nullptr);
   DeviceContrastiveKernels on_device(&context);
   for (const int64_t rows : {kColumns, int64_t{4}, int64_t{0}}) {
     struct Result {
