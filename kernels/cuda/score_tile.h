@@ -71,8 +71,6 @@ struct ScoreSlots {
 template <int kRowSlots>
 class ScoreRegisters : public ScoreSlots {
  public:
-  static constexpr int kRows = kRowSlots;
-
   NAVIT_DEVICE explicit ScoreRegisters(int first_slot) : first_slot_(first_slot) {}
 
   NAVIT_DEVICE float& At(int row_slot, int column_slot) { return values_[row_slot][column_slot]; }
