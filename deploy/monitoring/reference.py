@@ -92,6 +92,7 @@ LABELS = {
 # What a healthy job on CPU never counts, or counts too late for a test to wait for.
 RARE = {
     "navit_checkpoint_failures_total",
+    "navit_device_memory_bytes",
     "navit_eval_score",
     "navit_samples_skipped_total",
     "navit_source_retries_total",
