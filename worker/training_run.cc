@@ -10,27 +10,17 @@
 #include "common/job_spec/validate.h"
 #include "common/log.h"
 #include "common/status_macros.h"
-#include "kernels/peak_flops.h"
 #include "worker/checkpoint.h"
-#include "worker/device/peak_flops.h"
 #include "worker/evaluation_job.h"
 #include "worker/gather_step.h"
-#include "worker/gloo_collective.h"
-#include "worker/nccl/nccl_collective.h"
-#include "worker/nccl/nccl_library.h"
 #include "worker/replica_state.h"
+#include "worker/run_device.h"
 #include "worker/weights/init_from.h"
 
 namespace navit {
 namespace {
 
 absl::Duration Now() { return Clock::Real()->SteadyNow(); }
-
-// Of this process; probed once.
-double PeakFlopsPerThread() {
-  static const double peak = kernels::ProbePeakFlops();
-  return peak;
-}
 
 RunClientOptions ClientOptions(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
   RunClientOptions client;
@@ -41,40 +31,9 @@ RunClientOptions ClientOptions(const TrainingRunOptions& options, const TrainerP
   return client;
 }
 
-bool OnGpu(const v1::JobSpec& spec) {
-  return spec.workers().trainers().device() == v1::TrainersSpec::CUDA;
-}
-
-// Gloo also serves one rank on a GPU, which has nothing to exchange.
-absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(const TrainingRunOptions& options,
-                                                               const TrainerProtocol::Run& run) {
-  const auto timeout = absl::Seconds(run.job.spec().timeouts().collective_seconds());
-  const int rank = static_cast<int>(run.rank);
-  const int world_size = static_cast<int>(run.members.size());
-  if (OnGpu(run.job.spec()) && options.accelerator == nullptr) {
-    return absl::FailedPreconditionError(
-        "workers.trainers.device is cuda, and this trainer has no GPU");
-  }
-  if (OnGpu(run.job.spec()) && world_size > 1) {
-    NAVIT_ASSIGN_OR_RETURN(NcclApi* const nccl, LoadNccl());
-    return std::make_unique<NcclCollective>(
-        NcclOptions{.rank = rank, .world_size = world_size, .timeout = timeout}, nccl,
-        options.accelerator->gpu.device.get());
-  }
-  GlooOptions gloo;
-  gloo.rank = rank;
-  gloo.world_size = world_size;
-  gloo.host = options.collective_host;
-  gloo.ports = options.collective_ports;
-  gloo.timeout = timeout;
-  return std::make_unique<GlooCollective>(gloo);
-}
-
-// Of this rank, as far as it is known.
-std::optional<double> PeakFlops(const TrainingRunOptions& options, const v1::JobSpec& spec) {
-  if (!OnGpu(spec)) return spec.workers().trainers().threads() * PeakFlopsPerThread();
-  if (options.accelerator == nullptr) return std::nullopt;
-  return DevicePeakFlops(options.accelerator->gpu.device->name());
+RunPlace PlaceOf(const TrainingRunOptions& options, const TrainerProtocol::Run& run) {
+  return {static_cast<int>(run.rank), static_cast<int>(run.members.size()), options.collective_host,
+          options.collective_ports};
 }
 
 }  // namespace
@@ -90,7 +49,7 @@ TrainingRun::TrainingRun(const TrainingRunOptions& options, const TrainerProtoco
       phases_(phases),
       metrics_(metrics),
       client_(options.channel, ClientOptions(options, run)),
-      communicator_(MakeCommunicator(options_, run_)),
+      communicator_(MakeCommunicator(spec_, PlaceOf(options_, run_), options_.accelerator)),
       collective_(communicator_.ok() ? communicator_->get() : nullptr) {}
 
 TrainingRun::~TrainingRun() = default;
@@ -118,7 +77,8 @@ absl::Status TrainingRun::Fatal(absl::Status status) {
 }
 
 TrainingRun::Outcome TrainingRun::Execute() {
-  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(), PeakFlops(options_, spec_));
+  metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(),
+                   PeakFlops(spec_, options_.accelerator));
   metrics_->SetModelParameters(model_->table.parameter_count());
   absl::Status status = Main();
   // The others must not wait for a rank that has left. A run that ended well keeps its connections
@@ -228,18 +188,9 @@ absl::Status TrainingRun::LoadState() {
 }
 
 absl::Status TrainingRun::MakeStep(const TrainStepOptions& options) {
-  const auto on_phase = [this](v1::Phase phase) { Enter(phase, current_step_); };
-  if (!OnGpu(spec_)) {
-    step_ =
-        std::make_unique<TrainStep>(&model_->table, options, &model_->state, pool_.get(), on_phase);
-    return absl::OkStatus();
-  }
-  const Gpu& gpu = options_.accelerator->gpu;
-  NAVIT_ASSIGN_OR_RETURN(const TrainStepOptions on_device,
-                         OptionsOnDevice(options, model_->table, *gpu.device));
   auto step =
-      options_.accelerator->make_train_step(&model_->table, on_device, &model_->state, pool_.get(),
-                                            gpu.device.get(), gpu.engine.get(), on_phase);
+      MakeTrainStep(spec_, model_->table, options, &model_->state, pool_.get(),
+                    options_.accelerator, [this](v1::Phase phase) { Enter(phase, current_step_); });
   if (absl::IsUnimplemented(step.status())) return Fatal(step.status());
   NAVIT_RETURN_IF_ERROR(step.status());
   step_ = *std::move(step);
