@@ -140,9 +140,12 @@ const typename Ops::Value* Block<Ops>::BranchGradient(const float* parameters, f
 template <typename Ops>
 void Block<Ops>::Backward(const float* parameters, float* gradients, Segments cu_seqlens,
                           const BlockActivations<Ops>& a, const BlockScratch<Ops>& scratch,
-                          Value* dx, Context& context) const {
+                          Value* dx, Context& context, const GradientProgress& progress) const {
   const int64_t tokens = cu_seqlens.back();
   const int64_t width = size_.width;
+  const auto complete = [&progress](size_t end) {
+    if (progress) progress(end);
+  };
 
   // MLP branch. dx passes unchanged along the residual, and the norm adds the branch's part.
   const Value* dbranch =
@@ -151,6 +154,7 @@ void Block<Ops>::Backward(const float* parameters, float* gradients, Segments cu
                 scratch.dtokens, context);
   norm2_.Backward(parameters, gradients, tokens, a.middle, a.norm2, scratch.dtokens, dx,
                   /*accumulate=*/true, context);
+  complete(norm2_.end());
 
   // Attention branch.
   dbranch = BranchGradient(parameters, gradients, scale1_, tokens, a.attention_branch, dx, scratch,
@@ -163,6 +167,7 @@ void Block<Ops>::Backward(const float* parameters, float* gradients, Segments cu
                              .dweight = gradients + proj_,
                              .dbias = size_.attention_bias ? gradients + proj_bias_ : nullptr},
                             context);
+  complete(proj_ + AlignedFloats(width * width));
   Ops::LinearBackwardInput({.rows = tokens,
                             .in = width,
                             .out = width,
@@ -202,6 +207,7 @@ void Block<Ops>::Backward(const float* parameters, float* gradients, Segments cu
                              .dweight = gradients + qkv_,
                              .dbias = size_.attention_bias ? gradients + qkv_bias_ : nullptr},
                             context);
+  complete(qkv_ + AlignedFloats(3 * width * width));
   Ops::LinearBackwardInput({.rows = tokens,
                             .in = width,
                             .out = 3 * width,
@@ -211,6 +217,7 @@ void Block<Ops>::Backward(const float* parameters, float* gradients, Segments cu
                            context);
   norm1_.Backward(parameters, gradients, tokens, a.x, a.norm1, scratch.dtokens, dx,
                   /*accumulate=*/true, context);
+  complete(end());
 }
 
 }  // namespace navit

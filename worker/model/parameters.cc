@@ -173,13 +173,13 @@ void ParameterTable::AddTower(const std::string& tower, const TowerConfig& size)
   if (!size.norm_after_pooling) AddNorm(tower + ".norm", size);
   for (int64_t layer = size.depth - 1; layer >= 0; --layer) {
     const std::string block = absl::StrCat(tower, ".blocks.", layer);
-    if (size.has_layer_scale()) {
-      for (const char* scale : {".scale2.gain", ".scale1.gain"}) {
-        AddConstant(block + scale, width, size.layer_scale);
-      }
-    }
+    const auto add_scale = [&](const char* name) {
+      if (size.has_layer_scale()) AddConstant(block + name, width, size.layer_scale);
+    };
+    add_scale(".scale2.gain");
     AddMlp(block + ".mlp", width, size.mlp_dim);
     AddNorm(block + ".norm2", size);
+    add_scale(".scale1.gain");
     Add(block + ".attn.proj.weight", {width, width}, Init::kXavier, true);
     if (size.attention_bias) Add(block + ".attn.proj.bias", {width}, Init::kZero, false);
     if (size.qk_norm) {

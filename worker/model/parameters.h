@@ -41,6 +41,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -123,6 +124,9 @@ class ParameterTable {
   size_t total_size_ = 0;
   size_t parameter_count_ = 0;
 };
+
+// Called by a backward pass with N when the first N floats of the gradient array are complete.
+using GradientProgress = std::function<void(size_t complete)>;
 
 // What a step changes: the weights and AdamW's two moments, flat arrays laid out by the table, the
 // moving average of the weights if the job has one, and the number of updates so far. This is all

@@ -92,8 +92,7 @@ bool Tower<Ops>::Backward(const float* parameters, float* gradients, Segments cu
   }
   for (size_t layer = blocks_.size(); layer-- > 0;) {
     blocks_[layer].Backward(parameters, gradients, with_prefix, a.blocks[layer], scratch.block,
-                            scratch.dx, context);
-    if (progress) progress(blocks_[layer].end());
+                            scratch.dx, context, progress);
     if (learned_end <= blocks_[layer].end()) return false;
   }
   if (norm_pre_.has_value()) {

@@ -6,7 +6,6 @@
 #define NAVIT_WORKER_MODEL_TOWER_H_
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,9 +46,6 @@ struct TowerScratch {
   HeadScratch<Ops> head;
 };
 
-// Called with N when the first N floats of the gradient array are complete.
-using GradientProgress = std::function<void(size_t complete)>;
-
 template <typename Ops = CpuOps>
 class Tower {
  public:
@@ -69,7 +65,7 @@ class Tower {
                const TowerActivations<Ops>& activations, Context& context) const;
 
   // From `dembeddings` [S, E] to scratch.dinput, the gradient with respect to `tokens`; adds to
-  // `gradients`. Calls `progress` after the head and after each block, if it is not empty. False:
+  // `gradients`. Calls `progress` after the head and from the blocks, if it is not empty. False:
   // the first `learned_end` floats of the gradient array, behind which nothing is learned, were
   // complete before the end, and the rest, scratch.dinput too, was left out.
   bool Backward(const float* parameters, float* gradients, Segments cu_seqlens,

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "worker/model/embed.h"
 #include "worker/model/image_tower.h"
 #include "worker/model/testing.h"
@@ -94,7 +96,10 @@ class TowerTest : public ::testing::TestWithParam<Variant> {
 
   // Gradients of sum over examples of direction . (image embedding + text embedding), where the
   // direction depends on the sample.
-  std::vector<float> Gradients(const Batch& batch) const {
+  // `complete` is called with the gradients that the towers say are complete.
+  std::vector<float> Gradients(
+      const Batch& batch,
+      const std::function<void(absl::Span<const float>)>& complete = [](auto) {}) const {
     kernels::ThreadPool pool(1);
     std::vector<float> gradients(table_.total_size(), 0.0f);
     std::vector<float> dembeddings;
@@ -116,10 +121,12 @@ class TowerTest : public ::testing::TestWithParam<Variant> {
       Arena scratch_arena(scratch_buffer.data());
       tower.Backward(state_.parameters.data(), gradients.data(), batch, activations,
                      dembeddings.data(), tower.LayOutScratch(batch, &scratch_arena),
-                     table_.total_size(), pool, {});
+                     table_.total_size(), pool,
+                     [&](size_t count) { complete(absl::MakeSpan(gradients).first(count)); });
     };
-    run(ImageTower(table_));
+    // The order of the parameter table.
     run(TextTower(table_));
+    run(ImageTower(table_));
     return gradients;
   }
 
@@ -174,6 +181,18 @@ TEST_P(TowerTest, PackedGradientsAreTheSumOfThoseOfEachImageAlone) {
     for (size_t j = info.offset; j < info.offset + info.size; ++j) {
       ASSERT_NEAR(packed[j], sum[j], 2e-5 * largest + 1e-7) << info.name;
     }
+  }
+}
+
+// What an all-reduce may take while the rest is still being computed.
+TEST_P(TowerTest, GradientsSaidToBeCompleteStayAsTheyAre) {
+  std::vector<std::vector<float>> told;
+  const std::vector<float> gradients = Gradients(
+      batch_, [&](auto complete) { told.emplace_back(complete.begin(), complete.end()); });
+  // Of the heads and of all blocks, in parts.
+  EXPECT_GT(told.size(), static_cast<size_t>(2 + 2 * (config_.image.depth + config_.text.depth)));
+  for (const std::vector<float>& complete : told) {
+    ASSERT_EQ(complete, std::vector<float>(gradients.begin(), gradients.begin() + complete.size()));
   }
 }
 
