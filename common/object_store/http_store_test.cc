@@ -8,6 +8,7 @@
 #include "common/object_store/object_reader.h"
 #include "common/object_store/object_store.h"
 #include "common/object_store/testing/scripted_server.h"
+#include "common/stop_flag.h"
 #include "gtest/gtest.h"
 
 namespace navit {
@@ -120,6 +121,22 @@ TEST_F(HttpStoreTest, GivesUpAtTheDeadlineAndSaysWhatHappened) {
   ScriptedServer busy([](const auto&) { return ScriptedReply{503, {"Retry-After: 100"}, ""}; });
   EXPECT_TRUE(absl::IsUnavailable(Read(busy.url() + "/x", 0, 1).status()));
   EXPECT_EQ(busy.requests(), 1);
+}
+
+TEST_F(HttpStoreTest, AStopDuringAWaitEndsTheRequests) {
+  // Stops where a wait is announced, before it begins.
+  class StopAtRetry : public ObjectStoreObserver {
+   public:
+    void Request(absl::string_view, absl::string_view, absl::Duration) override {}
+    void Retry(absl::string_view, absl::Duration) override { stop.Stop(); }
+    StopFlag stop;
+  } observer;
+  options_.observer = &observer;
+  options_.stop = &observer.stop;
+  store_ = MakeObjectStore(options_);
+  ScriptedServer server([](const auto&) { return ScriptedReply{503, {}, ""}; });
+  EXPECT_TRUE(absl::IsUnavailable(Read(server.url() + "/x", 0, 1).status()));
+  EXPECT_EQ(server.requests(), 1);
 }
 
 TEST_F(HttpStoreTest, WhatCannotChangeIsNotRepeated) {

@@ -81,14 +81,15 @@ absl::StatusOr<HttpReply> RetryingHttp::Send(
         reply.ok() ? StatusOfReply(*reply, name) : Named(name, reply.status());
     std::optional<absl::Duration> delay = backoff.Next(end);
     if (delay.has_value() && reply.ok()) delay = std::max(*delay, reply->retry_after);
+    const absl::Status last = absl::UnavailableError(
+        absl::StrCat(failure.message(), " (", backoff.attempts() + 1, " attempts in ",
+                     absl::FormatDuration(end - begin), ")"));
     if (!delay.has_value() || end + *delay > begin + options_.retry_deadline || stop->stopped()) {
-      return absl::UnavailableError(absl::StrCat(failure.message(), " (", backoff.attempts() + 1,
-                                                 " attempts in ", absl::FormatDuration(end - begin),
-                                                 ")"));
+      return last;
     }
     NAVIT_LOG(DEBUG) << failure << "; again in " << *delay;
     if (options_.observer != nullptr) options_.observer->Retry(reason, *delay);
-    stop->SleepFor(*delay);
+    if (!stop->SleepFor(*delay)) return last;
   }
 }
 
