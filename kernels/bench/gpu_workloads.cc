@@ -10,8 +10,6 @@
 namespace navit::kernels::cuda {
 namespace {
 
-// As the trainer has it (worker/model/device/batch.cc).
-constexpr int32_t kAttentionRows = 256;
 constexpr int64_t kWorkspaceBytes = int64_t{32} << 20;
 
 }  // namespace

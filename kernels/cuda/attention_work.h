@@ -15,6 +15,8 @@ namespace navit::kernels::cuda {
 
 inline constexpr int kAttentionTileRows = 16;
 inline constexpr int kAttentionWarps = 4;
+// The max_rows of trainers and benchmarks.
+inline constexpr int32_t kAttentionRows = 256;
 
 // A segment that is not empty, at a place among the block's rows in shared memory. It takes its
 // length rounded up to 16 rows there; what lies behind its last token is zero, so that nothing of a

@@ -38,11 +38,24 @@ DeviceBuffer::~DeviceBuffer() {
   pinned_ ? device_->FreePinned(data_) : device_->Free(data_);
 }
 
-absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer) {
+namespace {
+
+absl::Status Grow(size_t bytes, Device* device,
+                  absl::StatusOr<DeviceBuffer> (*make)(Device*, size_t), DeviceBuffer* buffer) {
   if (buffer->bytes() >= bytes) return absl::OkStatus();
   *buffer = DeviceBuffer();
-  NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
+  NAVIT_ASSIGN_OR_RETURN(*buffer, make(device, bytes));
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer) {
+  return Grow(bytes, device, DeviceBuffer::Make, buffer);
+}
+
+absl::Status GrowPinnedBuffer(size_t bytes, Device* device, DeviceBuffer* buffer) {
+  return Grow(bytes, device, DeviceBuffer::MakePinned, buffer);
 }
 
 }  // namespace navit

@@ -84,6 +84,8 @@ class DeviceBuffer {
 // Makes the buffer at least that large; what it held is lost if it grows. It is freed first, since
 // both at once may not fit.
 absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer);
+// The same of pinned memory.
+absl::Status GrowPinnedBuffer(size_t bytes, Device* device, DeviceBuffer* buffer);
 
 }  // namespace navit
 

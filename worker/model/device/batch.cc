@@ -20,8 +20,6 @@ using kernels::PositionTap;
 using kernels::cuda::PositionTaps;
 using kernels::cuda::Selection;
 
-// Rows that a block of attention holds at a time; see kernels/cuda/attention_work.h.
-constexpr int32_t kAttentionRows = 256;
 constexpr size_t kAlignment = 256;
 
 // Arrays one after the other, as they will lie in device memory. Pointers into it are set once its
@@ -81,8 +79,8 @@ void AddSegments(const std::vector<int32_t>& cu_seqlens, int64_t prefix_tokens, 
   to->segments = static_cast<int64_t>(cu_seqlens.size()) - 1;
   packer->Add(cu_seqlens, &to->cu_seqlens);
   packer->Add(kernels::cuda::PooledSegments(cu_seqlens.data(), to->segments), &to->ranges);
-  const kernels::cuda::AttentionWork work =
-      kernels::cuda::MakeAttentionWork(cu_seqlens.data(), to->segments, kAttentionRows);
+  const kernels::cuda::AttentionWork work = kernels::cuda::MakeAttentionWork(
+      cu_seqlens.data(), to->segments, kernels::cuda::kAttentionRows);
   to->attention.blocks = static_cast<int64_t>(work.blocks.size());
   to->attention.chunk_rows = work.chunk_rows;
   to->attention.used_tokens = work.used_tokens;
@@ -205,15 +203,6 @@ void AddPositions(const ModelConfig& config, const Batch& batch, Packer* packer,
   }
 }
 
-// At least so large; what it held is gone.
-absl::Status Grow(size_t bytes, Device* device,
-                  absl::StatusOr<DeviceBuffer> (*make)(Device*, size_t), DeviceBuffer* buffer) {
-  if (buffer->bytes() >= bytes) return absl::OkStatus();
-  *buffer = DeviceBuffer();
-  NAVIT_ASSIGN_OR_RETURN(*buffer, make(device, bytes));
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, const Batch& batch,
@@ -229,8 +218,8 @@ absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, c
   }
   packer.AddLast(batch.patches, &to.patches);
   const size_t bytes = packer.size();
-  NAVIT_RETURN_IF_ERROR(Grow(bytes, device, DeviceBuffer::MakePinned, &pinned_));
-  NAVIT_RETURN_IF_ERROR(Grow(bytes, device, DeviceBuffer::Make, &device_));
+  NAVIT_RETURN_IF_ERROR(GrowPinnedBuffer(bytes, device, &pinned_));
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device, &device_));
   packer.Write(static_cast<char*>(pinned_.data()));
   NAVIT_RETURN_IF_ERROR(device->Copy(device_.data(), pinned_.data(), bytes, stream));
   packer.Place(device_.data());

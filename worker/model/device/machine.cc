@@ -128,9 +128,7 @@ absl::Status DeviceMachine::Append(const Bf16* outputs, int64_t count, std::vect
   const size_t bytes = count * sizeof(Bf16);
   if (output_memory_.size() <= outputs_.size()) output_memory_.emplace_back();
   DeviceBuffer& memory = output_memory_[outputs_.size()];
-  if (memory.bytes() < bytes) {
-    NAVIT_ASSIGN_OR_RETURN(memory, DeviceBuffer::MakePinned(device_, bytes));
-  }
+  NAVIT_RETURN_IF_ERROR(GrowPinnedBuffer(bytes, device_, &memory));
   outputs_.push_back({count, to});
   return device_->Copy(memory.data(), outputs, bytes, stream_->stream);
 }
