@@ -88,9 +88,7 @@ TrainingRun::Outcome TrainingRun::Execute() {
   if (!status.ok()) client_.Cancel();
   source_.reset();
   checkpointer_.reset();
-  reports_done_ = true;
-  cell_->Wake();
-  if (reporter_.joinable()) reporter_.join();
+  if (reporter_ != nullptr) reporter_->Stop();
   if (collective_ != nullptr) metrics_->SetTraffic(collective_->traffic());
   KeepState();
   Enter(v1::PHASE_IDLE, current_step_);
@@ -100,7 +98,7 @@ TrainingRun::Outcome TrainingRun::Execute() {
     metrics_->RunEnded("stopped");
     return outcome;
   }
-  if (report_failed_ && !report_status_.ok()) status = report_status_;
+  if (const absl::Status reported = ReportStatus(); !reported.ok()) status = reported;
   outcome.end = fatal_ ? TrainerProtocol::RunEnd::kFatal : TrainerProtocol::RunEnd::kBroken;
   outcome.failure = cancelled_ ? absl::StrCat("run cancelled: ", status.message())
                                : std::string(status.message());
@@ -125,7 +123,11 @@ absl::Status TrainingRun::Main() {
   if (run_.rank == 0) {
     checkpointer_ = std::make_unique<Checkpointer>(run_.job, run_.generation, run_.members.size(),
                                                    &model_->table, &client_, metrics_);
-    reporter_ = std::thread([this] { ReportLoop(); });
+    // Ends the step loop, whatever it waits for.
+    reporter_ = std::make_unique<StepReporter>(run_.generation, cell_, &client_, [this] {
+      client_.Cancel();
+      collective_->Abort();
+    });
   }
   BatchSourceOptions source;
   source.rank = run_.rank;
@@ -220,7 +222,7 @@ absl::Status TrainingRun::Steps() {
     current_step_ = step;
     LogScope::SetStep(step);
     absl::StatusOr<std::optional<StepPacks>> packs = source_->Next(step);
-    if (report_failed_) return report_status_;
+    NAVIT_RETURN_IF_ERROR(ReportStatus());
     NAVIT_RETURN_IF_ERROR(packs.status());
     if (!packs->has_value()) return Finish(step - 1);
     metrics_->SetPrefetchPacks(source_->queued_packs());
@@ -242,7 +244,7 @@ absl::StatusOr<bool> TrainingRun::AwaitStart(uint64_t step) {
     start = protocol.MayStartStep(step);
     return start || protocol.ShouldStop() || ended() || draining_;
   });
-  if (report_failed_) return report_status_;
+  NAVIT_RETURN_IF_ERROR(ReportStatus());
   if (cancelled_) return absl::CancelledError("told to leave the generation");
   if (draining_) {
     // With nobody else to keep the weights, they go to the disk first.
@@ -429,35 +431,13 @@ absl::Status TrainingRun::AwaitAcknowledged() {
   cell_->Await([&](const TrainerProtocol& protocol) {
     return protocol.unacknowledged().empty() || ended();
   });
-  if (report_failed_) return report_status_;
+  NAVIT_RETURN_IF_ERROR(ReportStatus());
   if (cancelled_) return absl::CancelledError("told to leave the generation");
   return absl::OkStatus();
 }
 
-void TrainingRun::ReportLoop() {
-  while (true) {
-    std::vector<v1::StepReport> reports;
-    cell_->Await([&](const TrainerProtocol& protocol) {
-      reports.assign(protocol.unacknowledged().begin(), protocol.unacknowledged().end());
-      return !reports.empty() || cancelled_ || reports_done_;
-    });
-    if (cancelled_ || reports_done_) return;
-    const absl::Status status = client_.ReportSteps(reports);
-    if (status.ok()) {
-      cell_->Change([&](TrainerProtocol& protocol) {
-        protocol.OnReportsAcknowledged(run_.generation, reports.back().step());
-      });
-      continue;
-    }
-    if (client_.cancelled()) return;
-    report_status_ = status;
-    report_failed_ = true;
-    // Wakes the step loop out of whatever it waits for.
-    client_.Cancel();
-    collective_->Abort();
-    cell_->Wake();
-    return;
-  }
+absl::Status TrainingRun::ReportStatus() const {
+  return reporter_ == nullptr ? absl::OkStatus() : reporter_->status();
 }
 
 }  // namespace navit

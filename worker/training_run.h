@@ -20,7 +20,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -38,6 +37,7 @@
 #include "worker/port_range.h"
 #include "worker/protocol_cell.h"
 #include "worker/run_client.h"
+#include "worker/step_reporter.h"
 #include "worker/stuck_loss.h"
 
 namespace navit {
@@ -110,17 +110,18 @@ class TrainingRun {
   absl::Status AfterStep(uint64_t step, bool last);
   absl::Status Finish(uint64_t step);
   absl::Status Stop(uint64_t step);
-  // All splits in one report: a later one replaces it.
   EvaluationArgs EvaluationOf(uint64_t step);
-  // evaluation.tasks on held-out data, and retrieval over the trained pairs if they are wanted.
+  // evaluation.tasks on held-out data, and retrieval over the trained pairs if they are wanted; all
+  // splits in one report: a later one replaces it.
   absl::Status Evaluate(bool trained_pairs, uint64_t step);
   // All that an EvaluationJob does.
   absl::Status RunEvaluationJob();
   absl::Status AwaitAcknowledged();
   absl::Status Fatal(absl::Status status);
-  void ReportLoop();
+  // Not Ok: the coordinator does not take reports of steps any more.
+  absl::Status ReportStatus() const;
   void Enter(v1::Phase phase, uint64_t step, const char* label = nullptr);
-  bool ended() const { return cancelled_ || report_failed_; }
+  bool ended() const { return cancelled_ || !ReportStatus().ok(); }
 
   const TrainingRunOptions options_;
   const TrainerProtocol::Run run_;
@@ -148,10 +149,8 @@ class TrainingRun {
 
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> draining_{false};
-  std::atomic<bool> report_failed_{false};
-  std::atomic<bool> reports_done_{false};
-  absl::Status report_status_;
-  std::thread reporter_;
+  // Rank 0's.
+  std::unique_ptr<StepReporter> reporter_;
 };
 
 }  // namespace navit

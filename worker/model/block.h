@@ -64,8 +64,8 @@ class Block {
                const BlockActivations<Ops>& activations, Value* out, Context& context) const;
 
   // Replaces dx [T, D], the gradient with respect to the output, by that with respect to the input,
-  // and adds to `gradients`. Calls `progress`, if it is not empty, when the MLP's gradients are
-  // complete and before each product that others need not wait for.
+  // and adds to `gradients`. Calls `progress`, if it is not empty, when the gradients of
+  // the MLP, of attn.proj, of attn.qkv and of the whole block are complete.
   void Backward(const float* parameters, float* gradients, Segments cu_seqlens,
                 const BlockActivations<Ops>& activations, const BlockScratch<Ops>& scratch,
                 Value* dx, Context& context, const GradientProgress& progress) const;
