@@ -63,19 +63,23 @@ Batch DrawBatch(const ModelConfig& config, uint64_t seed, uint64_t first_sample,
 Batch Single(const Batch& batch, const ModelConfig& config, int64_t index) {
   const int32_t image_begin = batch.image_cu_seqlens[index];
   const int32_t image_end = batch.image_cu_seqlens[index + 1];
-  const int32_t text_begin = batch.text_cu_seqlens[index];
-  const int32_t text_end = batch.text_cu_seqlens[index + 1];
   Batch single;
   single.planned_examples = 1;
   single.samples = {batch.samples[index]};
-  single.caption_hashes = {batch.caption_hashes[index]};
   single.image_cu_seqlens = {0, image_end - image_begin};
-  single.text_cu_seqlens = {0, text_end - text_begin};
   single.patches = batch.patches.substr(image_begin * config.patch_dim(),
                                         (image_end - image_begin) * config.patch_dim());
   single.grids = {batch.grids[2 * index], batch.grids[2 * index + 1]};
   single.positions.assign(batch.positions.begin() + 2 * image_begin,
                           batch.positions.begin() + 2 * image_end);
+  if (!config.has_text()) {
+    single.labels = {batch.labels[index]};
+    return single;
+  }
+  const int32_t text_begin = batch.text_cu_seqlens[index];
+  const int32_t text_end = batch.text_cu_seqlens[index + 1];
+  single.caption_hashes = {batch.caption_hashes[index]};
+  single.text_cu_seqlens = {0, text_end - text_begin};
   single.text.assign(batch.text.begin() + text_begin, batch.text.begin() + text_end);
   return single;
 }

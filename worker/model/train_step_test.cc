@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "common/job_kind.h"
 #include "worker/collective_threads.h"
 #include "worker/model/testing.h"
 
@@ -44,19 +45,23 @@ struct Replica {
   TrainStep step;
 };
 
-// A classifier, and what trains it.
-struct Classifier {
-  explicit Classifier(v1::LossSpec::Kind kind) : config(SmallClassifierConfig(kind)) {
+// A model for one of the losses, and what trains it.
+struct Task {
+  explicit Task(v1::LossSpec::Kind kind)
+      : config(IsClassification(kind) ? SmallClassifierConfig(kind) : SmallModelConfig()) {
+    config.loss = kind;
     options.loss.set_kind(kind);
-    options.loss.set_label_smoothing(0.1);
+    if (IsClassification(kind)) options.loss.set_label_smoothing(0.1);
   }
 
   ModelConfig config;
   TrainStepOptions options;
 };
 
-constexpr v1::LossSpec::Kind kClassifications[] = {v1::LossSpec::SOFTMAX_CLASSIFICATION,
-                                                   v1::LossSpec::SIGMOID_CLASSIFICATION};
+std::vector<Task> Tasks() {
+  return {Task(v1::LossSpec::SOFTMAX), Task(v1::LossSpec::SIGMOID),
+          Task(v1::LossSpec::SOFTMAX_CLASSIFICATION), Task(v1::LossSpec::SIGMOID_CLASSIFICATION)};
+}
 
 // Seven packs of 22 examples in all; one of holes only.
 std::vector<Batch> Packs(const ModelConfig& config = SmallModelConfig()) {
@@ -132,15 +137,26 @@ void CheckFiniteDifferences(Replica* trained, const std::vector<Batch>& packs) {
 }
 
 TEST(TrainStep, GradientsAgreeWithFiniteDifferencesOfTheWholeModel) {
-  Replica replica(SmallModelConfig());
-  CheckFiniteDifferences(&replica, Packs());
+  for (const Task& task : Tasks()) {
+    SCOPED_TRACE(v1::LossSpec::Kind_Name(task.config.loss));
+    Replica replica(task.config, task.options);
+    CheckFiniteDifferences(&replica, Packs(task.config));
+  }
 }
 
-TEST(TrainStep, GradientsOfAClassifierAgreeWithFiniteDifferences) {
-  for (const v1::LossSpec::Kind kind : kClassifications) {
-    const Classifier classifier(kind);
-    Replica replica(classifier.config, classifier.options);
-    CheckFiniteDifferences(&replica, Packs(classifier.config));
+TEST(TrainStep, PackingChangesNeitherTheLossNorItsGradients) {
+  for (const Task& task : Tasks()) {
+    SCOPED_TRACE(v1::LossSpec::Kind_Name(task.config.loss));
+    const std::vector<Batch> packs = Packs(task.config);
+    std::vector<Batch> alone;
+    for (const Batch& pack : packs) {
+      for (size_t i = 0; i < pack.samples.size(); ++i) {
+        alone.push_back(Single(pack, task.config, static_cast<int64_t>(i)));
+      }
+    }
+    Replica packed(task.config, task.options), unpacked(task.config, task.options);
+    EXPECT_EQ(Compute(&packed, packs).loss, Compute(&unpacked, alone).loss);
+    ExpectNear(packed.gradients(), unpacked.gradients(), packed.table, 2e-5);
   }
 }
 
@@ -242,13 +258,9 @@ void CheckDeals(const ModelConfig& config, const TrainStepOptions& options) {
 }
 
 TEST(TrainStep, AnyDealGivesTheGradientsOfOneProcess) {
-  CheckDeals(SmallModelConfig(), TrainStepOptions());
-}
-
-TEST(TrainStep, AnyDealGivesAClassifierTheGradientsOfOneProcess) {
-  for (const v1::LossSpec::Kind kind : kClassifications) {
-    const Classifier classifier(kind);
-    CheckDeals(classifier.config, classifier.options);
+  for (const Task& task : Tasks()) {
+    SCOPED_TRACE(v1::LossSpec::Kind_Name(task.config.loss));
+    CheckDeals(task.config, task.options);
   }
 }
 
@@ -285,9 +297,10 @@ void CheckMicroBatches(const ModelConfig& config, TrainStepOptions options) {
 }
 
 TEST(TrainStep, MicroBatchesThatAreComputedTwiceGiveTheSameBits) {
-  CheckMicroBatches(SmallModelConfig(), TrainStepOptions());
-  const Classifier classifier(v1::LossSpec::SIGMOID_CLASSIFICATION);
-  CheckMicroBatches(classifier.config, classifier.options);
+  for (const Task& task : Tasks()) {
+    SCOPED_TRACE(v1::LossSpec::Kind_Name(task.config.loss));
+    CheckMicroBatches(task.config, task.options);
+  }
 }
 
 TEST(TrainStep, AStepWithoutExamplesCommitsWithoutAnUpdate) {
