@@ -1,12 +1,14 @@
-"""Writes values.safetensors: what PyTorch gives for the cases of parity_test.cc.
+"""Writes values.safetensors: what PyTorch gives for the cases of parity_test.cc (cases.py) and the
+operations of operations_test.cc (operations.py).
 
   python3 -m venv VENV && VENV/bin/pip install -r requirements.txt
   VENV/bin/python make_values.py values.safetensors
 
-Each case runs in float64 and in float32. Stored, in float32: at most 64 elements of each float64
+Each of them runs in float64 and in float32. Stored, in float32: at most 64 elements of each float64
 result (evenly spread), and beside it NAME.scale [2]: the largest |element|, and the largest
 difference of the float32 run.
 """
+import functools
 import sys
 
 import numpy as np
@@ -16,6 +18,8 @@ from safetensors.numpy import save_file
 import cases
 import drawn
 import model
+import operations
+
 
 def parameters(config, dtype):
     return {name: torch.tensor(drawn.parameter(name, shape), dtype=dtype, requires_grad=True)
@@ -95,11 +99,14 @@ def store(case, name, exact, rough, out):
 
 def main():
     torch.set_num_threads(1)
-    out = {}
+    runs = {"operation/" + name: functools.partial(operations.run, name)
+            for name in operations.OPERATIONS}
     for case, config in cases.CASES.items():
         run = run_training if case.startswith("training") else run_model
-        exact = run(config, torch.float64)
-        rough = run(config, torch.float32)
+        runs[case] = functools.partial(run, config)
+    out = {}
+    for case, run in runs.items():
+        exact, rough = run(torch.float64), run(torch.float32)
         for name, tensor in exact.items():
             store(case, name, tensor, rough[name], out)
     save_file(out, sys.argv[1])

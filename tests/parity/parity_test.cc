@@ -1,63 +1,18 @@
-// Our model against PyTorch's float64 values (make_values.py): the largest difference, relative to
-// the largest element, is at most three times that of PyTorch in float32, or 1e-5 (forward) and
-// 1e-4 (gradients), whichever is larger.
+// Our model against PyTorch's float64 values (make_values.py).
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/parity/drawn.h"
+#include "tests/parity/values.h"
 #include "worker/collective_threads.h"
 #include "worker/model/embed.h"
 #include "worker/model/train_step.h"
-#include "worker/safetensors.h"
 
 namespace navit {
 namespace {
-
-constexpr double kForward = 1e-5;
-constexpr double kGradient = 1e-4;
-// Elements of a result that make_values.py keeps at most.
-constexpr size_t kKept = 64;
-
-const Safetensors& Values() {
-  static const auto* const values = [] {
-    const std::string path = "tests/parity/values.safetensors";
-    std::ifstream file(path, std::ios::binary);
-    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
-    auto read = Safetensors::Read(path, {.bytes = bytes.size(), .hash = HashHex(bytes)});
-    if (!read.ok()) {
-      ADD_FAILURE() << read.status();
-      std::abort();
-    }
-    return new Safetensors(*std::move(read));
-  }();
-  return *values;
-}
-
-void ExpectParity(const std::string& name, absl::Span<const float> actual, double tolerance) {
-  const size_t stride = (actual.size() + kKept - 1) / kKept;
-  const int64_t kept = static_cast<int64_t>((actual.size() + stride - 1) / stride);
-  const auto wanted = Values().Find(name, {kept});
-  const auto scale = Values().Find(name + ".scale", {2});
-  ASSERT_TRUE(wanted.ok()) << wanted.status();
-  ASSERT_TRUE(scale.ok()) << scale.status();
-  double largest = 0;
-  for (int64_t i = 0; i < kept; ++i) {
-    const double difference = std::abs(static_cast<double>(actual[i * stride]) - (*wanted)[i]);
-    // A NaN must not get lost in max().
-    ASSERT_FALSE(std::isnan(difference)) << name << "[" << i * stride << "]";
-    largest = std::max(largest, difference);
-  }
-  const double allowed = std::max(3.0 * (*scale)[1], tolerance * (*scale)[0]);
-  EXPECT_LE(largest, allowed) << name << ": largest element " << (*scale)[0]
-                              << ", PyTorch's own error in float32 " << (*scale)[1];
-}
 
 ModelConfig BaseConfig() {
   ModelConfig config;
@@ -116,13 +71,13 @@ TEST_P(ParityTest, EmbeddingsLossAndGradients) {
   Embeddings embeddings;
   Embed(model.table_, model.state_.parameters.span(), DrawnBatch(c.config, 0), &model.pool_,
         &embeddings);
-  ExpectParity(c.name + "/images", embeddings.images, kForward);
-  if (c.config.has_text()) ExpectParity(c.name + "/texts", embeddings.texts, kForward);
+  ExpectParity(c.name + "/images", embeddings.images, kForwardTolerance);
+  if (c.config.has_text()) ExpectParity(c.name + "/texts", embeddings.texts, kForwardTolerance);
   const float loss = static_cast<float>(model.Compute(0).loss);
-  ExpectParity(c.name + "/loss", {&loss, 1}, kForward);
+  ExpectParity(c.name + "/loss", {&loss, 1}, kForwardTolerance);
   for (const ParameterInfo& info : model.table_.entries()) {
     ExpectParity(c.name + "/gradient/" + info.name, model.Of(model.state_.gradients, info),
-                 kGradient);
+                 kGradientTolerance);
   }
 }
 
@@ -221,7 +176,7 @@ void ExpectParityOfTraining(Case c) {
   const auto expect = [&](const char* what, const AlignedBuffer& buffer) {
     for (const ParameterInfo& info : model.table_.entries()) {
       ExpectParity(absl::StrCat(c.name, "/", what, "/", info.name), model.Of(buffer, info),
-                   kForward);
+                   kForwardTolerance);
     }
   };
   std::vector<float> losses;
