@@ -62,6 +62,7 @@ int Submit(const std::string& coordinator, const Load& load, const std::string& 
   spec->mutable_train_for()->set_steps(load.steps());
   spec->mutable_checkpoints()->set_directory(folder);
   spec->mutable_workers()->mutable_trainers()->set_min(static_cast<uint32_t>(load.trainers));
+  spec->mutable_workers()->mutable_packers()->set_max(64);
   const auto stub = v1::Jobs::NewStub(Dial(coordinator));
   grpc::ClientContext context;
   SetDeadline(&context, absl::Seconds(20));

@@ -53,6 +53,8 @@ class CoordinatorTest : public testing::Test {
     spec.mutable_train_for()->set_epochs(1);
     spec.mutable_workers()->mutable_trainers()->set_min(1);
     spec.mutable_workers()->mutable_trainers()->set_max(1);
+    spec.mutable_workers()->mutable_packers()->set_min(1);
+    spec.mutable_workers()->mutable_packers()->set_max(8);
     spec.mutable_checkpoints()->set_keep_last(2);
     spec.mutable_budgets()->set_recoveries_without_progress(5);
     spec.mutable_budgets()->set_relay_bytes(1 << 20);
@@ -82,6 +84,15 @@ class CoordinatorTest : public testing::Test {
       report.mutable_trainer()->set_job_uid(directive->trainer().job().job_uid());
     }
     ASSERT_TRUE(c_.OnReport(report, now_).ok());
+  }
+  // One more packer.
+  v1::WorkerId AddPacker(const std::string& name) {
+    v1::RegisterRequest request;
+    request.mutable_worker()->set_name(name);
+    request.mutable_worker()->set_incarnation(1);
+    request.set_role(v1::PACKER);
+    EXPECT_TRUE(c_.Register(request, now_).ok());
+    return request.worker();
   }
   // Does every piece of work there is: two shards of 16 samples each, train and validation; every
   // window has 3 packs.

@@ -61,7 +61,7 @@ std::vector<uint64_t> Coordinator::Impl::LateWindows(const JobState& job, Instan
 }
 
 std::optional<WorkItem> Coordinator::Impl::NextHedge(const JobState& job, const WorkerEntry& worker,
-                                                     Instant now) {
+                                                     bool place, Instant now) {
   const JobRuntime& runtime = runtimes_[job.name()];
   WorkItem item;
   item.job = job.name();
@@ -71,7 +71,7 @@ std::optional<WorkItem> Coordinator::Impl::NextHedge(const JobState& job, const 
     item.hedge = false;
     if (leases_.FindItem(item)->holder == worker.name()) continue;
     item.hedge = true;
-    if (MayLease(runtime, item, worker)) return item;
+    if (MayLease(runtime, item, worker, place)) return item;
   }
   return std::nullopt;
 }

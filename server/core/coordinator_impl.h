@@ -5,6 +5,7 @@
 //   coordinator_gang.cc     gangs and generations
 //   coordinator_members.cc  what members of a generation say
 //   coordinator_work.cc     leases and their results: indexing, planning
+//   coordinator_packers.cc  which packers work for a job
 //   coordinator_packs.cc    grants, packs, deals
 //   coordinator_hedge.cc    second leases beside packers that are late
 //   coordinator_direct.cc   packs that trainers fetch from packers
@@ -75,6 +76,8 @@ struct JobRuntime {
   // Image tokens and places of all training windows whose plans arrived; for metrics.
   uint64_t planned_tokens = 0;
   uint64_t planned_capacity = 0;
+  // The packers that have a place with the job, and when each last asked for its work.
+  std::map<std::string, double> packers;
   // Since when a window waits for a packer; negative: none does.
   double window_waits_since = -1;
   std::unique_ptr<RelayLedger> ledger;
@@ -216,7 +219,6 @@ class Coordinator::Impl {
   absl::Status FinishWork(const v1::FinishWorkRequest& request, Instant now);
   std::optional<WorkItem> NextItem(const JobState& job, const WorkerEntry& worker, Instant now);
   std::vector<uint64_t> NeededWindows(const JobState& job) const;
-  bool MayLease(const JobRuntime& runtime, const WorkItem& item, const WorkerEntry& worker) const;
   void FillWork(const JobState& job, const WorkItem& item, v1::Work* work) const;
   void WorkFailed(const Lease& lease, const std::string& worker, const v1::WorkFailure& failure,
                   Instant now);
@@ -226,6 +228,21 @@ class Coordinator::Impl {
   std::vector<const JobState*> JobsInOrder() const;
   // Ordinals wanted now: [first uncommitted, end).
   uint64_t Horizon(const JobState& job) const;
+
+  // --- coordinator_packers.cc
+  // Packers that are there and do not drain.
+  size_t ReadyPackers() const;
+  // The packer asks for work, and it is the job's turn. Places of packers that are gone become free.
+  void NoteAsking(const JobState& job, const WorkerEntry& worker, Instant now);
+  // A packer that loses its place when another one asks.
+  std::optional<std::string> GivesPlace(const JobState& job, Instant now) const;
+  // Whether the packer has a place with the job, or would get one with a window.
+  bool HasPlace(const JobState& job, const WorkerEntry& worker, Instant now) const;
+  // Gives a place to the packer that is about to get `item`, a window that it may lease.
+  void TakePlace(const WorkItem& item, const WorkerEntry& worker, Instant now);
+  // `place`: HasPlace, or true for what any packer may have.
+  bool MayLease(const JobRuntime& runtime, const WorkItem& item, const WorkerEntry& worker,
+                bool place) const;
 
   // --- coordinator_packs.cc
   absl::StatusOr<uint64_t> OpenPush(const v1::WorkerId& worker);
@@ -253,7 +270,8 @@ class Coordinator::Impl {
   bool Late(const JobRuntime& runtime, const Lease& lease, Instant now) const;
   // The windows with a late first lease, in order.
   std::vector<uint64_t> LateWindows(const JobState& job, Instant now) const;
-  std::optional<WorkItem> NextHedge(const JobState& job, const WorkerEntry& worker, Instant now);
+  std::optional<WorkItem> NextHedge(const JobState& job, const WorkerEntry& worker, bool place,
+                                    Instant now);
   // Grants the late packs to second leases. Whether there were any.
   bool HedgeGrants(const JobState& job, Instant now);
 

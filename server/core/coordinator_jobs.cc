@@ -95,6 +95,7 @@ void Coordinator::Impl::LetGo(const std::string& name) {
   runtime.ledger = nullptr;
   runtime.plans.clear();
   runtime.failures.clear();
+  runtime.packers.clear();
   runtime.indexing = Indexing();
   runtime.evaluation_plans.clear();
   Changed(name);

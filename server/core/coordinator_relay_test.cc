@@ -103,13 +103,7 @@ TEST_F(RelayTest, AWindowWhosePacksCannotBeMadeFailsTheJob) {
 
 // Every credit is taken, and the packer that owes a pack of the oldest step stops without a word.
 TEST_F(RelayTest, AMissingPackOfTheOldestStepIsMadeByAnotherPacker) {
-  v1::WorkerId other;
-  other.set_name("q");
-  other.set_incarnation(1);
-  v1::RegisterRequest request;
-  *request.mutable_worker() = other;
-  request.set_role(v1::PACKER);
-  ASSERT_TRUE(c_.Register(request, now_).ok());
+  const v1::WorkerId other = AddPacker("q");
   const uint64_t others_stream = *c_.OpenPush(other, now_);
   StartGeneration();
   Work(other);
@@ -151,13 +145,7 @@ TEST_F(RelayTest, AMissingPackOfTheOldestStepIsMadeByAnotherPacker) {
 
 // A packer that is alive, keeps its leases, and delivers nothing more.
 TEST_F(RelayTest, WindowsOfALatePackerAreLeasedTwiceAndTheFirstCopyWins) {
-  v1::WorkerId other;
-  other.set_name("q");
-  other.set_incarnation(1);
-  v1::RegisterRequest request;
-  *request.mutable_worker() = other;
-  request.set_role(v1::PACKER);
-  ASSERT_TRUE(c_.Register(request, now_).ok());
+  const v1::WorkerId other = AddPacker("q");
   const uint64_t others_stream = *c_.OpenPush(other, now_);
   StartGeneration();
   Work(other);

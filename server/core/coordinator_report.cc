@@ -90,7 +90,11 @@ std::string Coordinator::Impl::MissingPacks(const JobState& job) const {
   for (const auto& [packer, packs] : owed) absl::StrAppend(&line, " ", packs, " of ", packer, ",");
   if (of_nobody > 0) absl::StrAppend(&line, " ", of_nobody, " that no packer makes now,");
   line.back() = ';';
-  return absl::StrCat(line, " ", workers_.Live(v1::PACKER).size(), " packers are registered");
+  const uint64_t packers = workers_.Live(v1::PACKER).size();
+  const uint64_t most = job.spec().workers().packers().max();
+  absl::StrAppend(&line, " ", packers, " packers are registered");
+  if (packers > most) absl::StrAppend(&line, ", workers.packers.max is ", most);
+  return line;
 }
 
 absl::StatusOr<v1::ExplainReply> Coordinator::Impl::Explain(absl::string_view name,

@@ -59,29 +59,21 @@ std::vector<uint64_t> Coordinator::Impl::NeededWindows(const JobState& job) cons
   return windows;
 }
 
-bool Coordinator::Impl::MayLease(const JobRuntime& runtime, const WorkItem& item,
-                                 const WorkerEntry& worker) const {
-  if (leases_.FindItem(item) != nullptr) return false;
-  // What failed on a packer goes to another one, if there is one.
-  auto failed = runtime.failures.find(item);
-  return failed == runtime.failures.end() || failed->second.last_worker != worker.name() ||
-         workers_.Live(v1::PACKER).size() == 1;
-}
-
 std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const WorkerEntry& worker,
                                                     Instant now) {
   JobRuntime& runtime = runtimes_[job.name()];
+  NoteAsking(job, worker, now);
   WorkItem item;
   item.job = job.name();
   if (job.state() == v1::INDEXING) {
     if (!runtime.indexing.expanded()) {
       item.kind = WorkKind::kExpandShards;
-      return MayLease(runtime, item, worker) ? std::optional<WorkItem>(item) : std::nullopt;
+      return MayLease(runtime, item, worker, true) ? std::optional<WorkItem>(item) : std::nullopt;
     }
     item.kind = WorkKind::kIndexShard;
     const std::optional<uint64_t> shard = runtime.indexing.NextShard([&](uint64_t number) {
       item.id = number;
-      return !MayLease(runtime, item, worker);
+      return !MayLease(runtime, item, worker, true);
     });
     if (!shard.has_value()) return std::nullopt;
     item.id = *shard;
@@ -93,15 +85,16 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
     item.kind = WorkKind::kAudit;
     item.audit = number;
     for (item.id = 0; item.id < audit.chunks(); ++item.id) {
-      if (!audit.ChunkDone(item.id) && MayLease(runtime, item, worker)) return item;
+      if (!audit.ChunkDone(item.id) && MayLease(runtime, item, worker, true)) return item;
     }
   }
   item.audit = 0;
   item.kind = WorkKind::kWindow;
+  const bool place = HasPlace(job, worker, now);
   for (const auto& [split, window] : NeededEvaluationWindows(job)) {
     item.split = split;
     item.id = window;
-    if (MayLease(runtime, item, worker)) return item;
+    if (MayLease(runtime, item, worker, place)) return item;
   }
   item.split = v1::SPLIT_TRAIN;
   const bool training = job.state() == v1::RUNNING || job.state() == v1::RECOVERING ||
@@ -109,7 +102,7 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
                         (job.state() == v1::STARTING && runtime.filled() > 0);
   if (!training || IsEvaluationJob(job.spec())) return std::nullopt;
 
-  if (std::optional<WorkItem> hedge = NextHedge(job, worker, now)) return hedge;
+  if (std::optional<WorkItem> hedge = NextHedge(job, worker, place, now)) return hedge;
   const std::vector<uint64_t> needed = NeededWindows(job);
   std::optional<WorkItem> found;
   uint64_t held = 0;
@@ -122,14 +115,15 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
       continue;
     }
     waits = true;
-    if (!found.has_value() && MayLease(runtime, item, worker)) found = item;
+    if (!found.has_value() && MayLease(runtime, item, worker, place)) found = item;
   }
   // A window that this packer may not have still waits for another one.
   if (!waits) runtime.window_waits_since = -1;
   if (!found.has_value()) return std::nullopt;
   // Every packer gets its share of the windows, so that all feed each step.
   if (runtime.window_waits_since < 0) runtime.window_waits_since = now.steady;
-  const uint64_t packers = std::max<uint64_t>(1, workers_.Live(v1::PACKER).size());
+  const uint64_t packers = std::max<uint64_t>(
+      1, std::min<uint64_t>(ReadyPackers(), job.spec().workers().packers().max()));
   const uint64_t share = (needed.size() + packers - 1) / packers;
   if (held >= share && now.steady - runtime.window_waits_since < kFairShareSeconds) {
     return std::nullopt;
@@ -195,6 +189,7 @@ absl::StatusOr<v1::Work> Coordinator::Impl::LeaseWork(const v1::WorkerId& worker
     if (!item.has_value()) continue;
     const double ttl =
         std::max(job->spec().timeouts().lease_seconds(), 2 * options_.heartbeat_interval_seconds);
+    if (item->kind == WorkKind::kWindow) TakePlace(*item, *entry, now);
     const Lease& lease = leases_.Grant(*item, entry->name(), ttl, now.steady);
     ++counters_.leases_granted;
     work.set_lease_epoch(lease.epoch);

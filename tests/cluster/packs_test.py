@@ -17,7 +17,7 @@ class PacksTest(unittest.TestCase):
             cluster.start_coordinator()
             cluster.start_packers(packers)
             cluster.start_trainer("trainer-0")
-            workers = {"trainers": {"min": 1, "max": 1}, "packers": {"min": packers}}
+            workers = {"trainers": {"min": 1, "max": 1}, "packers": {"min": packers, "max": 8}}
             spec = data.tiny_job(name, self.dataset, folder / "ckpt", steps=steps, workers=workers)
             if train:
                 spec["data"]["train"] = train

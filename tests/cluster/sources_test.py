@@ -112,7 +112,7 @@ class SourcesTest(unittest.TestCase):
             ("", "{}/heldout-*.tar".format(heldout)),
             FOLDER / name / "ckpt",
             steps=STEPS,
-            workers={"trainers": {"min": 1, "max": 1}, "packers": {"min": 1}},
+            workers={"trainers": {"min": 1, "max": 1}, "packers": {"min": 2}},
         )
         spec["data"]["train"] = [
             {"shards": "{}/train-*.tar".format(big), "weight": 2},

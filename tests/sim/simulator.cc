@@ -61,6 +61,7 @@ v1::JobSpec Sim::MakeSpec() {
   spec.mutable_workers()->mutable_trainers()->set_min(min);
   spec.mutable_workers()->mutable_trainers()->set_max(min + world_.Draw() % 2);
   spec.mutable_workers()->mutable_packers()->set_min(1);
+  spec.mutable_workers()->mutable_packers()->set_max(1 + world_.Draw() % 3);
   spec.mutable_checkpoints()->set_directory("/c");
   spec.mutable_checkpoints()->set_every_steps(7);
   spec.mutable_checkpoints()->set_keep_last(2);
