@@ -1,7 +1,6 @@
 #include "worker/batch_source.h"
 
 #include <grpcpp/grpcpp.h>
-#include <xxhash.h>
 
 #include <condition_variable>
 #include <deque>
@@ -16,6 +15,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "proto/batches.grpc.pb.h"
+#include "worker/pack_check.h"
 
 namespace navit {
 namespace {
@@ -45,22 +45,6 @@ std::vector<v1::Frame> TakeFrames(v1::PullReply* reply) {
 }
 
 }  // namespace
-
-absl::Status CheckPack(const v1::Frame& pack, v1::Split split) {
-  const v1::PackHeader& header = pack.header();
-  const std::string name = absl::StrCat("pack ", header.index(), " of window ", header.window());
-  if (header.split() != split) {
-    return absl::DataLossError(absl::StrCat(name, " is of split ", v1::Split_Name(header.split())));
-  }
-  if (header.payload_bytes() != pack.payload().size()) {
-    return absl::DataLossError(absl::StrCat(name, " has ", pack.payload().size(),
-                                            " bytes, its header says ", header.payload_bytes()));
-  }
-  if (XXH3_64bits(pack.payload().data(), pack.payload().size()) != header.content_hash()) {
-    return absl::DataLossError(absl::StrCat(name, " does not match its content_hash"));
-  }
-  return absl::OkStatus();
-}
 
 class BatchSource::Impl {
  public:
@@ -221,11 +205,11 @@ class BatchSource::Impl {
       return absl::InternalError(absl::StrCat("more packs came than the deal of step ",
                                               step->deal.step(), " gives this rank"));
     }
+    for (const v1::Frame& pack : step->packs) {
+      if (!pack.has_source()) NAVIT_RETURN_IF_ERROR(CheckPack(pack, v1::SPLIT_TRAIN));
+    }
     // A packer that cannot give its packs is named when the stream is opened again.
     NAVIT_RETURN_IF_ERROR(fetcher_.Fetch(&step->packs));
-    for (const v1::Frame& pack : step->packs) {
-      NAVIT_RETURN_IF_ERROR(CheckPack(pack, v1::SPLIT_TRAIN));
-    }
     std::lock_guard<std::mutex> lock(mutex_);
     queued_bytes_ += PackBytes(*step);
     queue_.push_back(std::move(*step));

@@ -1,11 +1,10 @@
 // This rank's packs, step by step, fetched ahead of the training loop.
 //
 // One Batches.Pull stream per generation; with direct delivery payloads come from packers
-// (pack_fetcher.h). A thread of its own reads it into a queue that is bounded
-// by the credit given to the coordinator: room for about two steps. When the stream breaks (the
-// coordinator restarts) it is opened again at the first step that is not whole yet, so that the
-// training loop notices nothing but time; after the grace of the RunClient without a stream the
-// source fails.
+// (pack_fetcher.h). A thread of its own reads it into a queue that is bounded by the credit given
+// to the coordinator: room for about two steps. When the stream breaks (the coordinator restarts)
+// it is opened again at the first step that is not whole yet, so that the training loop notices
+// nothing but time; after the grace of the RunClient without a stream the source fails.
 #ifndef NAVIT_WORKER_BATCH_SOURCE_H_
 #define NAVIT_WORKER_BATCH_SOURCE_H_
 
@@ -66,9 +65,6 @@ class BatchSource {
 // through restarts of the coordinator. Errors as BatchSource::Next, or that of `take`.
 absl::Status PullEvaluation(RunClient* client, uint32_t rank, uint32_t world_size, v1::Split split,
                             const std::function<absl::Status(const v1::Frame&)>& take);
-
-// Whether payload and header belong together; DataLoss names the pack.
-absl::Status CheckPack(const v1::Frame& pack, v1::Split split);
 
 }  // namespace navit
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/fake_coordinator.h"
+#include "worker/fake_packer.h"
 #include "worker/tiny_job.h"
 
 namespace navit {
@@ -74,6 +75,33 @@ TEST_F(BatchSourceTest, RefusesAPackThatDoesNotMatchItsHash) {
   EXPECT_TRUE(source.Next(1).ok());
   const absl::Status status = source.Next(2).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+}
+
+TEST_F(BatchSourceTest, PacksComeFromAPackerUntilItFailsAndThenThroughTheRelay) {
+  options_.steps = 2;
+  FakePackerOptions failing;
+  failing.fault = FakePackerOptions::kFlipsAByte;
+  failing.good_requests = 1;
+  FakePacker packer(failing);
+  options_.keep = [&](const v1::PullReply& pack) { return packer.Keep(pack); };
+  options_.packer = packer.address();
+  Start();
+  {
+    BatchSource source(client_.get(), {.rank = 1});
+    for (uint64_t step = 1; step <= 2; ++step) {
+      const auto packs = source.Next(step);
+      ASSERT_TRUE(packs.ok() && packs->has_value()) << packs.status();
+      ASSERT_EQ((*packs)->packs.size(), 2u);
+      for (size_t i = 0; i < 2; ++i) {
+        const uint64_t ordinal = (*packs)->deal.ranks(1).ordinals(i);
+        EXPECT_EQ((*packs)->packs[i].payload(),
+                  TinyPack(options_.job, ordinal, v1::SPLIT_TRAIN).payload());
+      }
+    }
+    EXPECT_FALSE(source.Next(3)->has_value());
+  }
+  // The first step, and the second one once.
+  EXPECT_EQ(packer.requests(), 2u);
 }
 
 TEST_F(BatchSourceTest, AnOldGenerationEndsIt) {

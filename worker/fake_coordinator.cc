@@ -156,6 +156,9 @@ class FakeCoordinator::Impl : public v1::Fleet::Service,
     if (!stream->Read(&open)) return grpc::Status::OK;
     const uint32_t rank = open.open().rank();
     const uint64_t per_step = options_.job.spec().packing().sequences_per_step();
+    const auto& failed = open.open().failed_sources();
+    const bool direct =
+        options_.keep && std::find(failed.begin(), failed.end(), options_.packer) == failed.end();
     for (uint64_t step = open.open().first_step(); step <= options_.steps; ++step) {
       while (true) {
         {
@@ -184,6 +187,11 @@ class FakeCoordinator::Impl : public v1::Fleet::Service,
         v1::PullReply pack = TinyPack(options_.job, ordinal, v1::SPLIT_TRAIN);
         if (step == options_.corrupt_step && !corrupted_.exchange(true)) {
           (*pack.mutable_payload())[7] ^= 1;
+        }
+        if (direct) {
+          const v1::Frame kept = options_.keep(pack);
+          pack.Clear();
+          *pack.add_frames() = kept;
         }
         if (!stream->Write(pack)) return grpc::Status::OK;
       }

@@ -3,6 +3,7 @@
 #ifndef NAVIT_WORKER_FAKE_COORDINATOR_H_
 #define NAVIT_WORKER_FAKE_COORDINATOR_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -23,6 +24,10 @@ struct FakeCoordinatorOptions {
   uint64_t checkpoint_step = 0;
   // Sends this payload byte flipped, once, in this step; 0: never.
   uint64_t corrupt_step = 0;
+  // Direct delivery: leaves a pack with a packer and returns the frame with its source. Called once
+  // for each pack that is dealt; not where the trainer says that it cannot fetch from `packer`.
+  std::function<v1::Frame(const v1::PullReply&)> keep;
+  std::string packer;
 };
 
 class FakeCoordinator {

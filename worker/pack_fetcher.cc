@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "proto/batches.grpc.pb.h"
+#include "worker/pack_check.h"
 
 namespace navit {
 
@@ -35,12 +36,14 @@ struct PackFetcher::Call {
     v1::PullReply reply;
     while (fault.ok() && stream->Read(&reply)) {
       for (v1::Frame& got : *reply.mutable_frames()) {
-        if (next == wanted.size() ||
-            got.header().content_hash() != wanted[next]->header().content_hash()) {
-          fault = absl::DataLossError("another pack came than was asked for");
+        if (next == wanted.size()) {
+          fault = absl::DataLossError("more packs came than were asked for");
           break;
         }
+        // The header that counts is the coordinator's.
         wanted[next]->set_payload(std::move(*got.mutable_payload()));
+        fault = CheckPack(*wanted[next], v1::SPLIT_TRAIN);
+        if (!fault.ok()) break;
         wanted[next++]->clear_source();
       }
     }

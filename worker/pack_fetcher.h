@@ -21,7 +21,7 @@ namespace navit {
 
 struct PackFetcherOptions {
   // TLS and message cap.
-  ChannelOptions channel;
+  ChannelOptions channel = {};
   // How long the packs of one step may take.
   absl::Duration timeout = absl::Seconds(10);
 };
@@ -33,8 +33,9 @@ class PackFetcher {
   PackFetcher(RunClient* client, PackFetcherOptions options)
       : client_(client), options_(std::move(options)) {}
 
-  // Puts the payload in the source's place of every frame that has a source, from all packers at
-  // once. UNAVAILABLE: some packer could not give its packs; it is in failed() from now on.
+  // Puts the payload, checked against the frame's header, in the source's place of every frame that
+  // has a source, from all packers at once. UNAVAILABLE: some packer did not give its packs, or
+  // gave other bytes; it is in failed() from now on, and the frames are of no use.
   absl::Status Fetch(std::vector<v1::Frame>* frames);
 
   // Addresses of packers that failed.

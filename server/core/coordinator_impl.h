@@ -232,7 +232,8 @@ class Coordinator::Impl {
   // --- coordinator_packers.cc
   // Packers that are there and do not drain.
   size_t ReadyPackers() const;
-  // The packer asks for work, and it is the job's turn. Places of packers that are gone become free.
+  // The packer asks for work, and it is the job's turn. Places of packers that are gone become
+  // free.
   void NoteAsking(const JobState& job, const WorkerEntry& worker, Instant now);
   // A packer that loses its place when another one asks.
   std::optional<std::string> GivesPlace(const JobState& job, Instant now) const;
