@@ -72,9 +72,14 @@ prometheus::Family<prometheus::Histogram>* Histogram(prometheus::Registry* regis
   return &prometheus::BuildHistogram().Name(name).Help(help).Register(*registry);
 }
 
+prometheus::Gauge* Gauge(prometheus::Registry* registry, const char* name, const char* help) {
+  return &prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
+}
+
 }  // namespace
 
-PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheus::Registry>()) {
+PackerMetrics::PackerMetrics(int threads, const PackerCaps& caps)
+    : registry_(std::make_shared<prometheus::Registry>()) {
   prometheus::Registry* r = registry_.get();
   samples_read_ = Counter(r, "navit_samples_read_total", "Samples whose bytes were read.");
   samples_skipped_ =
@@ -91,11 +96,18 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
                        .Help("Bytes of packs that trainers fetched here, past the relay.")
                        .Register(*registry_)
                        .Add({});
-  read_ahead_bytes_ = &prometheus::BuildGauge()
-                           .Name("navit_packer_read_ahead_bytes")
-                           .Help("Bytes of shards that are read, or being read, for packs.")
-                           .Register(*r)
-                           .Add({});
+  read_ahead_bytes_ = Gauge(r, "navit_packer_read_ahead_bytes",
+                            "Bytes of shards that are read, or being read, for packs.");
+  Gauge(r, "navit_packer_read_ahead_cap_bytes", "Most of them that may be held at once.")
+      ->Set(static_cast<double>(caps.read_ahead_bytes));
+  made_bytes_ = Gauge(r, "navit_packer_made_bytes", "Bytes of made packs that wait to be sent.");
+  Gauge(r, "navit_packer_made_cap_bytes", "Bytes of made packs from which on no more are made.")
+      ->Set(static_cast<double>(caps.made_bytes));
+  kept_bytes_ = Gauge(r, "navit_packer_kept_bytes",
+                      "Bytes of packs that are kept for trainers to fetch (direct delivery).");
+  Gauge(r, "navit_packer_kept_cap_bytes",
+        "Most of them that are kept; what does not fit goes through the relay.")
+      ->Set(static_cast<double>(caps.kept_bytes));
   source_retries_ =
       Counter(r, "navit_source_retries_total", "Reads repeated after a transient error.");
   stage_seconds_ = Counter(r, "navit_packer_stage_seconds_total",
@@ -122,12 +134,7 @@ PackerMetrics::PackerMetrics(int threads) : registry_(std::make_shared<prometheu
   aspect_ratio_ = Histogram(r, "navit_image_aspect_ratio", "Width / height of source images.");
   token_drop_ratio_ =
       Histogram(r, "navit_token_drop_ratio", "Share of an image's patches that was dropped.");
-  prometheus::BuildGauge()
-      .Name("navit_packer_threads")
-      .Help("Threads that make packs.")
-      .Register(*r)
-      .Add({})
-      .Set(threads);
+  Gauge(r, "navit_packer_threads", "Threads that make packs.")->Set(threads);
   // Known label values start at 0, so that rates are right from the first event.
   blocked_seconds_->Add({{"cause", "downstream"}});
   blocked_seconds_->Add({{"cause", "source"}});

@@ -26,11 +26,18 @@
 
 namespace navit {
 
+// Most bytes that the queues of a packer may hold.
+struct PackerCaps {
+  uint64_t read_ahead_bytes = 0;
+  uint64_t made_bytes = 0;
+  uint64_t kept_bytes = 0;
+};
+
 // Thread-safe. Series of a job carry navit_job; they appear with its first event and go 15 minutes
 // after the job left the coordinator's directives.
 class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
  public:
-  explicit PackerMetrics(int threads);
+  explicit PackerMetrics(int threads, const PackerCaps& caps = {});
 
   std::shared_ptr<prometheus::Registry> registry() const { return registry_; }
 
@@ -43,6 +50,10 @@ class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
   void IndexBytes(const std::string& job, uint64_t bytes);
   // Makers had nothing to do because the stream did not take what was made.
   void BlockedDownstream(double seconds);
+  // Packs that are made and wait for the stream.
+  void BytesMade(uint64_t bytes) { made_bytes_->Set(static_cast<double>(bytes)); }
+  // Packs that stay here for trainers to fetch.
+  void BytesKept(uint64_t bytes) { kept_bytes_->Set(static_cast<double>(bytes)); }
   // Bytes of packs that trainers fetched here.
   void DirectBytes(uint64_t bytes) { direct_bytes_->Increment(static_cast<double>(bytes)); }
   // Waiting for bytes, or to repeat a read that failed.
@@ -75,6 +86,8 @@ class PackerMetrics : public ObjectStoreObserver, public RangeReaderObserver {
   Counters* source_retries_;
   prometheus::Histogram* source_request_duration_;
   prometheus::Gauge* read_ahead_bytes_;
+  prometheus::Gauge* made_bytes_;
+  prometheus::Gauge* kept_bytes_;
   prometheus::Counter* direct_bytes_;
   Counters* stage_seconds_;
   Counters* blocked_seconds_;

@@ -205,13 +205,17 @@ int Serve() {
     return Fail(absl::InvalidArgumentError("--threads: must be at least 1"));
   }
 
-  navit::PackerMetrics metrics(absl::GetFlag(FLAGS_threads));
+  navit::PackerCaps caps;
+  caps.read_ahead_bytes = absl::GetFlag(FLAGS_read_ahead_bytes);
+  caps.made_bytes = navit::AgentOptions().max_queued_bytes;
+  caps.kept_bytes = absl::GetFlag(FLAGS_direct_bytes);
+  navit::PackerMetrics metrics(absl::GetFlag(FLAGS_threads), caps);
   auto http =
       navit::HttpServer::Start(absl::GetFlag(FLAGS_listen_http),
                                {{"/metrics", navit::MetricsRoute("packer", metrics.registry())}});
   if (!http.ok()) return Fail(http.status());
 
-  navit::PackStore store(absl::GetFlag(FLAGS_direct_bytes));
+  navit::PackStore store(caps.kept_bytes, [&](uint64_t bytes) { metrics.BytesKept(bytes); });
   const std::unique_ptr<grpc::Service> packs = navit::MakePacksService(&store, &metrics);
   std::unique_ptr<navit::GrpcServer> server;
   if (const std::string listen = absl::GetFlag(FLAGS_listen); !listen.empty()) {
@@ -226,6 +230,7 @@ int Serve() {
   }
 
   navit::AgentOptions options;
+  options.max_queued_bytes = caps.made_bytes;
   options.coordinator = absl::GetFlag(FLAGS_coordinator);
   options.channel.tls.ca = absl::GetFlag(FLAGS_tls_ca);
   options.channel.tls.certificate = absl::GetFlag(FLAGS_tls_cert);
@@ -254,7 +259,7 @@ int Serve() {
   data_options.store = *sources;
   data_options.store.observer = &metrics;
   data_options.read_ahead.observer = &metrics;
-  data_options.read_ahead.max_bytes = absl::GetFlag(FLAGS_read_ahead_bytes);
+  data_options.read_ahead.max_bytes = caps.read_ahead_bytes;
   data_options.read_ahead.connections = absl::GetFlag(FLAGS_source_connections);
   if (data_options.read_ahead.connections < 1) {
     return Fail(absl::InvalidArgumentError("--source_connections: must be at least 1"));

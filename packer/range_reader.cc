@@ -94,11 +94,6 @@ RangeReader::~RangeReader() {
   for (std::thread& thread : threads) thread.join();
 }
 
-uint64_t RangeReader::held_bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return held_[0] + held_[1];
-}
-
 std::shared_ptr<RangeReader::Batch> RangeReader::Make(const Entries& shards,
                                                       std::vector<ShardRange> ranges, bool ahead) {
   std::vector<ShardRange> local;

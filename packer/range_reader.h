@@ -104,9 +104,6 @@ class RangeReader {
   // The same ahead of use; nullptr: there is no room, or nothing that is worth it (local files).
   std::shared_ptr<Batch> StartAhead(const Entries& shards, std::vector<ShardRange> ranges);
 
-  // Bytes of all batches.
-  uint64_t held_bytes() const;
-
  private:
   struct Task {
     std::weak_ptr<Batch> batch;

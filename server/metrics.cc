@@ -209,6 +209,9 @@ void AddGauges(const CoordinatorGauges& gauges, Families* out) {
   for (const auto& [job, relay] : gauges.relay) {
     out->Gauge("navit_relay_queue_bytes", "Bytes of packs held by the relay.", {{"navit_job", job}},
                static_cast<double>(relay.present_bytes));
+    out->Gauge("navit_relay_queue_cap_bytes",
+               "Most bytes of packs that the relay may hold for the job: budgets.relay_bytes.",
+               {{"navit_job", job}}, static_cast<double>(relay.budget_bytes));
     out->Gauge("navit_relay_queue_packs", "Packs held by the relay.", {{"navit_job", job}},
                static_cast<double>(relay.present_packs));
   }

@@ -101,11 +101,11 @@ class BatchSource::Impl {
     return std::optional<StepPacks>(std::move(packs));
   }
 
-  size_t queued_packs() const {
+  Queued queued() const {
     std::lock_guard<std::mutex> lock(mutex_);
-    size_t packs = 0;
-    for (const StepPacks& step : queue_) packs += step.packs.size();
-    return packs;
+    Queued queued = {0, queued_bytes_, options_.credit_bytes};
+    for (const StepPacks& step : queue_) queued.packs += step.packs.size();
+    return queued;
   }
 
  private:
@@ -263,7 +263,7 @@ absl::StatusOr<std::optional<StepPacks>> BatchSource::Next(uint64_t step) {
   return impl_->Next(step);
 }
 
-size_t BatchSource::queued_packs() const { return impl_->queued_packs(); }
+BatchSource::Queued BatchSource::queued() const { return impl_->queued(); }
 
 absl::Status PullEvaluation(RunClient* client, uint32_t rank, uint32_t world_size, v1::Split split,
                             const std::function<absl::Status(const v1::Frame&)>& take) {

@@ -53,8 +53,14 @@ class BatchSource {
   // than the grace.
   absl::StatusOr<std::optional<StepPacks>> Next(uint64_t step);
 
-  // Packs that wait here.
-  size_t queued_packs() const;
+  struct Queued {
+    size_t packs = 0;
+    // Whole frames, as the coordinator counts them, and credit_bytes.
+    uint64_t bytes = 0;
+    uint64_t cap_bytes = 0;
+  };
+  // What waits here.
+  Queued queued() const;
 
  private:
   class Impl;

@@ -75,10 +75,18 @@ TrainerMetrics::TrainerMetrics()
                   .Name("navit_tokens_total")
                   .Help("Useful tokens that this rank trained on, by tower.")
                   .Register(*registry_)),
-      prefetch_(BuildGauge()
-                    .Name("navit_trainer_prefetch_packs")
-                    .Help("Packs of later steps that wait on this rank.")
-                    .Register(*registry_)),
+      prefetch_packs_(BuildGauge()
+                          .Name("navit_trainer_prefetch_packs")
+                          .Help("Packs of later steps that wait on this rank.")
+                          .Register(*registry_)),
+      prefetch_bytes_(BuildGauge()
+                          .Name("navit_trainer_prefetch_bytes")
+                          .Help("Bytes of packs of later steps that wait on this rank.")
+                          .Register(*registry_)),
+      prefetch_cap_bytes_(BuildGauge()
+                              .Name("navit_trainer_prefetch_cap_bytes")
+                              .Help("Most of them that may wait, if a step is not larger.")
+                              .Register(*registry_)),
       step_duration_(BuildHistogram()
                          .Name("navit_step_duration_seconds")
                          .Help("Time from one applied step to the next, data wait included.")
@@ -232,9 +240,11 @@ void TrainerMetrics::SetLag(absl::Duration lag) {
   lag_.Add(Labels()).Set(absl::ToDoubleSeconds(lag));
 }
 
-void TrainerMetrics::SetPrefetchPacks(size_t packs) {
+void TrainerMetrics::SetPrefetch(size_t packs, uint64_t bytes, uint64_t cap_bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  prefetch_.Add(Labels()).Set(packs);
+  prefetch_packs_.Add(Labels()).Set(static_cast<double>(packs));
+  prefetch_bytes_.Add(Labels()).Set(static_cast<double>(bytes));
+  prefetch_cap_bytes_.Add(Labels()).Set(static_cast<double>(cap_bytes));
 }
 
 void TrainerMetrics::SetDeviceMemory(size_t used_bytes, size_t total_bytes) {

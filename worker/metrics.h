@@ -43,7 +43,8 @@ class TrainerMetrics {
   void LossStuck();
   void SetModelParameters(size_t parameters);
   void SetLag(absl::Duration lag);
-  void SetPrefetchPacks(size_t packs);
+  // What waits for later steps, and the bytes of it that may.
+  void SetPrefetch(size_t packs, uint64_t bytes, uint64_t cap_bytes);
   void SetDeviceMemory(size_t used_bytes, size_t total_bytes);
   // Totals of the communicator so far.
   void SetTraffic(const CollectiveTraffic& traffic);
@@ -65,7 +66,9 @@ class TrainerMetrics {
   prometheus::Family<prometheus::Counter>& discarded_;
   prometheus::Family<prometheus::Counter>& examples_;
   prometheus::Family<prometheus::Counter>& tokens_;
-  prometheus::Family<prometheus::Gauge>& prefetch_;
+  prometheus::Family<prometheus::Gauge>& prefetch_packs_;
+  prometheus::Family<prometheus::Gauge>& prefetch_bytes_;
+  prometheus::Family<prometheus::Gauge>& prefetch_cap_bytes_;
   prometheus::Family<prometheus::Histogram>& step_duration_;
   prometheus::Family<prometheus::Counter>& phases_;
   prometheus::Family<prometheus::Counter>& comm_bytes_;

@@ -19,7 +19,7 @@ TEST(TrainerTelemetryTest, SaysWhatTheMetricsOfTheRankSay) {
   metrics.AddPhase("data_wait", absl::Milliseconds(500));
   metrics.StepApplied(absl::Seconds(3), 8, 100, 50, 7e6);
   metrics.SetLag(absl::Milliseconds(250));
-  metrics.SetPrefetchPacks(6);
+  metrics.SetPrefetch(6, 600, 4 << 20);
   CollectiveTraffic traffic;
   traffic.all_reduce_bytes = 1000;
   traffic.broadcast_bytes = 24;

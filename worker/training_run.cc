@@ -225,7 +225,8 @@ absl::Status TrainingRun::Steps() {
     NAVIT_RETURN_IF_ERROR(ReportStatus());
     NAVIT_RETURN_IF_ERROR(packs.status());
     if (!packs->has_value()) return Finish(step - 1);
-    metrics_->SetPrefetchPacks(source_->queued_packs());
+    const BatchSource::Queued queued = source_->queued();
+    metrics_->SetPrefetch(queued.packs, queued.bytes, queued.cap_bytes);
     if (absl::Status status = TrainOn(**packs, start); !status.ok()) {
       metrics_->StepDiscarded(cancelled_ ? "cancelled" : "broken");
       return status;

@@ -38,6 +38,40 @@ def fleet_quantile(q, metric, *by):
     return "histogram_quantile({}, {})".format(q, total(fleet(metric + "_bucket"), "le", *by))
 
 
+def by_job(expression):
+    return "sum by (navit_job) ({})".format(expression)
+
+
+# Queues that are bounded in bytes: name, what is held, and the most that may be; of all packers
+# together, and of each job.
+PACKER_QUEUES = [
+    (
+        name,
+        "sum({})".format(fleet("navit_packer_{}_bytes".format(queue))),
+        "sum({})".format(fleet("navit_packer_{}_cap_bytes".format(queue))),
+    )
+    for name, queue in (
+        ("read ahead", "read_ahead"),
+        ("made", "made"),
+        ("kept for trainers", "kept"),
+    )
+]
+JOB_QUEUES = [
+    (
+        "{} {{{{navit_job}}}}".format(name),
+        by_job(job("navit_{}_bytes".format(queue))),
+        by_job(job("navit_{}_cap_bytes".format(queue))),
+    )
+    for name, queue in (("relay", "relay_queue"), ("trainers' input", "trainer_prefetch"))
+]
+
+
+def held_and_caps(queues):
+    for name, held, cap in queues:
+        yield held, name
+        yield cap, name + ": cap"
+
+
 FILL = ratio(
     total(job("navit_pack_tokens_total", 'kind="used"'), "navit_job"),
     total(job("navit_pack_capacity_tokens_total"), "navit_job"),
@@ -278,13 +312,18 @@ DASHBOARDS = [
             ),
             Row("Queues and sources"),
             timeseries(
-                "Relay queue",
-                [(job("navit_relay_queue_bytes"), "{{navit_job}}")],
-                unit="bytes",
+                "Queues against caps",
+                [(ratio(held, cap), name) for name, held, cap in PACKER_QUEUES + JOB_QUEUES],
+                unit="percentunit",
             ),
+            timeseries("Relay and trainers: held and cap", list(held_and_caps(JOB_QUEUES)), unit="bytes"),
+            timeseries("Packers: held and caps", list(held_and_caps(PACKER_QUEUES)), unit="bytes"),
             timeseries(
-                "Packs waiting at the trainers",
-                [("sum by (navit_job) ({})".format(job("navit_trainer_prefetch_packs")), "{{navit_job}}")],
+                "Packs in the relay and at the trainers",
+                [
+                    (by_job(job("navit_relay_queue_packs")), "relay {{navit_job}}"),
+                    (by_job(job("navit_trainer_prefetch_packs")), "trainers {{navit_job}}"),
+                ],
             ),
             timeseries(
                 "Packers: there and desired",
@@ -303,9 +342,6 @@ DASHBOARDS = [
                 [(total(job("navit_packs_regenerated_total"), "navit_job"), "{{navit_job}}")],
                 unit="packs/s",
                 needs="a pack that was evicted or lost",
-            ),
-            timeseries(
-                "Read ahead", [("sum({})".format(fleet("navit_packer_read_ahead_bytes")), "bytes")], unit="bytes"
             ),
             timeseries(
                 "Requests to sources",

@@ -70,7 +70,8 @@ class PackerAgent::Impl : public WorkerSessionDelegate {
         fleet_(v1::Fleet::NewStub(std::move(control))),
         jobs_(
             data, [this](const std::string& hash) { return FetchManifest(hash); }, kMaxJobs),
-        queue_(options_.max_queued_bytes, options_.clock),
+        queue_(options_.max_queued_bytes, options_.clock,
+               [metrics](uint64_t bytes) { metrics->BytesMade(bytes); }),
         runner_(data, &jobs_, metrics_, options_.clock, &stop_, options_.data_retry),
         push_(std::move(bulk), worker_, options_.packs_address, &queue_, options_.store, metrics_,
               options_.clock, [this](uint64_t epoch) { EndLease(epoch); }),

@@ -16,7 +16,7 @@ PackQueue::Entries::iterator PackQueue::FirstWaiting() {
 }
 
 void PackQueue::Erase(Entries::iterator entry) {
-  made_bytes_ -= entry->bytes;
+  SetMadeBytes(made_bytes_ - entry->bytes);
   entries_.erase(entry);
 }
 
@@ -25,10 +25,16 @@ bool PackQueue::HasRoom(Entries::iterator entry) {
   return entry == entries_.begin() || made_bytes_ + (making_ + 1) * largest_bytes_ <= max_bytes_;
 }
 
+void PackQueue::SetMadeBytes(uint64_t bytes) {
+  if (bytes == made_bytes_) return;
+  made_bytes_ = bytes;
+  if (on_made_bytes_) on_made_bytes_(bytes);
+}
+
 uint64_t PackQueue::OpenStream() {
   absl::MutexLock lock(&mutex_);
   entries_.clear();
-  made_bytes_ = 0;
+  SetMadeBytes(0);
   stream_open_ = true;
   changed_.SignalAll();
   return ++stream_;
@@ -38,7 +44,7 @@ void PackQueue::EndStream(uint64_t stream) {
   absl::MutexLock lock(&mutex_);
   if (stream != stream_ || !stream_open_) return;
   entries_.clear();
-  made_bytes_ = 0;
+  SetMadeBytes(0);
   stream_open_ = false;
   changed_.SignalAll();
 }
@@ -106,7 +112,7 @@ void PackQueue::Made(uint64_t ticket, v1::Frame frame) {
     entry->state = State::kMade;
     entry->bytes = bytes;
     entry->frame = std::move(frame);
-    made_bytes_ += bytes;
+    SetMadeBytes(made_bytes_ + bytes);
   }
   changed_.SignalAll();
 }
@@ -159,11 +165,6 @@ void PackQueue::Close() {
   absl::MutexLock lock(&mutex_);
   closed_ = true;
   changed_.SignalAll();
-}
-
-uint64_t PackQueue::made_bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return made_bytes_;
 }
 
 }  // namespace navit

@@ -9,8 +9,10 @@
 #define NAVIT_PACKER_AGENT_PACK_QUEUE_H_
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -27,8 +29,11 @@ class PackQueue {
  public:
   // Made packs that wait for the stream take at most about `max_bytes` (packs being made count with
   // the largest size seen); the first pack of the queue is made whatever it takes.
-  // `clock` must outlive the queue.
-  PackQueue(uint64_t max_bytes, const Clock* clock) : max_bytes_(max_bytes), clock_(clock) {}
+  // `clock` must outlive the queue. `on_made_bytes`, for metrics, hears how many bytes are made and
+  // not sent after each change; it must not call the queue.
+  PackQueue(uint64_t max_bytes, const Clock* clock,
+            std::function<void(uint64_t)> on_made_bytes = {})
+      : max_bytes_(max_bytes), clock_(clock), on_made_bytes_(std::move(on_made_bytes)) {}
 
   struct Task {
     // Names this grant, for Made and Abandon.
@@ -82,9 +87,6 @@ class PackQueue {
   // Ends every waiting call.
   void Close();
 
-  // Bytes of packs that are made and not sent.
-  uint64_t made_bytes() const;
-
  private:
   enum class State { kWaiting, kMaking, kMade, kSending };
   struct Entry {
@@ -102,9 +104,11 @@ class PackQueue {
   void Erase(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Entries::iterator FirstWaiting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetMadeBytes(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const uint64_t max_bytes_;
   const Clock* const clock_;
+  const std::function<void(uint64_t)> on_made_bytes_;
   mutable absl::Mutex mutex_;
   absl::CondVar changed_;
   Entries entries_ ABSL_GUARDED_BY(mutex_);

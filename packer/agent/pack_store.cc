@@ -32,6 +32,12 @@ bool Equal(absl::string_view a, absl::string_view b) {
 
 }  // namespace
 
+void PackStore::SetBytes(uint64_t bytes) {
+  if (bytes == bytes_) return;
+  bytes_ = bytes;
+  if (on_bytes_) on_bytes_(bytes);
+}
+
 std::optional<std::string> PackStore::Keep(const v1::PackHeader& header,
                                            const grpc::ByteBuffer& frame) {
   absl::MutexLock lock(&mutex_);
@@ -39,11 +45,12 @@ std::optional<std::string> PackStore::Keep(const v1::PackHeader& header,
   Kept& kept = leases_[header.lease_epoch()];
   if (kept.token.empty()) kept.token = DrawToken();
   const auto [entry, added] = kept.frames.try_emplace(header.index(), frame);
+  uint64_t before = 0;
   if (!added) {
-    bytes_ -= entry->second.Length();
+    before = entry->second.Length();
     entry->second = frame;
   }
-  bytes_ += frame.Length();
+  SetBytes(bytes_ - before + frame.Length());
   return kept.token;
 }
 
@@ -69,7 +76,7 @@ void PackStore::Drop(uint64_t lease_epoch, uint32_t index) {
   if (kept == leases_.end()) return;
   const auto frame = kept->second.frames.find(index);
   if (frame == kept->second.frames.end()) return;
-  bytes_ -= frame->second.Length();
+  SetBytes(bytes_ - frame->second.Length());
   kept->second.frames.erase(frame);
 }
 
@@ -77,19 +84,16 @@ void PackStore::DropLease(uint64_t lease_epoch) {
   absl::MutexLock lock(&mutex_);
   const auto kept = leases_.find(lease_epoch);
   if (kept == leases_.end()) return;
-  for (const auto& [index, frame] : kept->second.frames) bytes_ -= frame.Length();
+  uint64_t bytes = bytes_;
+  for (const auto& [index, frame] : kept->second.frames) bytes -= frame.Length();
+  SetBytes(bytes);
   leases_.erase(kept);
 }
 
 void PackStore::Clear() {
   absl::MutexLock lock(&mutex_);
   leases_.clear();
-  bytes_ = 0;
-}
-
-uint64_t PackStore::bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return bytes_;
+  SetBytes(0);
 }
 
 }  // namespace navit

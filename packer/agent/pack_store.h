@@ -5,9 +5,11 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -20,7 +22,10 @@ namespace navit {
 // Thread-safe. Bytes are shared: what is being sent stays alive after it was dropped.
 class PackStore {
  public:
-  explicit PackStore(uint64_t max_bytes) : max_bytes_(max_bytes) {}
+  // `on_bytes`, for metrics, hears how many bytes are kept after each change; it must not call the
+  // store.
+  explicit PackStore(uint64_t max_bytes, std::function<void(uint64_t)> on_bytes = {})
+      : max_bytes_(max_bytes), on_bytes_(std::move(on_bytes)) {}
 
   // Keeps a frame and returns the token of its lease. nullopt, and nothing is kept: there is no
   // room.
@@ -32,8 +37,6 @@ class PackStore {
   void DropLease(uint64_t lease_epoch);
   void Clear();
 
-  uint64_t bytes() const;
-
  private:
   struct Kept {
     // Drawn by the operating system.
@@ -41,7 +44,10 @@ class PackStore {
     std::map<uint32_t, grpc::ByteBuffer> frames;
   };
 
+  void SetBytes(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   const uint64_t max_bytes_;
+  const std::function<void(uint64_t)> on_bytes_;
   mutable absl::Mutex mutex_;
   std::map<uint64_t, Kept> leases_ ABSL_GUARDED_BY(mutex_);
   uint64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

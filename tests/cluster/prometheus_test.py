@@ -128,7 +128,8 @@ class PrometheusTest(unittest.TestCase):
         folder = FOLDER / "prometheus"
         with Cluster(folder) as cluster:
             cluster.start_coordinator()
-            cluster.start_packers(2)
+            for name in ("packer-0", "packer-1"):
+                cluster.start_packer(name, arguments=["--read_ahead_bytes=67108864"])
             cluster.start_trainers(2)
             targets = {}
             for name, process in cluster.processes.items():
@@ -138,7 +139,13 @@ class PrometheusTest(unittest.TestCase):
             try:
                 dataset = data.make_dataset(folder / "data")
                 job = cluster.submit(
-                    data.tiny_job("watched", dataset, folder / "ckpt", steps=2000)
+                    data.tiny_job(
+                        "watched",
+                        dataset,
+                        folder / "ckpt",
+                        steps=2000,
+                        budgets={"relay_bytes": 8 << 20},
+                    )
                 )
                 wait_until(
                     "all five targets up",
@@ -167,6 +174,13 @@ class PrometheusTest(unittest.TestCase):
                     'sum(navit_tokens_total{navit_job="watched"}) > 0',
                     "navit_world_size == 2",
                     'sum(rate(navit_packs_total{navit_job="watched"}[10s])) > 0',
+                    # Each queue beside what may be in it.
+                    "navit_relay_queue_cap_bytes == 8388608 >= navit_relay_queue_bytes",
+                    "navit_packer_read_ahead_cap_bytes == 67108864 > navit_packer_read_ahead_bytes",
+                    "navit_packer_made_cap_bytes > navit_packer_made_bytes",
+                    "navit_packer_kept_cap_bytes > navit_packer_kept_bytes",
+                    "navit_trainer_prefetch_cap_bytes > navit_trainer_prefetch_bytes",
+                    "max_over_time(navit_trainer_prefetch_bytes[1m]) > 0",
                 ):
                     has_data(expression)
                 for dashboard in DASHBOARDS:

@@ -82,7 +82,7 @@ int Run(int pairs, int sequences, int64_t width, int64_t depth) {
       metrics.StepApplied(absl::Seconds(Seconds() - start), 64, tokens, tokens / 4,
                           result->useful_flops);
       metrics.SetTraffic(CollectiveTraffic());
-      metrics.SetPrefetchPacks(3);
+      metrics.SetPrefetch(3, 3 << 20, 8 << 20);
       LogScope::SetStep(number);
       NAVIT_LOG(INFO) << "step " << number << " loss " << result->loss;
     }
