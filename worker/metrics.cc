@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/clock.h"
 #include "worker/telemetry.h"
 
 namespace navit {
@@ -20,38 +19,7 @@ const std::vector<double>& Seconds() {
   return *buckets;
 }
 
-// How METRICS counts a phase: as part of a step, and as what became of the trainer's time.
-struct PhaseLabels {
-  // Of navit_step_phase_seconds_total; empty: not part of a step.
-  const char* step;
-  // Of navit_trainer_time_seconds_total.
-  const char* time;
-};
-
-PhaseLabels LabelsOf(v1::Phase phase) {
-  switch (phase) {
-    case v1::PHASE_LOAD_STATE:
-      return {"", "recovery"};
-    case v1::PHASE_DATA_WAIT:
-      return {"data_wait", "data_wait"};
-    case v1::PHASE_FORWARD:
-      return {"forward", "useful"};
-    case v1::PHASE_LOSS:
-      return {"loss", "useful"};
-    case v1::PHASE_BACKWARD:
-      return {"backward", "useful"};
-    case v1::PHASE_ALL_REDUCE:
-      return {"comm_exposed", "useful"};
-    case v1::PHASE_OPTIMIZER:
-      return {"optimizer", "useful"};
-    case v1::PHASE_CHECKPOINT:
-      return {"checkpoint", "checkpoint"};
-    case v1::PHASE_EVALUATE:
-      return {"other", "useful"};
-    default:
-      return {"", "idle"};
-  }
-}
+constexpr absl::Duration kKeepEnded = absl::Minutes(15);
 
 constexpr const char* kTimeKinds[] = {"useful", "data_wait", "recovery", "checkpoint", "idle"};
 
@@ -164,13 +132,36 @@ TrainerMetrics::TrainerMetrics()
   for (const char* kind : kTimeKinds) time_.Add({{"kind", kind}});
 }
 
-std::map<std::string, std::string> TrainerMetrics::Labels() const {
-  return {{"navit_job", job_}, {"rank", rank_}};
+template <typename Metric, typename... Arguments>
+Metric& TrainerMetrics::Find(prometheus::Family<Metric>& family, const Labels& more, bool present,
+                             const Arguments&... arguments) {
+  Labels labels = {{"navit_job", job_}, {"rank", rank_}};
+  labels.insert(more.begin(), more.end());
+  Metric& metric = family.Add(labels, arguments...);
+  RunSeries& series = series_[{job_, rank_}];
+  (present ? series.present : series.kept).try_emplace(&metric, [&family, &metric] {
+    family.Remove(&metric);
+  });
+  return metric;
 }
 
-std::map<std::string, std::string> TrainerMetrics::Labels(const std::string& key,
-                                                          const std::string& value) const {
-  return {{"navit_job", job_}, {"rank", rank_}, {key, value}};
+prometheus::Counter& TrainerMetrics::Count(prometheus::Family<prometheus::Counter>& family,
+                                           const Labels& more) {
+  return Find(family, more, false);
+}
+
+prometheus::Gauge& TrainerMetrics::Kept(prometheus::Family<prometheus::Gauge>& family) {
+  return Find(family, {}, false);
+}
+
+prometheus::Gauge& TrainerMetrics::Present(prometheus::Family<prometheus::Gauge>& family,
+                                           const Labels& more) {
+  return Find(family, more, true);
+}
+
+prometheus::Histogram& TrainerMetrics::Times(prometheus::Family<prometheus::Histogram>& family,
+                                             const Labels& more) {
+  return Find(family, more, false, Seconds());
 }
 
 void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t world_size,
@@ -179,25 +170,26 @@ void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t worl
   job_ = job;
   rank_ = absl::StrCat(rank);
   traffic_ = CollectiveTraffic();
-  world_size_.Add(Labels()).Set(world_size);
-  if (peak_flops.has_value()) peak_flops_.Add(Labels()).Set(*peak_flops);
-  lag_.Add(Labels()).Set(0);
+  series_[{job_, rank_}].ended_at.reset();
+  Present(world_size_).Set(world_size);
+  if (peak_flops.has_value()) Present(peak_flops_).Set(*peak_flops);
+  Present(lag_).Set(0);
   // Counters start at 0.
-  steps_.Add(Labels());
-  examples_.Add(Labels());
-  flops_.Add(Labels());
-  nonfinite_.Add(Labels("where", "gradient"));
-  loss_stuck_.Add(Labels());
-  for (const char* tower : {"image", "text"}) tokens_.Add(Labels("tower", tower));
+  Count(steps_);
+  Count(examples_);
+  Count(flops_);
+  Count(nonfinite_, {{"where", "gradient"}});
+  Count(loss_stuck_);
+  for (const char* tower : {"image", "text"}) Count(tokens_, {{"tower", tower}});
   for (const char* phase : {"data_wait", "copy", "forward", "loss", "backward", "comm_exposed",
                             "optimizer", "checkpoint", "other"}) {
-    phases_.Add(Labels("phase", phase));
+    Count(phases_, {{"phase", phase}});
   }
 }
 
 void TrainerMetrics::AddPhase(const std::string& phase, absl::Duration duration) {
   std::lock_guard<std::mutex> lock(mutex_);
-  phases_.Add(Labels("phase", phase)).Increment(absl::ToDoubleSeconds(duration));
+  Count(phases_, {{"phase", phase}}).Increment(absl::ToDoubleSeconds(duration));
 }
 
 void TrainerMetrics::AddTime(const std::string& kind, absl::Duration duration) {
@@ -207,56 +199,56 @@ void TrainerMetrics::AddTime(const std::string& kind, absl::Duration duration) {
 void TrainerMetrics::StepApplied(absl::Duration duration, uint64_t examples, uint64_t image_tokens,
                                  uint64_t text_tokens, double useful_flops) {
   std::lock_guard<std::mutex> lock(mutex_);
-  steps_.Add(Labels()).Increment();
-  step_duration_.Add(Labels(), Seconds()).Observe(absl::ToDoubleSeconds(duration));
-  examples_.Add(Labels()).Increment(examples);
-  tokens_.Add(Labels("tower", "image")).Increment(image_tokens);
-  tokens_.Add(Labels("tower", "text")).Increment(text_tokens);
-  flops_.Add(Labels()).Increment(useful_flops);
+  Count(steps_).Increment();
+  Times(step_duration_).Observe(absl::ToDoubleSeconds(duration));
+  Count(examples_).Increment(examples);
+  Count(tokens_, {{"tower", "image"}}).Increment(image_tokens);
+  Count(tokens_, {{"tower", "text"}}).Increment(text_tokens);
+  Count(flops_).Increment(useful_flops);
 }
 
 void TrainerMetrics::StepDiscarded(const std::string& reason) {
   std::lock_guard<std::mutex> lock(mutex_);
-  discarded_.Add(Labels("reason", reason)).Increment();
+  Count(discarded_, {{"reason", reason}}).Increment();
 }
 
 void TrainerMetrics::NonFinite() {
   std::lock_guard<std::mutex> lock(mutex_);
-  nonfinite_.Add(Labels("where", "gradient")).Increment();
+  Count(nonfinite_, {{"where", "gradient"}}).Increment();
 }
 
 void TrainerMetrics::LossStuck() {
   std::lock_guard<std::mutex> lock(mutex_);
-  loss_stuck_.Add(Labels()).Increment();
+  Count(loss_stuck_).Increment();
 }
 
 void TrainerMetrics::SetModelParameters(size_t parameters) {
   std::lock_guard<std::mutex> lock(mutex_);
-  parameters_.Add(Labels()).Set(static_cast<double>(parameters));
+  Kept(parameters_).Set(static_cast<double>(parameters));
 }
 
 void TrainerMetrics::SetLag(absl::Duration lag) {
   std::lock_guard<std::mutex> lock(mutex_);
-  lag_.Add(Labels()).Set(absl::ToDoubleSeconds(lag));
+  Present(lag_).Set(absl::ToDoubleSeconds(lag));
 }
 
 void TrainerMetrics::SetPrefetch(size_t packs, uint64_t bytes, uint64_t cap_bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  prefetch_packs_.Add(Labels()).Set(static_cast<double>(packs));
-  prefetch_bytes_.Add(Labels()).Set(static_cast<double>(bytes));
-  prefetch_cap_bytes_.Add(Labels()).Set(static_cast<double>(cap_bytes));
+  Present(prefetch_packs_).Set(static_cast<double>(packs));
+  Present(prefetch_bytes_).Set(static_cast<double>(bytes));
+  Present(prefetch_cap_bytes_).Set(static_cast<double>(cap_bytes));
 }
 
 void TrainerMetrics::SetDeviceMemory(size_t used_bytes, size_t total_bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
-  device_memory_.Add(Labels("kind", "used")).Set(static_cast<double>(used_bytes));
-  device_memory_.Add(Labels("kind", "total")).Set(static_cast<double>(total_bytes));
+  Present(device_memory_, {{"kind", "used"}}).Set(static_cast<double>(used_bytes));
+  Present(device_memory_, {{"kind", "total"}}).Set(static_cast<double>(total_bytes));
 }
 
 void TrainerMetrics::SetTraffic(const CollectiveTraffic& traffic) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto add = [&](const char* op, uint64_t now, uint64_t before) {
-    comm_bytes_.Add(Labels("op", op)).Increment(now - before);
+    Count(comm_bytes_, {{"op", op}}).Increment(now - before);
   };
   add("all_reduce", traffic.all_reduce_bytes, traffic_.all_reduce_bytes);
   add("all_gather", traffic.all_gather_bytes, traffic_.all_gather_bytes);
@@ -267,29 +259,45 @@ void TrainerMetrics::SetTraffic(const CollectiveTraffic& traffic) {
 
 void TrainerMetrics::RunStarted(absl::Duration recovery) {
   std::lock_guard<std::mutex> lock(mutex_);
-  recovery_duration_.Add(Labels(), Seconds()).Observe(absl::ToDoubleSeconds(recovery));
+  Times(recovery_duration_).Observe(absl::ToDoubleSeconds(recovery));
 }
 
-void TrainerMetrics::RunEnded(const std::string& reason) {
+void TrainerMetrics::RunEnded(const std::string& reason, absl::Duration now) {
   std::lock_guard<std::mutex> lock(mutex_);
-  reconfigurations_.Add(Labels("reason", reason)).Increment();
+  Count(reconfigurations_, {{"reason", reason}}).Increment();
+  RunSeries& series = series_[{job_, rank_}];
+  series.ended_at = now;
+  for (const auto& [address, remove] : series.present) remove();
+  series.present.clear();
+}
+
+void TrainerMetrics::ForgetEnded(absl::Duration now) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (auto run = series_.begin(); run != series_.end();) {
+    const RunSeries& series = run->second;
+    if (!series.ended_at.has_value() || now - *series.ended_at < kKeepEnded) {
+      ++run;
+      continue;
+    }
+    for (const auto& [address, remove] : series.kept) remove();
+    run = series_.erase(run);
+  }
 }
 
 void TrainerMetrics::CheckpointPhase(const std::string& phase, absl::Duration duration) {
   std::lock_guard<std::mutex> lock(mutex_);
-  checkpoint_duration_.Add(Labels("phase", phase), Seconds())
-      .Observe(absl::ToDoubleSeconds(duration));
+  Times(checkpoint_duration_, {{"phase", phase}}).Observe(absl::ToDoubleSeconds(duration));
 }
 
 void TrainerMetrics::CheckpointWritten(uint64_t bytes, absl::Time now) {
   std::lock_guard<std::mutex> lock(mutex_);
-  checkpoint_bytes_.Add(Labels()).Set(bytes);
-  checkpoint_success_.Add(Labels()).Set(absl::ToDoubleSeconds(now - absl::UnixEpoch()));
+  Kept(checkpoint_bytes_).Set(bytes);
+  Kept(checkpoint_success_).Set(absl::ToDoubleSeconds(now - absl::UnixEpoch()));
 }
 
 void TrainerMetrics::CheckpointFailed(const std::string& reason) {
   std::lock_guard<std::mutex> lock(mutex_);
-  checkpoint_failures_.Add(Labels("reason", reason)).Increment();
+  Count(checkpoint_failures_, {{"reason", reason}}).Increment();
 }
 
 v1::TrainerTelemetry TrainerMetrics::Telemetry() const {
@@ -301,44 +309,6 @@ v1::TrainerTelemetry TrainerMetrics::Telemetry() const {
   }
   if (job.empty()) return {};
   return TrainerTelemetryOf(registry_->Collect(), job, rank);
-}
-
-PhaseClock::PhaseClock(TrainerMetrics* metrics)
-    : metrics_(metrics), since_(Now()), counted_(since_) {}
-
-absl::Duration PhaseClock::Now() { return Clock::Real()->SteadyNow(); }
-
-void PhaseClock::Enter(v1::Phase phase, uint64_t step, const char* label) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  Count();
-  phase_ = phase;
-  step_ = step;
-  label_ = label != nullptr ? label : LabelsOf(phase).step;
-  since_ = counted_;
-}
-
-void PhaseClock::Count() {
-  const absl::Duration now = Now();
-  const absl::Duration passed = now - counted_;
-  counted_ = now;
-  metrics_->AddTime(LabelsOf(phase_).time, passed);
-  if (!label_.empty()) metrics_->AddPhase(label_, passed);
-  if (label_ == "copy" || label_ == "forward" || label_ == "backward") own_work_ += passed;
-}
-
-absl::Duration PhaseClock::TakeOwnWork() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  Count();
-  return std::exchange(own_work_, absl::ZeroDuration());
-}
-
-void PhaseClock::Fill(v1::TrainerState* state) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  Count();
-  if (state->kind() != v1::TrainerState::RUNNING) return;
-  state->set_step(step_);
-  state->set_phase(phase_);
-  state->set_seconds_in_phase(absl::ToDoubleSeconds(counted_ - since_));
 }
 
 }  // namespace navit

@@ -1,5 +1,4 @@
-// What a trainer exports at /metrics (every name, type and help text stands in metrics.cc), and the
-// clock of its phases.
+// What a trainer exports at /metrics; every name, type and help text stands in metrics.cc.
 #ifndef NAVIT_WORKER_METRICS_H_
 #define NAVIT_WORKER_METRICS_H_
 
@@ -9,19 +8,26 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/time/time.h"
-#include "proto/fleet.pb.h"
+#include "proto/telemetry.pb.h"
 #include "worker/communicator.h"
 
 namespace navit {
 
-// Thread-safe. Series of a rank appear with SetRun and stay until the next job takes their place.
+// Thread-safe. Series of a rank appear with SetRun. Those that say what the rank is and holds now
+// (its world size, its lag, what it could compute) go when the run ends, so that no sum over ranks
+// counts one that is gone; those of what it did stay for 15 minutes more, or go on if it runs
+// again.
 class TrainerMetrics {
  public:
   TrainerMetrics();
@@ -49,7 +55,10 @@ class TrainerMetrics {
   // Totals of the communicator so far.
   void SetTraffic(const CollectiveTraffic& traffic);
   void RunStarted(absl::Duration recovery);
-  void RunEnded(const std::string& reason);
+  // `now` of a steady clock, as in ForgetEnded.
+  void RunEnded(const std::string& reason, absl::Duration now);
+  // Removes what ended 15 minutes ago. Call it now and then.
+  void ForgetEnded(absl::Duration now);
   void CheckpointPhase(const std::string& phase, absl::Duration duration);
   void CheckpointWritten(uint64_t bytes, absl::Time now);
   void CheckpointFailed(const std::string& reason);
@@ -58,8 +67,29 @@ class TrainerMetrics {
   v1::TrainerTelemetry Telemetry() const;
 
  private:
-  std::map<std::string, std::string> Labels() const;
-  std::map<std::string, std::string> Labels(const std::string& key, const std::string& value) const;
+  using Labels = std::map<std::string, std::string>;
+  // How to remove the series of a job's rank, by their address.
+  struct RunSeries {
+    using Removals = std::map<const void*, std::function<void()>>;
+    // Removed when the run ends.
+    Removals present;
+    Removals kept;
+    // Unset while it runs.
+    std::optional<absl::Duration> ended_at;
+  };
+
+  // The series of the current run with `more` labels beside navit_job and rank, made if it is not
+  // there. All require mutex_.
+  prometheus::Counter& Count(prometheus::Family<prometheus::Counter>& family,
+                             const Labels& more = {});
+  prometheus::Gauge& Kept(prometheus::Family<prometheus::Gauge>& family);
+  prometheus::Gauge& Present(prometheus::Family<prometheus::Gauge>& family,
+                             const Labels& more = {});
+  prometheus::Histogram& Times(prometheus::Family<prometheus::Histogram>& family,
+                               const Labels& more = {});
+  template <typename Metric, typename... Arguments>
+  Metric& Find(prometheus::Family<Metric>& family, const Labels& more, bool present,
+               const Arguments&... arguments);
 
   const std::shared_ptr<prometheus::Registry> registry_;
   prometheus::Family<prometheus::Counter>& steps_;
@@ -91,37 +121,9 @@ class TrainerMetrics {
   mutable std::mutex mutex_;
   std::string job_;
   std::string rank_ = "0";
+  // By job and rank.
+  std::map<std::pair<std::string, std::string>, RunSeries> series_;
   CollectiveTraffic traffic_;
-};
-
-// Which phase the trainer is in and since when: told in heartbeats, summed in metrics. Every moment
-// from construction on is counted in exactly one phase, the current one included. Thread-safe.
-class PhaseClock {
- public:
-  explicit PhaseClock(TrainerMetrics* metrics);
-
-  // The phase before ends and is counted under its name of METRICS ("copy" has no phase of its own:
-  // pass `label`).
-  void Enter(v1::Phase phase, uint64_t step, const char* label = nullptr);
-  // Counts the current phase so far. Of a RUNNING state, fills in step, phase and seconds_in_phase.
-  void Fill(v1::TrainerState* state);
-  // Time since the last call in phases that wait for no other rank: copy, forward, backward.
-  absl::Duration TakeOwnWork();
-
- private:
-  static absl::Duration Now();
-  // Requires mutex_.
-  void Count();
-
-  TrainerMetrics* const metrics_;
-  std::mutex mutex_;
-  v1::Phase phase_ = v1::PHASE_IDLE;
-  uint64_t step_ = 0;
-  std::string label_;
-  absl::Duration since_;
-  // Up to here all time is in the metrics.
-  absl::Duration counted_;
-  absl::Duration own_work_;
 };
 
 }  // namespace navit

@@ -101,8 +101,9 @@ v1::WorkerReport Trainer::BuildReport() {
     state->set_bad_checkpoint(bad_checkpoint_);
   }
   report.set_draining(draining_);
-  // Reports also go out at every change; these numbers need not.
   const absl::Duration now = Clock::Real()->SteadyNow();
+  metrics_.ForgetEnded(now);
+  // Reports also go out at every change; these numbers need not.
   if (state->kind() == v1::TrainerState::RUNNING && now - telemetry_sent_ >= kTelemetryEvery) {
     *report.mutable_trainer_telemetry() = metrics_.Telemetry();
     telemetry_sent_ = now;

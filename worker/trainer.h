@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "common/worker_session.h"
 #include "worker/metrics.h"
+#include "worker/phase_clock.h"
 #include "worker/protocol_cell.h"
 #include "worker/training_run.h"
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "worker/checkpoint.h"
 #include "worker/device/peak_flops.h"
@@ -41,7 +42,7 @@ class TrainerOnDeviceTest : public MachineTest {
     std::vector<float> losses;
     // Of the last checkpoint.
     std::vector<float> parameters;
-    // Names of the series at the end.
+    // Names of the series before the last step.
     std::set<std::string> series;
   };
 
@@ -56,8 +57,18 @@ class TrainerOnDeviceTest : public MachineTest {
     options.session.registration.set_role(v1::TRAINER);
     options.run.compare_every_steps = 3;
     options.run.accelerator = accelerator;
-    const auto trainer = *Trainer::Start(std::move(options));
     Trained trained;
+    absl::Notification started;
+    std::unique_ptr<Trainer> trainer;
+    options.run.on_phase = [&](v1::Phase phase, uint64_t step) {
+      if (phase != v1::PHASE_DATA_WAIT || step != options_.steps) return;
+      started.WaitForNotification();
+      for (const auto& family : trainer->metrics()->Collect()) {
+        if (!family.metric.empty()) trained.series.insert(family.name);
+      }
+    };
+    trainer = *Trainer::Start(std::move(options));
+    started.Notify();
     trained.done = coordinator.WaitUntilDone();
     trained.failure = coordinator.failure();
     trained.generation = coordinator.generation();
@@ -71,9 +82,6 @@ class TrainerOnDeviceTest : public MachineTest {
         LoadCheckpoint(checkpoints.rbegin()->second, options_.job, model.table, &state);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
     trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
-    for (const auto& family : trainer->metrics()->Collect()) {
-      if (!family.metric.empty()) trained.series.insert(family.name);
-    }
     return trained;
   }
   Trained TrainOnDevice() { return Train(v1::TrainersSpec::CUDA, &accelerator_); }

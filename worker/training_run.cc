@@ -95,7 +95,7 @@ TrainingRun::Outcome TrainingRun::Execute() {
   Outcome outcome;
   if (status.ok()) {
     outcome.end = TrainerProtocol::RunEnd::kStopped;
-    metrics_->RunEnded("stopped");
+    metrics_->RunEnded("stopped", Now());
     return outcome;
   }
   if (const absl::Status reported = ReportStatus(); !reported.ok()) status = reported;
@@ -103,7 +103,7 @@ TrainingRun::Outcome TrainingRun::Execute() {
   outcome.failure = cancelled_ ? absl::StrCat("run cancelled: ", status.message())
                                : std::string(status.message());
   outcome.bad_checkpoint = bad_checkpoint_;
-  metrics_->RunEnded(cancelled_ ? "cancelled" : draining_ ? "draining" : "broken");
+  metrics_->RunEnded(cancelled_ ? "cancelled" : draining_ ? "draining" : "broken", Now());
   return outcome;
 }
 

@@ -34,6 +34,7 @@
 #include "worker/metrics.h"
 #include "worker/model/batch.h"
 #include "worker/model/train_step.h"
+#include "worker/phase_clock.h"
 #include "worker/port_range.h"
 #include "worker/protocol_cell.h"
 #include "worker/run_client.h"

@@ -24,6 +24,7 @@
 #include "worker/collective_threads.h"
 #include "worker/metrics.h"
 #include "worker/model/train_step.h"
+#include "worker/phase_clock.h"
 
 namespace navit {
 namespace {
