@@ -8,6 +8,11 @@ namespace {
 constexpr absl::Duration kKeepFinished = absl::Minutes(15);
 constexpr char kJob[] = "navit_job";
 
+// Those of requests, and the codes after which a read is repeated as a whole.
+constexpr const char* kRetryReasons[] = {
+    "connection",  "timeout",     "server_error",      "slow_down", "short_body",
+    "credentials", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED",   "RESOURCE_EXHAUSTED"};
+
 // Fill is close to 1 when packing works; the buckets are finest there.
 const std::vector<double>& FillBuckets() {
   static const auto* buckets = new std::vector<double>{
@@ -138,6 +143,7 @@ PackerMetrics::PackerMetrics(int threads, const PackerCaps& caps)
   // Known label values start at 0, so that rates are right from the first event.
   blocked_seconds_->Add({{"cause", "downstream"}});
   blocked_seconds_->Add({{"cause", "source"}});
+  for (const char* reason : kRetryReasons) source_retries_->Add({{"reason", reason}});
 }
 
 void PackerMetrics::Add(Counters* family, const prometheus::Labels& labels, double value) {
@@ -168,8 +174,13 @@ void PackerMetrics::PackMade(const v1::PackHeader& header, const PackStats& stat
 
   Add(packs_, {{kJob, job}}, 1);
   Add(packs_regenerated_, {{kJob, job}}, again ? 1 : 0);
-  for (const v1::Hole& hole : header.holes()) {
-    Add(samples_skipped_, {{kJob, job}, {"reason", HoleName(hole.reason())}}, 1);
+  std::map<std::string, double> holes;
+  for (int reason = 0; reason < v1::HoleReason_ARRAYSIZE; ++reason) {
+    holes[HoleName(static_cast<v1::HoleReason>(reason))] = 0;
+  }
+  for (const v1::Hole& hole : header.holes()) ++holes[HoleName(hole.reason())];
+  for (const auto& [reason, count] : holes) {
+    Add(samples_skipped_, {{kJob, job}, {"reason", reason}}, count);
   }
   const double capacity = header.capacity_tokens();
   const double used = header.image_tokens();

@@ -185,6 +185,16 @@ void TrainerMetrics::SetRun(const std::string& job, uint32_t rank, uint32_t worl
                             "optimizer", "checkpoint", "other"}) {
     Count(phases_, {{"phase", phase}});
   }
+  for (const char* reason : {"cancelled", "broken"}) Count(discarded_, {{"reason", reason}});
+  for (const char* reason : {"stopped", "cancelled", "draining", "broken"}) {
+    Count(reconfigurations_, {{"reason", reason}});
+  }
+  for (const char* reason : {"no_space", "permission", "refused", "io"}) {
+    Count(checkpoint_failures_, {{"reason", reason}});
+  }
+  for (const char* op : {"all_reduce", "all_gather", "reduce_scatter", "broadcast"}) {
+    Count(comm_bytes_, {{"op", op}});
+  }
 }
 
 void TrainerMetrics::AddPhase(const std::string& phase, absl::Duration duration) {

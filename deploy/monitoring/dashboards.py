@@ -284,7 +284,6 @@ DASHBOARDS = [
                 "Skipped samples",
                 [(total(job("navit_samples_skipped_total"), "reason"), "{{reason}}")],
                 unit="images/s",
-                needs="a sample that was skipped",
             ),
             timeseries(
                 "Shards to index",
@@ -341,7 +340,6 @@ DASHBOARDS = [
                 "Packs made again",
                 [(total(job("navit_packs_regenerated_total"), "navit_job"), "{{navit_job}}")],
                 unit="packs/s",
-                needs="a pack that was evicted or lost",
             ),
             timeseries(
                 "Requests to sources",
@@ -359,7 +357,6 @@ DASHBOARDS = [
             timeseries(
                 "Read retries",
                 [(total(fleet("navit_source_retries_total"), "reason"), "{{reason}}")],
-                needs="a read that failed for a moment",
             ),
         ],
     ),
@@ -558,7 +555,6 @@ DASHBOARDS = [
                         "{{navit_job}}: {{reason}}",
                     )
                 ],
-                needs="a generation that ended",
             ),
             timeseries(
                 "Steps discarded",
@@ -570,7 +566,6 @@ DASHBOARDS = [
                         "{{navit_job}}: {{reason}}",
                     )
                 ],
-                needs="a step that was discarded",
             ),
             timeseries(
                 "Recovery time, p90",
@@ -618,7 +613,6 @@ DASHBOARDS = [
                         "{{navit_job}}: {{reason}}",
                     )
                 ],
-                needs="a checkpoint that failed",
             ),
             timeseries(
                 "Size of a checkpoint",

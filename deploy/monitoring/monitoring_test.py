@@ -70,6 +70,8 @@ class MonitoringTest(unittest.TestCase):
         self.assertEqual({n for n in there if n.startswith("navit_")}, exported())
         self.assertEqual(set(reference.LABELS) - there, set())
         self.assertEqual(reference.RARE - there, set())
+        for metric, label in reference.VALUES:
+            self.assertIn(label, reference.labels(metric), metric)
 
     def test_rates_use_the_interval_of_the_dashboard(self):
         for dashboard in DASHBOARDS:

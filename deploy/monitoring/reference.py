@@ -92,15 +92,44 @@ LABELS = {
     "navit_trainer_time_seconds_total": "kind",
     "navit_world_size": RANK,
 }
-# What a healthy job on CPU never counts, or counts too late for a test to wait for.
+# What a job on CPU does not have, or has too late for a test to wait for. Counters are no such thing:
+# they start at 0.
 RARE = {
-    "navit_checkpoint_failures_total",
     "navit_device_memory_bytes",
     "navit_eval_score",
-    "navit_samples_skipped_total",
-    "navit_source_retries_total",
-    "navit_steps_discarded_total",
-    "navit_reconfigurations_total",
+}
+# What a label whose values are fixed in the code can say; a running job shows all of them.
+VALUES = {
+    ("navit_checkpoint_failures_total", "reason"): "no_space permission refused io",
+    ("navit_checkpoint_duration_seconds", "phase"): "copy write commit",
+    ("navit_comm_bytes_total", "op"): "all_reduce all_gather reduce_scatter broadcast",
+    ("navit_device_memory_bytes", "kind"): "used total",
+    ("navit_index_shards", "state"): "indexed pending",
+    ("navit_leases", "state"): "indexing planning window evaluation audit probe",
+    ("navit_nonfinite_total", "where"): "gradient",
+    ("navit_pack_attention_cost_total", "kind"): "useful dense",
+    ("navit_pack_tokens_total", "kind"): "used hole pad",
+    ("navit_packer_blocked_seconds_total", "cause"): "downstream source",
+    ("navit_packer_stage_seconds_total", "stage"): (
+        "read decode resize patchify tokenize plan serialize send"
+    ),
+    ("navit_reconfigurations_total", "reason"): "stopped cancelled draining broken",
+    ("navit_relay_bytes_total", "direction"): "in out",
+    ("navit_relay_packs_total", "outcome"): "received duplicate evicted hedged direct",
+    ("navit_samples_skipped_total", "reason"): (
+        "decode_error unsupported_format bad_header too_large no_image no_caption no_label other"
+    ),
+    ("navit_stale_writes_rejected_total", "kind"): "lease generation incarnation store",
+    ("navit_step_phase_seconds_total", "phase"): (
+        "data_wait copy forward loss backward comm_exposed optimizer checkpoint other"
+    ),
+    ("navit_steps_discarded_total", "reason"): "cancelled broken",
+    ("navit_tokens_dropped_total", "by"): "token_drop",
+    ("navit_tokens_total", "tower"): "image text",
+    ("navit_trainer_time_seconds_total", "kind"): "useful data_wait recovery checkpoint idle",
+    ("navit_workers", "role"): "packer trainer",
+    ("navit_workers", "state"): "idle busy draining lost",
+    ("navit_workers_lost_total", "reason"): "heartbeat replaced join",
 }
 
 _DECLARATION = re.compile(
@@ -127,6 +156,17 @@ def labels(name):
     return set(LABELS.get(name, "").split())
 
 
+def values(name):
+    """{label: its values} of the labels of a metric whose values are fixed."""
+    return {label: set(text.split()) for (metric, label), text in VALUES.items() if metric == name}
+
+
+def _shown(name, label):
+    """A label as metrics.md has it: with its values, where they are fixed."""
+    fixed = VALUES.get((name, label))
+    return label + (" (" + fixed.replace(" ", ", ") + ")" if fixed else "")
+
+
 def markdown():
     lines = [
         "# Metrics",
@@ -137,6 +177,6 @@ def markdown():
     for process, metrics in declared().items():
         lines += ["", "## " + process, "", "| name | type | labels | meaning |", "|---|---|---|---|"]
         for name, (kind, text) in sorted(metrics.items()):
-            shown = ", ".join(LABELS.get(name, "").split())
+            shown = ", ".join(_shown(name, label) for label in LABELS.get(name, "").split())
             lines.append("| {} | {} | {} | {} |".format(name, kind, shown, text.replace("|", "\\|")))
     return "\n".join(lines) + "\n"

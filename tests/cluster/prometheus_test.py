@@ -100,29 +100,41 @@ def expressions(panel):
 
 
 def samples(text):
-    """(name, label names) of every sample of a /metrics text; parts of histograms as one name."""
+    """(name, labels) of every sample of a /metrics text; parts of histograms as one name."""
     for line in text.splitlines():
         match = re.match(r"([a-z_]+)(?:\{(.*)\})? ", line)
         if match is None:
             continue
-        labels = set(re.findall(r'([a-z_]+)="', match[2] or ""))
+        labels = dict(re.findall(r'([a-z_]+)="([^"]*)"', match[2] or ""))
+        labels.pop("le", None)
         parts = re.fullmatch(r"(.*)_(bucket|sum|count)", match[1])
-        yield parts[1] if parts else match[1], labels - {"le"}
+        yield parts[1] if parts else match[1], labels
 
 
 class PrometheusTest(unittest.TestCase):
     def check_against_the_reference(self, cluster):
-        """The processes of a running job show the metrics of the reference, and no others."""
+        """The processes of a running job show the metrics of the reference, and no others: types,
+        labels, and values of labels where they are fixed."""
         declared = reference.declared()
         seen = {}
         for name, process in cluster.processes.items():
-            seen.setdefault(name.split("-")[0], {}).update(samples(process.metrics()))
+            role = name.split("-")[0]
+            known = {**declared[role.capitalize()], **declared["Every process"]}
+            text = process.metrics()
+            for metric, kind in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M):
+                self.assertEqual(known[metric][0], kind, metric)
+            for metric, labels in samples(text):
+                self.assertEqual(set(labels), reference.labels(metric), metric)
+                of_metric = seen.setdefault(role, {}).setdefault(metric, {})
+                for label, value in labels.items():
+                    of_metric.setdefault(label, set()).add(value)
         for role, metrics in seen.items():
             known = {**declared[role.capitalize()], **declared["Every process"]}
             self.assertEqual(set(metrics) - set(known), set(), role)
             self.assertEqual(set(known) - set(metrics) - reference.RARE, set(), role)
             for metric, labels in metrics.items():
-                self.assertEqual(labels, reference.labels(metric), metric)
+                for label, fixed in reference.values(metric).items():
+                    self.assertEqual(labels[label], fixed, (metric, label))
 
     def test_scrapes_all_processes_and_answers_every_panel(self):
         folder = FOLDER / "prometheus"
