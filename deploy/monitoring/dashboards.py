@@ -444,7 +444,7 @@ DASHBOARDS = [
             timeseries("Gradient norm", [(job("navit_grad_norm"), "{{navit_job}}")]),
             timeseries("Logit scale", [(job("navit_logit_scale"), "{{navit_job}}")]),
             timeseries("Learning rate", [(job("navit_learning_rate"), "{{navit_job}}")]),
-            stat("Parameters", "sum by (navit_job) ({})".format(job("navit_model_parameters")), text="{{navit_job}}"),
+            stat("Parameters", "max by (navit_job) ({})".format(job("navit_model_parameters"))),
             Row("Scores and faults"),
             timeseries(
                 "Loss stuck at ln N",

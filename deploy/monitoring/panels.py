@@ -28,6 +28,8 @@ class Panel:
     needs: Optional[str] = None
     width: int = 8
     height: int = 8
+    # A stat that shows what its legend says instead of the number.
+    label_only: bool = False
 
     def to_grafana(self, number, x, y):
         unit = self.unit if self.unit in GRAFANA_UNITS else ("suffix: " + self.unit if self.unit else "short")
@@ -65,10 +67,10 @@ class Panel:
                 "tooltip": {"mode": "multi"},
             }
         elif self.kind == "stat":
-            names = bool(self.targets[0][1])
             panel["options"] = {
                 "reduceOptions": {"calcs": ["lastNotNull"]},
-                "textMode": "name" if names else "value",
+                # auto: the number, and beside it the job where there are several.
+                "textMode": "name" if self.label_only else "auto",
                 "graphMode": "none",
             }
         elif self.kind == "heatmap":
@@ -91,7 +93,10 @@ def timeseries(title, targets, unit="", stack=False, needs=None):
 
 def stat(title, expression, unit="", text="", needs=None):
     """One number, or with `text` the label that it names."""
-    return Panel("stat", title, [(expression, text)], unit, needs=needs, width=4, height=4)
+    legend = text or "{{navit_job}}"
+    return Panel(
+        "stat", title, [(expression, legend)], unit, needs=needs, width=4, height=4, label_only=bool(text)
+    )
 
 
 def table(title, expression):
