@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the dashboards of `dashboards.py` as Grafana JSON, rules.yaml as the PrometheusRule that the
+"""Writes the dashboards of `dashboards/` as Grafana JSON, rules.yaml as the PrometheusRule that the
 operator of kube-prometheus-stack takes, and `reference.py` as metrics.md.
 
     deploy/monitoring/generate.py            rewrites the files
