@@ -1,15 +1,18 @@
-"""Puts page.css and page.js into page.html and the result into a C++ source.
+"""Puts styles and scripts into page.html, each where it names the file in a comment, and the result
+into a C++ source.
 
-    embed.py page.html page.css page.js > page_html.cc
+    embed.py page.html FILE... > page_html.cc
 """
 import pathlib
 import sys
 
-html, css, js = (pathlib.Path(name).read_text(encoding="utf-8") for name in sys.argv[1:4])
-for place, text in (("/* page.css */", css), ("/* page.js */", js)):
+page, *parts = (pathlib.Path(name) for name in sys.argv[1:])
+html = page.read_text(encoding="utf-8")
+for part in parts:
+    place = "/* {} */".format(part.name)
     if html.count(place) != 1:
         sys.exit("page.html: must hold `{}` once".format(place))
-    html = html.replace(place, text)
+    html = html.replace(place, part.read_text(encoding="utf-8"))
 DELIMITER = "NAVIT_PAGE"
 if ")" + DELIMITER in html:
     sys.exit("the page holds the delimiter of its literal")

@@ -1,4 +1,4 @@
-// page.html with page.css and page.js in it, as the build put them together (embed.py).
+// page.html with its style and scripts in it, as the build put them together (embed.py).
 #ifndef NAVIT_SERVER_PAGE_PAGE_HTML_H_
 #define NAVIT_SERVER_PAGE_PAGE_HTML_H_
 
