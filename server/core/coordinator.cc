@@ -191,15 +191,25 @@ void Coordinator::Impl::Lose(WorkerEntry& worker, const std::string& reason) {
   Changed();
 }
 
+double Coordinator::Impl::MostSilence(const WorkerEntry& worker) const {
+  double longest = 0;
+  const auto allows = [&](const std::string& name) {
+    const JobState* job = state_.Find(name);
+    if (job == nullptr) return;
+    longest = std::max({longest, job->spec().timeouts().heartbeat_seconds(),
+                        2 * options_.heartbeat_interval_seconds});
+  };
+  allows(worker.job);
+  for (uint64_t epoch : leases_.HeldBy(worker.name())) allows(leases_.Find(epoch)->item.job);
+  return longest > 0 ? longest : options_.heartbeat_timeout_seconds;
+}
+
 void Coordinator::Impl::Tick(Instant now) {
   if (!healthy_) return;
   for (auto& [name, worker] : workers_.all()) {
-    double timeout = options_.heartbeat_timeout_seconds;
-    if (const JobState* job = state_.Find(worker.job); job != nullptr) {
-      timeout = std::max(job->spec().timeouts().heartbeat_seconds(),
-                         2 * options_.heartbeat_interval_seconds);
+    if (!worker.lost && worker.last_heard + MostSilence(worker) < now.steady) {
+      Lose(worker, "heartbeat");
     }
-    if (!worker.lost && worker.last_heard + timeout < now.steady) Lose(worker, "heartbeat");
   }
   for (uint64_t epoch : leases_.Expired(now.steady)) {
     ++counters_.leases_expired;

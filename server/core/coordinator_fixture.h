@@ -58,6 +58,7 @@ class CoordinatorTest : public testing::Test {
     spec.mutable_checkpoints()->set_keep_last(2);
     spec.mutable_budgets()->set_recoveries_without_progress(5);
     spec.mutable_budgets()->set_relay_bytes(1 << 20);
+    spec.mutable_timeouts()->set_heartbeat_seconds(5);
     spec.mutable_timeouts()->set_lease_seconds(10);
   }
   void SetUp() override {

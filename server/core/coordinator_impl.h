@@ -140,6 +140,8 @@ class Coordinator::Impl {
   absl::Status Commit(v1::Event event, Instant now);
   absl::Status CheckHealthy() const;
   absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);
+  // Seconds without a report after which the worker is lost.
+  double MostSilence(const WorkerEntry& worker) const;
   void Lose(WorkerEntry& worker, const std::string& reason);
   // `job`: the one that the line is about; empty: none.
   void Log(absl::string_view job, absl::string_view line) const {

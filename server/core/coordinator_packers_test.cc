@@ -109,6 +109,24 @@ TEST_F(PackersTest, ALatePackerIsReplaced) {
   Finish(packer_, late, /*fails=*/false);
 }
 
+// A packer that is stopped with what it owes is late before it is lost, if the job is patient.
+TEST_F(PackersTest, APackerIsLostWhenItsJobSaysSo) {
+  submit_.mutable_spec()->mutable_timeouts()->set_heartbeat_seconds(60);
+  submit_.mutable_spec()->mutable_timeouts()->set_lease_seconds(90);
+  Begin(2);
+  const v1::WorkerId q = AddPacker("q");
+  ASSERT_TRUE(Gets(packer_));
+  const auto lost = [&] {
+    return c_.counters().workers_lost.count({v1::PACKER, "heartbeat"}) == 0
+               ? 0
+               : c_.counters().workers_lost.at({v1::PACKER, "heartbeat"});
+  };
+  Pass(20, {});
+  EXPECT_EQ(lost(), 1u) << "q, which has nothing of the job";
+  Pass(50, {});
+  EXPECT_EQ(lost(), 2u);
+}
+
 TEST_F(PackersTest, WhatFailedOnAPackerGoesToAnotherOneInItsPlace) {
   Begin(1);
   const v1::WorkerId q = AddPacker("q");
