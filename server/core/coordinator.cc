@@ -210,6 +210,11 @@ void Coordinator::Impl::Tick(Instant now) {
     if (!worker.lost && worker.last_heard + MostSilence(worker) < now.steady) {
       Lose(worker, "heartbeat");
     }
+    if (worker.push_stream != 0) {
+      worker.streamless_since = -1;
+    } else if (worker.streamless_since < 0) {
+      worker.streamless_since = now.steady;
+    }
   }
   for (uint64_t epoch : leases_.Expired(now.steady)) {
     ++counters_.leases_expired;

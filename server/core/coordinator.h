@@ -70,7 +70,8 @@ struct CoordinatorOptions {
   uint32_t max_grants_per_packer = 32;
   // A packer that owes packs is late when it has delivered none for this many times the median time
   // between two packs of a packer of the job, and no less than the seconds: its windows are leased
-  // a second time, the first copy of a pack wins.
+  // a second time, the first copy of a pack wins. So is one that has no stream for packs for the
+  // seconds.
   double hedge_factor = 4;
   double hedge_seconds = 5;
   // A piece of work that fails this many times without a fatal failure fails its job.

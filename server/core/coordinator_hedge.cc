@@ -40,7 +40,11 @@ void Coordinator::Impl::Delivered(JobRuntime& runtime, WorkerEntry& worker, Inst
 bool Coordinator::Impl::Late(const JobRuntime& runtime, const Lease& lease, Instant now) const {
   if (!lease.finished) return now.steady - lease.granted > options_.hedge_seconds;
   const WorkerEntry* holder = workers_.Find(lease.holder);
-  if (holder == nullptr || holder->owes_since < 0) return false;
+  if (holder == nullptr) return false;
+  if (holder->push_stream == 0 && holder->streamless_since >= 0) {
+    return now.steady - holder->streamless_since > options_.hedge_seconds;
+  }
+  if (holder->owes_since < 0) return false;
   if (runtime.pack_intervals.size() < kLeastIntervals) return false;
   return now.steady - holder->owes_since >
          std::max(options_.hedge_seconds, options_.hedge_factor * Median(runtime.pack_intervals));

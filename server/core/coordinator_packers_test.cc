@@ -20,11 +20,17 @@ class PackersTest : public CoordinatorTest {
   void Begin(uint32_t max) {
     submit_.mutable_spec()->mutable_workers()->mutable_packers()->set_max(max);
     CoordinatorTest::SetUp();
+    stream_ = *c_.OpenPush(packer_, now_);
     Work();
     c_.Tick(now_);
     Report(v1::TrainerState::JOINED, 1);
     Report(v1::TrainerState::RUNNING, 1);
     c_.Tick(now_);
+  }
+  v1::WorkerId Add(const std::string& name) {
+    const v1::WorkerId packer = AddPacker(name);
+    EXPECT_TRUE(c_.OpenPush(packer, now_).ok());
+    return packer;
   }
   // The packer's next window; a lease without a number is none.
   v1::Work Ask(const v1::WorkerId& packer) {
@@ -70,8 +76,8 @@ class PackersTest : public CoordinatorTest {
 
 TEST_F(PackersTest, WindowsGoToAtMostMaxPackersAndALostOneIsReplaced) {
   Begin(2);
-  const v1::WorkerId q = AddPacker("q");
-  const v1::WorkerId r = AddPacker("r");
+  const v1::WorkerId q = Add("q");
+  const v1::WorkerId r = Add("r");
   // The first two share the four windows that are wanted.
   const std::vector<v1::WorkerId> takers = {packer_, q, q, packer_};
   std::vector<v1::Work> works;
@@ -87,13 +93,13 @@ TEST_F(PackersTest, WindowsGoToAtMostMaxPackersAndALostOneIsReplaced) {
   EXPECT_FALSE(Gets(r));
   Pass(16, {packer_, r});
   EXPECT_TRUE(Gets(r));
-  AddPacker("q");
+  Add("q");
   EXPECT_FALSE(Gets(q)) << "it is back too late";
 }
 
 TEST_F(PackersTest, ALatePackerIsReplaced) {
   Begin(1);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   const v1::Work late = Ask(packer_);
   ASSERT_NE(late.lease_epoch(), 0u);
   EXPECT_FALSE(Gets(q));
@@ -114,7 +120,7 @@ TEST_F(PackersTest, APackerIsLostWhenItsJobSaysSo) {
   submit_.mutable_spec()->mutable_timeouts()->set_heartbeat_seconds(60);
   submit_.mutable_spec()->mutable_timeouts()->set_lease_seconds(90);
   Begin(2);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   ASSERT_TRUE(Gets(packer_));
   const auto lost = [&] {
     return c_.counters().workers_lost.count({v1::PACKER, "heartbeat"}) == 0
@@ -129,7 +135,7 @@ TEST_F(PackersTest, APackerIsLostWhenItsJobSaysSo) {
 
 TEST_F(PackersTest, WhatFailedOnAPackerGoesToAnotherOneInItsPlace) {
   Begin(1);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   const v1::Work failed = Ask(packer_);
   const v1::Work other = Ask(packer_);
   Finish(packer_, failed, /*fails=*/true);
@@ -142,7 +148,7 @@ TEST_F(PackersTest, WhatFailedOnAPackerGoesToAnotherOneInItsPlace) {
 
 TEST_F(PackersTest, APackerThatDrainsDoesNotKeepAWindowFromTheOnlyOther) {
   Begin(2);
-  AddPacker("q");
+  Add("q");
   ASSERT_TRUE(c_.SetDrained("q", true, now_).ok());
   const v1::Work failed = Ask(packer_);
   Finish(packer_, failed, /*fails=*/true);
@@ -151,7 +157,7 @@ TEST_F(PackersTest, APackerThatDrainsDoesNotKeepAWindowFromTheOnlyOther) {
 
 TEST_F(PackersTest, APackerThatWorksForOthersGivesItsPlace) {
   Begin(1);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   ASSERT_TRUE(Gets(packer_));
   // It lives and asks for nothing, and its windows run out.
   Pass(4, {packer_, q}, /*renew=*/false);
@@ -163,7 +169,7 @@ TEST_F(PackersTest, APackerThatWorksForOthersGivesItsPlace) {
 
 TEST_F(PackersTest, ADrainedPackerGivesItsPlaceAtOnce) {
   Begin(1);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   ASSERT_TRUE(Gets(packer_));
   EXPECT_FALSE(Gets(q));
   ASSERT_TRUE(c_.SetDrained("p", true, now_).ok());
@@ -172,7 +178,7 @@ TEST_F(PackersTest, ADrainedPackerGivesItsPlaceAtOnce) {
 
 TEST_F(PackersTest, ALoweredMaxTakesPlaces) {
   Begin(2);
-  const v1::WorkerId q = AddPacker("q");
+  const v1::WorkerId q = Add("q");
   ASSERT_TRUE(Gets(packer_));
   ASSERT_TRUE(Gets(q));
   v1::UpdateRequest request;
@@ -198,7 +204,7 @@ TEST_F(PackersTest, ShardsAreIndexedByAll) {
   request.mutable_shards()->add_train_datasets(2);
   ASSERT_TRUE(c_.FinishWork(request, now_).ok());
   EXPECT_TRUE(c_.LeaseWork(packer_, now_)->has_index_shard());
-  EXPECT_TRUE(c_.LeaseWork(AddPacker("q"), now_)->has_index_shard());
+  EXPECT_TRUE(c_.LeaseWork(Add("q"), now_)->has_index_shard());
 }
 
 }  // namespace

@@ -44,6 +44,20 @@ class RelayTest : public CoordinatorTest {
     EXPECT_TRUE(verdict.ok()) << verdict.status();
     return verdict.ok() && verdict->keep;
   }
+  // Time in which the trainer, the packer and another one are alive and keep what they have.
+  void Pass(const v1::WorkerId& other, double seconds) {
+    for (const double end = now_.steady + seconds; now_.steady < end;) {
+      now_.steady += 0.5;
+      for (const v1::WorkerId& packer : {packer_, other}) {
+        v1::WorkerReport alive;
+        *alive.mutable_worker() = packer;
+        for (const auto& [lease, window] : leased_) alive.add_lease_epochs(lease);
+        ASSERT_TRUE(c_.OnReport(alive, now_).ok());
+      }
+      Report(v1::TrainerState::RUNNING, 1);
+      c_.Tick(now_);
+    }
+  }
   bool Ready(uint64_t step) { return c_.NextStep("j", 1, 0, step)->kind == StepForRank::kReady; }
 };
 
@@ -154,24 +168,11 @@ TEST_F(RelayTest, WindowsOfALatePackerAreLeasedTwiceAndTheFirstCopyWins) {
   const auto owed = packs.back();
   for (size_t i = 0; i + 1 < packs.size(); ++i) ASSERT_TRUE(Deliver(packer_, packs[i]));
   for (const auto& pack : others) ASSERT_TRUE(Deliver(other, pack));
-  const auto pass = [&](double seconds) {
-    for (double end = now_.steady + seconds; now_.steady < end;) {
-      now_.steady += 0.5;
-      for (const v1::WorkerId& packer : {packer_, other}) {
-        v1::WorkerReport alive;
-        *alive.mutable_worker() = packer;
-        for (const auto& [lease, window] : leased_) alive.add_lease_epochs(lease);
-        ASSERT_TRUE(c_.OnReport(alive, now_).ok());
-      }
-      Report(v1::TrainerState::RUNNING, 1);
-      c_.Tick(now_);
-    }
-  };
-  pass(4);
+  Pass(other, 4);
   Work(other);
   EXPECT_TRUE(Granted(other, others_stream).empty());
   EXPECT_EQ(c_.counters().packs_hedged, 0u);
-  pass(2);
+  Pass(other, 2);
   Work(packer_);  // Not for the late one itself.
   Work(other);
   const auto hedged = Granted(other, others_stream);
@@ -189,8 +190,28 @@ TEST_F(RelayTest, WindowsOfALatePackerAreLeasedTwiceAndTheFirstCopyWins) {
   EXPECT_FALSE(Deliver(packer_, owed));
   EXPECT_EQ(c_.counters().packs_duplicate, 1u);
   // It delivers again, and is not late any more.
-  pass(6);
+  Pass(other, 6);
   EXPECT_EQ(c_.counters().packs_hedged, 1u);
+}
+
+// A packer that is alive, keeps its leases, and has no stream for packs any more.
+TEST_F(RelayTest, WindowsOfAPackerWithoutAStreamAreLeasedTwice) {
+  const v1::WorkerId other = AddPacker("q");
+  const uint64_t others_stream = *c_.OpenPush(other, now_);
+  StartGeneration();
+  Work(other);
+  const auto packs = Granted(packer_, stream_);
+  for (const auto& pack : Granted(other, others_stream)) ASSERT_TRUE(Deliver(other, pack));
+  ASSERT_FALSE(packs.empty());
+  EXPECT_FALSE(Ready(1));
+  c_.ClosePush(packer_, stream_);
+  Pass(other, 4);
+  Work(other);
+  EXPECT_TRUE(Granted(other, others_stream).empty());
+  Pass(other, 2);
+  Work(other);
+  for (const auto& pack : Granted(other, others_stream)) ASSERT_TRUE(Deliver(other, pack));
+  EXPECT_TRUE(Ready(1));
 }
 
 TEST_F(RelayTest, AHedgedPackMayComeFromEither) {

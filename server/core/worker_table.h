@@ -37,6 +37,8 @@ struct WorkerEntry {
   std::map<uint64_t, std::vector<uint32_t>> drops;
   // Packers: since when packs that it was granted are to come and none came; negative: none are.
   double owes_since = -1;
+  // Packers: since when it has no Push stream; negative: it has one, or had one at the last tick.
+  double streamless_since = -1;
 
   const std::string& name() const { return registration.worker().name(); }
   uint64_t incarnation() const { return registration.worker().incarnation(); }
