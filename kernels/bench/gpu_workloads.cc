@@ -121,7 +121,9 @@ std::unique_ptr<Workload> AdamWWorkload(int64_t parameters) {
   auto workload = std::make_unique<Workload>();
   GpuMemory& memory = workload->memory;
   AdamWArgs args;
-  args.count = parameters;
+  const std::vector<AdamWPiece> pieces = MakeAdamWPieces({{0, parameters, 1, 0.1}});
+  args.pieces = static_cast<int64_t>(pieces.size());
+  args.piece = memory.Upload(pieces);
   args.param = memory.Normal(parameters, 0.02f);
   args.m = memory.Normal(parameters, 1e-3f);
   args.v = memory.Make<float>(parameters);
@@ -129,7 +131,6 @@ std::unique_ptr<Workload> AdamWWorkload(int64_t parameters) {
   args.grad = memory.Normal(parameters, 1e-3f);
   args.step = 10;
   args.lr = 1e-4;
-  args.weight_decay = 0.1;
   float* const norm = memory.Make<float>(2);
   const GradientNormArgs norm_args = {
       parameters, args.grad, 1, memory.Make<double>(kGradientNormBlocks), norm, norm + 1};

@@ -6,18 +6,16 @@
 namespace navit::kernels::cuda {
 namespace {
 
-constexpr int64_t kMaxBlocks = 2048;
-
 struct AdamWKernel {
   struct Args {
-    int64_t count;
+    const AdamWPiece* piece;
     float* param;
     const float* grad;
     float* m;
     float* v;
     Bf16* weight;
     const float* grad_scale;
-    float keep;  // 1 − lr·weight_decay
+    float lr;
     float beta1, beta2;
     float one_minus_beta1, one_minus_beta2;
     float rate;            // lr / (1 − β1^step)
@@ -27,18 +25,21 @@ struct AdamWKernel {
   static constexpr int kThreads = 256;
 
   NAVIT_DEVICE static void Run(const Args& args) {
+    const AdamWPiece piece = Global<const AdamWPiece>(args.piece).Load(BlockIndex());
     const Global<float> param(args.param), m(args.m), v(args.v);
     const Global<const float> grad(args.grad);
     const Global<Bf16> weight(args.weight);
     const float scale =
         args.grad_scale == nullptr ? 1 : Global<const float>(args.grad_scale).Load(0);
-    for (int64_t i = BlockIndex() * kThreads + ThreadIndex(); i < args.count;
-         i += BlockCount() * kThreads) {
+    const float keep = 1 - args.lr * piece.lr_scale * piece.weight_decay;
+    const float rate = args.rate * piece.lr_scale;
+    const int64_t end = piece.begin + piece.count;
+    for (int64_t i = piece.begin + ThreadIndex(); i < end; i += kThreads) {
       const float g = grad.Load(i) * scale;
       const float first = args.beta1 * m.Load(i) + args.one_minus_beta1 * g;
       const float second = args.beta2 * v.Load(i) + args.one_minus_beta2 * g * g;
-      const float p = param.Load(i) * args.keep -
-                      args.rate * first / (Sqrt(second) * args.inv_sqrt_bias2 + args.eps);
+      const float p =
+          param.Load(i) * keep - rate * first / (Sqrt(second) * args.inv_sqrt_bias2 + args.eps);
       m.Store(i, first);
       v.Store(i, second);
       param.Store(i, p);
@@ -100,12 +101,11 @@ LaunchError AdamW(const AdamWArgs& args, Stream stream) {
   const double bias1 = 1 - std::pow(args.beta1, static_cast<double>(args.step));
   const double bias2 = 1 - std::pow(args.beta2, static_cast<double>(args.step));
   const auto f = [](double value) { return static_cast<float>(value); };
-  const int64_t blocks = (args.count + AdamWKernel::kThreads - 1) / AdamWKernel::kThreads;
   return Launch<AdamWKernel>(
-      {blocks < kMaxBlocks ? blocks : kMaxBlocks, AdamWKernel::kThreads, 0}, stream,
-      {args.count, args.param, args.grad, args.m, args.v, args.weight, args.grad_scale,
-       f(1 - args.lr * args.weight_decay), f(args.beta1), f(args.beta2), f(1 - args.beta1),
-       f(1 - args.beta2), f(args.lr / bias1), f(1 / std::sqrt(bias2)), f(args.eps)});
+      {args.pieces, AdamWKernel::kThreads, 0}, stream,
+      {args.piece, args.param, args.grad, args.m, args.v, args.weight, args.grad_scale, f(args.lr),
+       f(args.beta1), f(args.beta2), f(1 - args.beta1), f(1 - args.beta2), f(args.lr / bias1),
+       f(1 / std::sqrt(bias2)), f(args.eps)});
 }
 
 LaunchError GradientNorm(const GradientNormArgs& args, Stream stream) {

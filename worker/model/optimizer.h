@@ -40,6 +40,8 @@ absl::StatusOr<OptimizerOptions> ResolveOptimizerOptions(const v1::OptimizerSpec
 struct UpdateRange {
   size_t begin = 0, end = 0;
   TensorRule rule;
+
+  bool operator==(const UpdateRange&) const = default;
 };
 
 // All of the table, in order.

@@ -194,11 +194,28 @@ absl::Status DeviceMachine::Norm(double clip_norm, float* norm, float* scale) {
   return absl::OkStatus();
 }
 
+absl::Status DeviceMachine::PrepareRanges(std::vector<UpdateRange> ranges) {
+  if (ranges == ranges_) return absl::OkStatus();
+  ranges_ = std::move(ranges);
+  std::vector<cuda::AdamWRange> updated;
+  for (const UpdateRange& range : ranges_) {
+    if (range.rule.frozen) continue;
+    updated.push_back({static_cast<int64_t>(range.begin), static_cast<int64_t>(range.end),
+                       range.rule.lr_scale, range.rule.weight_decay});
+  }
+  const std::vector<cuda::AdamWPiece> pieces = cuda::MakeAdamWPieces(updated);
+  pieces_ = static_cast<int64_t>(pieces.size());
+  if (pieces.empty()) return absl::OkStatus();
+  const size_t bytes = pieces.size() * sizeof(cuda::AdamWPiece);
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &piece_));
+  return device_->Copy(piece_.data(), pieces.data(), bytes, stream_->stream);
+}
+
 absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
                                                    const OptimizerOptions& options,
                                                    double learning_rate) {
-  const std::vector<UpdateRange> ranges = UpdateRanges(table, options);
-  for (const UpdateRange& range : ranges) {
+  NAVIT_RETURN_IF_ERROR(PrepareRanges(UpdateRanges(table, options)));
+  for (const UpdateRange& range : ranges_) {
     if (!range.rule.frozen) continue;
     DeviceOps::FillZero(static_cast<int64_t>(range.end - range.begin),
                         Floats(gradients_) + range.begin, *context_);
@@ -216,24 +233,20 @@ absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
   ++state_->updates;
   const float* const device_scale =
       reinterpret_cast<float*>(static_cast<double*>(norm_.data()) + cuda::kGradientNormBlocks) + 1;
-  for (const UpdateRange& range : ranges) {
-    if (range.rule.frozen || !context_->ok()) continue;
-    context_->Keep("AdamW",
-                   cuda::AdamW({.count = static_cast<int64_t>(range.end - range.begin),
-                                .param = Floats(parameters_) + range.begin,
-                                .grad = Floats(gradients_) + range.begin,
-                                .m = Floats(first_moment_) + range.begin,
-                                .v = Floats(second_moment_) + range.begin,
-                                .weight = static_cast<Bf16*>(weights_.data()) + range.begin,
-                                .step = static_cast<int64_t>(state_->updates),
-                                .lr = learning_rate * range.rule.lr_scale,
-                                .beta1 = options.beta1,
-                                .beta2 = options.beta2,
-                                .eps = options.eps,
-                                .weight_decay = range.rule.weight_decay,
-                                .grad_scale = device_scale},
-                               stream_->stream));
-  }
+  context_->Run("AdamW", cuda::AdamW,
+                {.pieces = pieces_,
+                 .piece = static_cast<const cuda::AdamWPiece*>(piece_.data()),
+                 .param = Floats(parameters_),
+                 .grad = Floats(gradients_),
+                 .m = Floats(first_moment_),
+                 .v = Floats(second_moment_),
+                 .weight = static_cast<Bf16*>(weights_.data()),
+                 .step = static_cast<int64_t>(state_->updates),
+                 .lr = learning_rate,
+                 .beta1 = options.beta1,
+                 .beta2 = options.beta2,
+                 .eps = options.eps,
+                 .grad_scale = device_scale});
   NAVIT_RETURN_IF_ERROR(UpdateLossParameters(table, &result.logit_scale));
   if (state_->has_average()) {
     context_->Run("moving average", cuda::Ema,

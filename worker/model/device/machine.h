@@ -95,6 +95,8 @@ class DeviceMachine {
       : config_(config), state_(state), device_(device), size_(state->parameters.size()) {}
   static float* Floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
   absl::Status WriteState(kernels::cuda::LinearEngine* engine);
+  // Prepares AdamW's pieces, unless those of `ranges` are on the device already.
+  absl::Status PrepareRanges(std::vector<UpdateRange> ranges);
   // The gradient's norm and the factor of clipping.
   absl::Status Norm(double clip_norm, float* norm, float* scale);
   // The loss's own parameters, which come first, clamped, and on the host too.
@@ -120,6 +122,10 @@ class DeviceMachine {
   DeviceBuffer parameters_, weights_, first_moment_, second_moment_, gradients_;
   // Of the parameters; empty where the job has none.
   DeviceBuffer average_;
+  // What an update treats alike, which no step changes, and AdamW's pieces of it.
+  std::vector<UpdateRange> ranges_;
+  int64_t pieces_ = 0;
+  DeviceBuffer piece_;
   // Of the gradient's norm: partial sums, the norm, the factor.
   DeviceBuffer norm_;
   DeviceBuffer output_gradients_;

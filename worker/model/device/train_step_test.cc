@@ -151,6 +151,42 @@ TEST_F(DeviceTrainStepTest, FrozenTensorsStay) {
   }
 }
 
+// Rates and decays of their own, which reach the device in one table.
+TEST_F(DeviceTrainStepTest, RatesAndDecaysOfTensors) {
+  for (const ParameterInfo& info : table_.entries()) {
+    const bool text = info.name.rfind("text.", 0) == 0;
+    options_.optimizer.rules.push_back(
+        {.lr_scale = text ? 0.0 : 3.0, .weight_decay = info.decay ? 5.0 : 0.0});
+  }
+  options_.optimizer.lr = 1e-2;
+  TrainStep cpu(&table_, options_, &cpu_state_, &pool_, {});
+  const std::unique_ptr<TrainStep> device = OnMachine();
+  const auto want = cpu.ComputeGradients(Packs(0), alone_[0].get());
+  const auto got = device->ComputeGradients(Packs(0), alone_[0].get());
+  ASSERT_TRUE(want.ok() && got.ok()) << got.status();
+  ModelState start(table_);
+  InitializeState(table_, 3, &start);
+  ASSERT_TRUE(cpu.Apply(*want, 0.5, 1).ok());
+  ASSERT_TRUE(device->Apply(*got, 0.5, 1).ok());
+  ASSERT_TRUE(device->ReadState().ok());
+  for (const ParameterInfo& info : table_.entries()) {
+    const float* const before = start.parameters.data() + info.offset;
+    const float* const after = device_state_.parameters.data() + info.offset;
+    const float* const cpu_after = cpu_state_.parameters.data() + info.offset;
+    if (info.name.rfind("text.", 0) == 0) {
+      EXPECT_TRUE(std::equal(before, before + info.size, after)) << info.name;
+    } else if (info.decay) {
+      // Without the decay or the factor of the rate, over 0.6.
+      double difference = 0, moved = 0;
+      for (size_t i = 0; i < info.size; ++i) {
+        difference += std::pow(after[i] - cpu_after[i], 2);
+        moved += std::pow(cpu_after[i] - before[i], 2);
+      }
+      EXPECT_LT(std::sqrt(difference), 0.4 * std::sqrt(moved)) << info.name;
+    }
+  }
+}
+
 class DeviceAverageTest : public DeviceTrainStepTest {
  protected:
   DeviceAverageTest() : DeviceTrainStepTest(SmallModelConfig(), /*averaged=*/true) {
