@@ -24,6 +24,9 @@ class GradientReducer {
   // Waits for the thread; buckets that are not complete yet are not sent.
   ~GradientReducer();
 
+  // Whether there is anybody to sum with, so that it matters when gradients are complete.
+  bool has_peers() const { return thread_.joinable(); }
+
   // The first `count` gradients are final on this rank. Counts only grow.
   void Complete(size_t count);
 

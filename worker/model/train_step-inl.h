@@ -273,7 +273,7 @@ class TrainStepOn : public TrainStep::Impl {
       }
       const Activations& a = kept_[micro.slot];
       GradientProgress progress;
-      if (i == 0) progress = machine_.Progress(reducer);
+      if (i == 0 && reducer->has_peers()) progress = machine_.Progress(reducer);
       // The order of the parameter table: text, then image.
       if (text_tower_.has_value() && text_learned_end_ > 0) {
         NAVIT_RETURN_IF_ERROR(

@@ -27,6 +27,7 @@ class TwinDevice : public Device {
   absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream) override;
   absl::Status FillZero(void* memory, size_t bytes, DeviceStream) override;
   absl::Status CallOnHost(void (*function)(void*), void* argument, DeviceStream) override {
+    ++host_calls_;
     function(argument);
     return absl::OkStatus();
   }
@@ -39,10 +40,13 @@ class TwinDevice : public Device {
 
   // How often the host waited so far.
   int waits() const { return waits_; }
+  // How often CallOnHost was asked for.
+  int host_calls() const { return host_calls_; }
 
  private:
   const std::string name_ = "host twin";
   int waits_ = 0;
+  int host_calls_ = 0;
   std::map<void*, std::unique_ptr<kernels::cuda::twin::Region>> regions_;
 };
 
