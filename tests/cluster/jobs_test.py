@@ -8,6 +8,9 @@ from tests.cluster import data
 from tests.cluster.cluster import Cluster, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
+# Steps of a job that something happens to on its way: a step takes a few milliseconds, and a command
+# must have reached it long before its end.
+STEPS = 1500
 
 
 class JobsTest(unittest.TestCase):
@@ -44,13 +47,13 @@ class JobsTest(unittest.TestCase):
         return [step["loss"] for step in self.cluster.history(name)]
 
     def undisturbed_losses(self):
-        """Of 400 steps; trained once."""
+        """Of STEPS steps; trained once."""
         if "plain" not in {job["name"] for job in self.cluster.json("list")["jobs"]}:
-            self.cluster.wait(self.cluster.submit(self.job("plain", steps=400)), "succeeded")
+            self.cluster.wait(self.cluster.submit(self.job("plain", steps=STEPS)), "succeeded")
         return self.losses("plain")
 
     def test_an_updated_job_goes_on_under_its_new_spec_with_the_undisturbed_curve(self):
-        name = self.cluster.submit(self.job("updated", steps=400))
+        name = self.cluster.submit(self.job("updated", steps=STEPS))
         self.cluster.navitctl("wait", name, "--for=step=4", "--timeout=60")
         self.cluster.navitctl(
             "update", name, "--set=checkpoints.every_steps=60", "--set=budgets.max_hours=2"
@@ -67,7 +70,7 @@ class JobsTest(unittest.TestCase):
         steps = [
             checkpoint["step"]
             for checkpoint in self.cluster.json("checkpoints", name)["checkpoints"]
-            if checkpoint["generation"] == job["generation"] and checkpoint["step"] < 400
+            if checkpoint["generation"] == job["generation"] and checkpoint["step"] < STEPS
         ]
         self.assertGreater(len(steps), 0)
         self.assertEqual(len({step // 60 for step in steps}), len(steps), steps)
@@ -75,7 +78,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(self.losses(name), self.undisturbed_losses())
 
     def test_a_drained_trainer_leaves_its_job_which_goes_on_where_it_was(self):
-        name = self.cluster.submit(self.job("drained", steps=400))
+        name = self.cluster.submit(self.job("drained", steps=STEPS))
         self.cluster.navitctl("wait", name, "--for=step=4", "--timeout=60")
         self.cluster.navitctl("drain", "trainer-0")
         wait_until(
@@ -93,7 +96,7 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(self.losses(name), self.undisturbed_losses())
 
     def test_pause_and_resume_give_the_undisturbed_curve(self):
-        paused = self.cluster.submit(self.job("paused", steps=400))
+        paused = self.cluster.submit(self.job("paused", steps=STEPS))
         self.cluster.navitctl("wait", paused, "--for=step=4", "--timeout=60")
         self.cluster.navitctl("pause", paused)
         self.cluster.wait(paused, "paused")
@@ -104,14 +107,14 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(self.losses(paused), self.undisturbed_losses())
 
     def test_cancel_and_retry(self):
-        name = self.cluster.submit(self.job("cancelled", steps=400))
+        name = self.cluster.submit(self.job("cancelled", steps=STEPS))
         self.cluster.navitctl("wait", name, "--for=step=7", "--timeout=60")
         self.cluster.navitctl("cancel", name)
         done = self.cluster.navitctl("wait", name, "--for=succeeded", "--timeout=60", check=False)
         self.assertEqual(done.returncode, 6, done.stderr)
         self.cluster.navitctl("retry", name)
         self.cluster.wait(name, "succeeded")
-        self.assertEqual(len(self.cluster.history(name)), 400)
+        self.assertEqual(len(self.cluster.history(name)), STEPS)
 
     def test_a_job_given_in_epochs_sees_every_sample_that_often(self):
         name = self.cluster.submit(self.job("epochs", train_for={"epochs": 2}))
