@@ -37,7 +37,8 @@ ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinato
 ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-packer-PID");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7443", "address of /metrics and /healthz");
 ABSL_FLAG(std::string, listen, "127.0.0.1:7442",
-          "address where trainers fetch packs with direct delivery; empty: they cannot");
+          "address where trainers fetch packs with direct delivery; empty, or --tls_ca without "
+          "--tls_cert: they cannot");
 ABSL_FLAG(
     std::string, advertise_host, "",
     "name or IP by which trainers reach --listen; default: its own, or this host's name where "
@@ -184,6 +185,20 @@ int TrainTokenizer(const std::vector<std::string>& arguments) {
   return 0;
 }
 
+// Where trainers fetch packs; nowhere without a certificate where the fleet uses TLS.
+navit::GrpcServerOptions Serving() {
+  navit::GrpcServerOptions serving;
+  serving.listen = absl::GetFlag(FLAGS_listen);
+  serving.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
+  serving.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
+                 absl::GetFlag(FLAGS_tls_ca)};
+  if (!serving.tls.ca.empty() && serving.tls.certificate.empty() && serving.tls.key.empty()) {
+    NAVIT_LOG(INFO) << "no --tls_cert: trainers get packs through the relay alone";
+    serving.listen.clear();
+  }
+  return serving;
+}
+
 // By which trainers reach the server.
 std::string PacksAddress(const navit::GrpcServer& server) {
   std::string host = absl::GetFlag(FLAGS_advertise_host);
@@ -218,12 +233,7 @@ int Serve() {
   navit::PackStore store(caps.kept_bytes, [&](uint64_t bytes) { metrics.BytesKept(bytes); });
   const std::unique_ptr<grpc::Service> packs = navit::MakePacksService(&store, &metrics);
   std::unique_ptr<navit::GrpcServer> server;
-  if (const std::string listen = absl::GetFlag(FLAGS_listen); !listen.empty()) {
-    navit::GrpcServerOptions serving;
-    serving.listen = listen;
-    serving.tls = {absl::GetFlag(FLAGS_tls_cert), absl::GetFlag(FLAGS_tls_key),
-                   absl::GetFlag(FLAGS_tls_ca)};
-    serving.insecure_listen = absl::GetFlag(FLAGS_insecure_listen);
+  if (const navit::GrpcServerOptions serving = Serving(); !serving.listen.empty()) {
     auto started = navit::GrpcServer::Start(serving, {packs.get()});
     if (!started.ok()) return Fail(started.status());
     server = *std::move(started);

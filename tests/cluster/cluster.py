@@ -115,6 +115,9 @@ class Cluster:
         self.processes = {}
         # What is started from now on: "" (the build under test), or "-next" where a test has it.
         self.build = ""
+        # Files of use_tls: the coordinator's, and those of everybody who dials it.
+        self.server_tls = {}
+        self.client_tls = {}
 
     def __enter__(self):
         return self
@@ -129,8 +132,18 @@ class Cluster:
 
     # -- processes
 
+    def use_tls(self, certificates, mutual):
+        """What is started from now on speaks TLS; `mutual`: workers and navitctl have certificates
+        too, and the coordinator asks for them."""
+        ca = {"ca": certificates.ca}
+        own = {"cert": certificates.certificate, "key": certificates.key}
+        self.server_tls = dict(own, **ca) if mutual else own
+        self.client_tls = dict(own, **ca) if mutual else ca
+
     def _start(self, name, which, arguments, environment=None):
+        tls = self.server_tls if which == COORDINATOR else self.client_tls
         argv = [program(which[0], which[1] + self.build)] + arguments
+        argv += ["--tls_{}={}".format(what, path) for what, path in tls.items()]
         self.processes[name] = Process(self.folder, name, argv, environment)
         return self.processes[name]
 
@@ -207,8 +220,9 @@ class Cluster:
     def navitctl(self, *arguments, check=True, stdin=None, seconds=600):
         """Runs navitctl; returns the finished process with text output."""
         environment = dict(os.environ, NAVIT_SERVER=self.address or "127.0.0.1:1")
+        tls = ["--tls-{}={}".format(what, path) for what, path in self.client_tls.items()]
         done = subprocess.run(
-            [program(NAVITCTL[0], NAVITCTL[1] + self.build)] + list(arguments),
+            [program(NAVITCTL[0], NAVITCTL[1] + self.build)] + list(arguments) + tls,
             env=environment,
             input=stdin,
             stdout=subprocess.PIPE,

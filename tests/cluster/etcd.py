@@ -4,11 +4,11 @@ import json
 import pathlib
 import signal
 import socket
-import ssl
 import subprocess
 import urllib.error
 import urllib.request
 
+from tests.cluster.certificates import Certificates
 from tests.cluster.cluster import wait_until
 
 PROGRAM = pathlib.Path("/usr/bin/etcd")
@@ -25,30 +25,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-class Certificates:
-    """One certificate of a new authority, for every member and client alike: ca.pem, tls.pem, tls.key
-    in folder."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.ca, self.certificate, self.key = (folder / n for n in ("ca.pem", "tls.pem", "tls.key"))
-        new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        authority = folder / "ca.key"
-        self._openssl(*new, "-subj", "/CN=authority", "-keyout", authority, "-out", self.ca)
-        names = "subjectAltName=DNS:{},IP:127.0.0.1".format(SERVER_NAME)
-        new += ["-CA", self.ca, "-CAkey", authority, "-addext", names, "-addext", "basicConstraints=CA:FALSE"]
-        self._openssl(*new, "-subj", "/CN=member", "-keyout", self.key, "-out", self.certificate)
-
-    @staticmethod
-    def _openssl(*arguments):
-        subprocess.run(["openssl"] + [str(a) for a in arguments], check=True, stderr=subprocess.PIPE)
-
-    def context(self):
-        context = ssl.create_default_context(cafile=str(self.ca))
-        context.load_cert_chain(str(self.certificate), str(self.key))
-        return context
 
 
 class Member:
@@ -72,7 +48,7 @@ class Etcd:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.members = [Member("member-{}".format(i)) for i in range(members)]
-        self.certificates = Certificates(self.folder / "tls") if tls else None
+        self.certificates = Certificates(self.folder / "tls", SERVER_NAME) if tls else None
         self.scheme = "https" if tls else "http"
         self.flags = []
         if tls:
