@@ -201,6 +201,10 @@ double Coordinator::Impl::MostSilence(const WorkerEntry& worker) const {
   };
   allows(worker.job);
   for (uint64_t epoch : leases_.HeldBy(worker.name())) allows(leases_.Find(epoch)->item.job);
+  // Between two windows of a job it still works for it.
+  for (const auto& [job, runtime] : runtimes_) {
+    if (runtime.packers.count(worker.name()) > 0) allows(job);
+  }
   return longest > 0 ? longest : options_.heartbeat_timeout_seconds;
 }
 

@@ -52,9 +52,8 @@ namespace navit {
 struct CoordinatorOptions {
   // What RegisterReply tells workers.
   double heartbeat_interval_seconds = 0.5;
-  // A worker without a report for this long is lost. A trainer of a job, or a packer that holds
-  // leases of one, is judged by the job's timeouts.heartbeat_seconds instead; of several jobs, by
-  // the longest.
+  // A worker without a report for this long is lost. A trainer or packer of a job is judged by the
+  // job's timeouts.heartbeat_seconds instead; a packer of several jobs, by the longest.
   double heartbeat_timeout_seconds = 5;
   // From PREPARE to JOINED, from RUN to RUNNING: a rank that takes longer leaves the gang. Must
   // exceed the time that an aborted collective takes to return.
