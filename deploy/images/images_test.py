@@ -1,11 +1,12 @@
 """The images are built by buildah on a Debian that the test makes, from the programs that Bazel
 built, and the programs run out of them: versions, and a whole job.
 
-Sizes are printed and bounded."""
+Where they were built with --config=cuda, trainer-cuda is made as well. Sizes are printed and bounded."""
 import json
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -18,8 +19,11 @@ ROOT = HERE.parents[1]
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 CONTEXT = FOLDER / "context"
 BUILDER = Builder(FOLDER)
-# What an image may add to its Debian.
+PREFIX = CONTEXT / "build/prefix"
+CUDA = "trainer-cuda"
+# What an image may add to its Debian; that of CUDA has libraries of three quarters of a gigabyte.
 MOST_ADDED_BYTES = 64 << 20
+MOST_ADDED_BYTES_CUDA = 1 << 30
 
 
 class ImageCluster(Cluster):
@@ -43,11 +47,14 @@ class ImagesTest(unittest.TestCase):
         run(
             "bash",
             str(ROOT / "install"),
-            "--prefix=" + str(CONTEXT / "build/prefix"),
+            "--prefix=" + str(PREFIX),
             "--programs=" + str(ROOT),
         )
         BUILDER.make_base()
-        for target in PROGRAMS:
+        cls.targets = list(PROGRAMS)
+        if any((PREFIX / "lib/navit").iterdir()):
+            cls.targets.append(CUDA)
+        for target in cls.targets:
             BUILDER.build(CONTEXT, target, "--build-arg=PROGRAMS=prebuilt")
 
     @classmethod
@@ -55,19 +62,42 @@ class ImagesTest(unittest.TestCase):
         BUILDER.remove_all()
 
     def test_sizes(self):
-        for target, added in BUILDER.print_sizes(PROGRAMS).items():
-            self.assertLess(added, MOST_ADDED_BYTES, target)
+        for target, added in BUILDER.print_sizes(self.targets).items():
+            self.assertLess(added, MOST_ADDED_BYTES_CUDA if target == CUDA else MOST_ADDED_BYTES, target)
+
+    def check_program(self, target, program):
+        """Returns the container that it ran in."""
+        image = json.loads(BUILDER.buildah("inspect", "--type=image", "localhost/navit-" + target))
+        config = image["OCIv1"]["config"]
+        self.assertEqual(config["User"], "10001:10001", target)
+        self.assertEqual(config["Entrypoint"], [program])
+        container = BUILDER.container(target)
+        said = run(*BUILDER.run_argv(container, program, "--version"))
+        self.assertTrue(said.startswith(program + " "), said)
+        self.assertEqual(run(*BUILDER.run_argv(container, "id", "-u")).strip(), "10001")
+        return container
 
     def test_programs_run_and_nobody_is_root(self):
         for target, program in PROGRAMS.items():
-            image = json.loads(BUILDER.buildah("inspect", "--type=image", "localhost/navit-" + target))
-            config = image["OCIv1"]["config"]
-            self.assertEqual(config["User"], "10001:10001", target)
-            self.assertEqual(config["Entrypoint"], [program])
-            container = BUILDER.container(target)
-            said = run(*BUILDER.run_argv(container, program, "--version"))
-            self.assertTrue(said.startswith(program + " "), said)
-            self.assertEqual(run(*BUILDER.run_argv(container, "id", "-u")).strip(), "10001")
+            self.check_program(target, program)
+
+    def test_the_cuda_trainer_has_its_libraries_and_asks_for_a_driver(self):
+        if CUDA not in self.targets:
+            self.skipTest("the programs were built without --config=cuda")
+        container = self.check_program(CUDA, "navit-trainer")
+        linked = run(*BUILDER.run_argv(container, "sh", "-c", "ldd /usr/local/lib/navit/*"))
+        self.assertIn("libcublasLt.so.13", linked)
+        self.assertNotIn("not found", linked)
+        # The driver is the node's, and a container of this test is given none.
+        done = subprocess.run(
+            BUILDER.run_argv(container, "navit-trainer", "--device=cuda"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertIn("no NVIDIA driver; CUDA 13.0 needs driver 580 or newer", done.stdout)
 
     def test_a_job_runs_out_of_the_images(self):
         # The containers' user is nobody here: it gets folders of its own, in a place that it reaches.
