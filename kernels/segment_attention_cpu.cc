@@ -1,8 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
-#include "kernels/gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/segment_attention.h"
 
@@ -11,7 +11,34 @@
 #include "hwy/foreach_target.h"
 // After foreach_target.h.
 #include "hwy/highway.h"
+#include "kernels/packed_product-inl.h"
 #include "kernels/simd-inl.h"
+
+#ifndef NAVIT_KERNELS_SEGMENT_ATTENTION_BLOCKS_
+#define NAVIT_KERNELS_SEGMENT_ATTENTION_BLOCKS_
+namespace navit::kernels {
+
+// Queries of a segment taken at a time: the scores of a block are [kQueryBlock, keys].
+constexpr int64_t kQueryBlock = 192;
+// Keys whose probabilities are packed at a time for the gradients of keys and values.
+constexpr int64_t kKeyBlock = 96;
+
+// One buffer of the calling thread's scratch memory per size.
+template <size_t kBuffers>
+std::array<float*, kBuffers> AttentionScratch(const int64_t (&floats)[kBuffers]) {
+  constexpr int64_t kAlignment = 32;  // floats, Scratch's own
+  std::array<int64_t, kBuffers + 1> ends = {};
+  for (size_t i = 0; i < kBuffers; ++i) {
+    ends[i + 1] = ends[i] + (floats[i] + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  float* base = Scratch(ScratchUse::kAttention, ends[kBuffers]);
+  std::array<float*, kBuffers> buffers;
+  for (size_t i = 0; i < kBuffers; ++i) buffers[i] = base + ends[i];
+  return buffers;
+}
+
+}  // namespace navit::kernels
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace navit::kernels {
@@ -68,8 +95,6 @@ void ScaleRows(float* out, int64_t rows, int64_t columns, int64_t stride, const 
   }
 }
 
-float RowDot(const float* a, const float* b, int64_t n) { return Dot(a, b, n); }
-
 // p: scores to probabilities exp(scale·p − lse); dp: to scale·p·(dp − delta). Both [rows, columns].
 void BackwardRows(float* p, float* dp, int64_t rows, int64_t columns, int64_t first_keys,
                   float scale, const float* lse, int64_t lse_row, const float* delta) {
@@ -93,6 +118,143 @@ void BackwardRows(float* p, float* dp, int64_t rows, int64_t columns, int64_t fi
   }
 }
 
+// One head of one segment of tokens [begin, end).
+void ForwardHead(const SegmentAttentionForwardArgs& args, int64_t begin, int64_t end,
+                 int64_t head) {
+  const int64_t heads = args.heads, dim = args.head_dim, width = heads * dim;
+  const int64_t stride = 3 * width, length = end - begin;
+  const float scale = 1 / std::sqrt(static_cast<float>(dim));
+  const float* q = args.qkv + begin * stride + head * dim;
+  float* out = args.out + begin * width + head * dim;
+  float* lse = args.lse + begin * heads + head;
+  const auto [rows_of_all, keys_t, values, scores, inv_sum] =
+      AttentionScratch<5>({length * dim, PackedFloats(dim, length), PackedFloats(length, dim),
+                           kQueryBlock * length, kQueryBlock});
+  CopyRows(q + width, stride, length, dim, rows_of_all, dim);
+  PackB(rows_of_all, 1, dim, dim, length, keys_t);
+  CopyRows(q + 2 * width, stride, length, dim, rows_of_all, dim);
+  PackB(rows_of_all, dim, 1, length, dim, values);
+  CopyRows(q, stride, length, dim, rows_of_all, dim);
+  for (int64_t i = 0; i < length; i += kQueryBlock) {
+    const int64_t rows = HWY_MIN(kQueryBlock, length - i);
+    const int64_t keys = args.causal ? i + rows : length;
+    PackedProduct<Rows::kStrided>({.m = rows,
+                                   .n = keys,
+                                   .k = dim,
+                                   .a = rows_of_all + i * dim,
+                                   .a_row = dim,
+                                   .b = keys_t,
+                                   .b_rows = dim,
+                                   .b_columns = length,
+                                   .c = scores,
+                                   .c_row = keys});
+    SoftmaxRows(scores, rows, keys, args.causal ? i + 1 : 0, scale, inv_sum, lse + i * heads,
+                heads);
+    PackedProduct<Rows::kStrided>({.m = rows,
+                                   .n = dim,
+                                   .k = keys,
+                                   .a = scores,
+                                   .a_row = keys,
+                                   .b = values,
+                                   .b_rows = length,
+                                   .b_columns = dim,
+                                   .c = out + i * width,
+                                   .c_row = width});
+    ScaleRows(out + i * width, rows, dim, width, inv_sum);
+  }
+}
+
+// See _ref for the formulas.
+void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64_t end,
+                  int64_t head) {
+  const int64_t heads = args.heads, dim = args.head_dim, width = heads * dim;
+  const int64_t stride = 3 * width, length = end - begin;
+  const float scale = 1 / std::sqrt(static_cast<float>(dim));
+  const float* q = args.qkv + begin * stride + head * dim;
+  const float* out = args.out + begin * width + head * dim;
+  const float* dout = args.dout + begin * width + head * dim;
+  const float* lse = args.lse + begin * heads + head;
+  float* dq = args.dqkv + begin * stride + head * dim;
+  float* dk = dq + width;
+  float* dv = dk + width;
+  const int64_t block = HWY_MIN(kQueryBlock, length);
+  const auto [rows_of_all, keys_t, values_t, keys_b, queries, queries_b, douts, douts_b, p, dp,
+              packed, delta] =
+      AttentionScratch<12>({length * dim, PackedFloats(dim, length), PackedFloats(dim, length),
+                            PackedFloats(length, dim), block * dim, PackedFloats(block, dim),
+                            block * dim, PackedFloats(block, dim), block * length, block * length,
+                            kKeyBlock * block, block});
+  CopyRows(q + width, stride, length, dim, rows_of_all, dim);
+  PackB(rows_of_all, 1, dim, dim, length, keys_t);
+  PackB(rows_of_all, dim, 1, length, dim, keys_b);
+  CopyRows(q + 2 * width, stride, length, dim, rows_of_all, dim);
+  PackB(rows_of_all, 1, dim, dim, length, values_t);
+  for (int64_t i = 0; i < length; i += block) {
+    const int64_t rows = HWY_MIN(block, length - i);
+    const int64_t keys = args.causal ? i + rows : length;
+    CopyRows(out + i * width, width, rows, dim, queries, dim);
+    CopyRows(dout + i * width, width, rows, dim, douts, dim);
+    for (int64_t r = 0; r < rows; ++r) delta[r] = Dot(queries + r * dim, douts + r * dim, dim);
+    PackB(douts, dim, 1, rows, dim, douts_b);
+    CopyRows(q + i * stride, stride, rows, dim, queries, dim);
+    PackB(queries, dim, 1, rows, dim, queries_b);
+    PackedProduct<Rows::kStrided>({.m = rows,
+                                   .n = keys,
+                                   .k = dim,
+                                   .a = queries,
+                                   .a_row = dim,
+                                   .b = keys_t,
+                                   .b_rows = dim,
+                                   .b_columns = length,
+                                   .c = p,
+                                   .c_row = keys});
+    PackedProduct<Rows::kStrided>({.m = rows,
+                                   .n = keys,
+                                   .k = dim,
+                                   .a = douts,
+                                   .a_row = dim,
+                                   .b = values_t,
+                                   .b_rows = dim,
+                                   .b_columns = length,
+                                   .c = dp,
+                                   .c_row = keys});
+    BackwardRows(p, dp, rows, keys, args.causal ? i + 1 : 0, scale, lse + i * heads, heads, delta);
+    PackedProduct<Rows::kStrided>({.m = rows,
+                                   .n = dim,
+                                   .k = keys,
+                                   .a = dp,
+                                   .a_row = keys,
+                                   .b = keys_b,
+                                   .b_rows = length,
+                                   .b_columns = dim,
+                                   .c = dq + i * stride,
+                                   .c_row = stride});
+    // A causal block adds to the keys before it and is the first to write its own.
+    const int64_t seen = args.causal ? i : (i == 0 ? 0 : keys);
+    // to[j] (+)= Σ_r scores[r, j]·b[r] for the keys j.
+    const auto gradient_of_keys = [&](const float* scores, const float* b, float* to) HWY_ATTR {
+      for (int64_t j = 0; j < keys;) {
+        const bool accumulate = j < seen;
+        const int64_t count = HWY_MIN(kKeyBlock, (accumulate ? seen : keys) - j);
+        PackA(scores + j, keys, count, rows, packed);
+        PackedProduct<Rows::kPacked>({.m = count,
+                                      .n = dim,
+                                      .k = rows,
+                                      .a = packed,
+                                      .b = b,
+                                      .b_rows = rows,
+                                      .b_columns = dim,
+                                      .c = to + j * stride,
+                                      .c_row = stride,
+                                      .accumulate = accumulate});
+        j += count;
+      }
+    };
+    gradient_of_keys(p, douts_b, dv);
+    gradient_of_keys(dp, queries_b, dk);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace navit::kernels
 HWY_AFTER_NAMESPACE();
@@ -101,13 +263,8 @@ HWY_AFTER_NAMESPACE();
 namespace navit::kernels {
 namespace {
 
-HWY_EXPORT(SoftmaxRows);
-HWY_EXPORT(ScaleRows);
-HWY_EXPORT(RowDot);
-HWY_EXPORT(BackwardRows);
-
-// Queries of a segment taken at a time: the scores of a block are [kQueryBlock, keys].
-constexpr int64_t kQueryBlock = 192;
+HWY_EXPORT(ForwardHead);
+HWY_EXPORT(BackwardHead);
 
 // Segments that are not empty, the longest first, so that the last tasks are short ones.
 std::vector<int64_t> LongestFirst(const int32_t* cu_seqlens, int64_t segments) {
@@ -121,104 +278,14 @@ std::vector<int64_t> LongestFirst(const int32_t* cu_seqlens, int64_t segments) {
   return order;
 }
 
-// C[m, n] = A·Bᵀ, C = A·B or C (+)= Aᵀ·B over row-major matrices with row strides.
-enum class Product { kABt, kAB, kAtB };
-void Multiply(Product product, int64_t m, int64_t n, int64_t k, const float* a, int64_t a_stride,
-              const float* b, int64_t b_stride, float* c, int64_t c_stride,
-              bool accumulate = false) {
-  GemmArgs gemm;
-  gemm.m = m;
-  gemm.n = n;
-  gemm.k = k;
-  gemm.a = a;
-  gemm.a_row = product == Product::kAtB ? 1 : a_stride;
-  gemm.a_k = product == Product::kAtB ? a_stride : 1;
-  gemm.b = b;
-  gemm.b_k = product == Product::kABt ? 1 : b_stride;
-  gemm.b_column = product == Product::kABt ? b_stride : 1;
-  gemm.c = c;
-  gemm.c_row = c_stride;
-  gemm.accumulate = accumulate;
-  Gemm(gemm);
-}
-
-void ForwardSegment(const SegmentAttentionForwardArgs& args, int64_t begin, int64_t end,
-                    int64_t head) {
-  const int64_t heads = args.heads, head_dim = args.head_dim, width = heads * head_dim;
-  const int64_t stride = 3 * width;
-  const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
-  const float* q = args.qkv + begin * stride + head * head_dim;
-  const float* k = q + width;
-  const float* v = k + width;
-  float* out = args.out + begin * width + head * head_dim;
-  float* lse = args.lse + begin * heads + head;
-  const int64_t length = end - begin;
-  float* scores = Scratch(ScratchUse::kAttention, kQueryBlock * (length + 1));
-  float* inv_sum = scores + kQueryBlock * length;
-  for (int64_t i = 0; i < length; i += kQueryBlock) {
-    const int64_t rows = std::min(kQueryBlock, length - i);
-    const int64_t keys = args.causal ? i + rows : length;
-    Multiply(Product::kABt, rows, keys, head_dim, q + i * stride, stride, k, stride, scores, keys);
-    HWY_DYNAMIC_DISPATCH(SoftmaxRows)
-    (scores, rows, keys, args.causal ? i + 1 : 0, scale, inv_sum, lse + i * heads, heads);
-    Multiply(Product::kAB, rows, head_dim, keys, scores, keys, v, stride, out + i * width, width);
-    HWY_DYNAMIC_DISPATCH(ScaleRows)(out + i * width, rows, head_dim, width, inv_sum);
-  }
-}
-
-// See _ref for the formulas.
-void BackwardSegment(const SegmentAttentionBackwardArgs& args, int64_t begin, int64_t end,
-                     int64_t head) {
-  const int64_t heads = args.heads, head_dim = args.head_dim, width = heads * head_dim;
-  const int64_t stride = 3 * width;
-  const float scale = 1 / std::sqrt(static_cast<float>(head_dim));
-  const float* q = args.qkv + begin * stride + head * head_dim;
-  const float* k = q + width;
-  const float* v = k + width;
-  const float* out = args.out + begin * width + head * head_dim;
-  const float* dout = args.dout + begin * width + head * head_dim;
-  const float* lse = args.lse + begin * heads + head;
-  float* dq = args.dqkv + begin * stride + head * head_dim;
-  float* dk = dq + width;
-  float* dv = dk + width;
-  const int64_t length = end - begin;
-  float* p = Scratch(ScratchUse::kAttention, kQueryBlock * (2 * length + 1));
-  float* dp = p + kQueryBlock * length;
-  float* delta = dp + kQueryBlock * length;
-  for (int64_t i = 0; i < length; i += kQueryBlock) {
-    const int64_t rows = std::min(kQueryBlock, length - i);
-    const int64_t keys = args.causal ? i + rows : length;
-    const float* q_block = q + i * stride;
-    const float* dout_block = dout + i * width;
-    for (int64_t r = 0; r < rows; ++r) {
-      delta[r] =
-          HWY_DYNAMIC_DISPATCH(RowDot)(out + (i + r) * width, dout_block + r * width, head_dim);
-    }
-    Multiply(Product::kABt, rows, keys, head_dim, q_block, stride, k, stride, p, keys);
-    Multiply(Product::kABt, rows, keys, head_dim, dout_block, width, v, stride, dp, keys);
-    HWY_DYNAMIC_DISPATCH(BackwardRows)
-    (p, dp, rows, keys, args.causal ? i + 1 : 0, scale, lse + i * heads, heads, delta);
-    Multiply(Product::kAB, rows, head_dim, keys, dp, keys, k, stride, dq + i * stride, stride);
-    const auto gradient_of_keys = [&](int64_t from, int64_t to, bool accumulate) {
-      Multiply(Product::kAtB, to - from, head_dim, rows, p + from, keys, dout_block, width,
-               dv + from * stride, stride, accumulate);
-      Multiply(Product::kAtB, to - from, head_dim, rows, dp + from, keys, q_block, stride,
-               dk + from * stride, stride, accumulate);
-    };
-    // A causal block adds to the keys before it and is the first to write its own.
-    const int64_t seen = args.causal ? i : (i == 0 ? 0 : keys);
-    if (seen > 0) gradient_of_keys(0, seen, /*accumulate=*/true);
-    if (seen < keys) gradient_of_keys(seen, keys, /*accumulate=*/false);
-  }
-}
-
 }  // namespace
 
 void SegmentAttentionForward(const SegmentAttentionForwardArgs& args, ThreadPool& pool) {
   const std::vector<int64_t> order = LongestFirst(args.cu_seqlens, args.segments);
   pool.ParallelTasks(static_cast<int64_t>(order.size()) * args.heads, [&](int64_t task) {
     const int64_t s = order[task / args.heads];
-    ForwardSegment(args, args.cu_seqlens[s], args.cu_seqlens[s + 1], task % args.heads);
+    HWY_DYNAMIC_DISPATCH(ForwardHead)
+    (args, args.cu_seqlens[s], args.cu_seqlens[s + 1], task % args.heads);
   });
   const int64_t used = args.cu_seqlens[args.segments], width = args.heads * args.head_dim;
   std::fill(args.out + used * width, args.out + args.tokens * width, 0.0f);
@@ -229,7 +296,8 @@ void SegmentAttentionBackward(const SegmentAttentionBackwardArgs& args, ThreadPo
   const std::vector<int64_t> order = LongestFirst(args.cu_seqlens, args.segments);
   pool.ParallelTasks(static_cast<int64_t>(order.size()) * args.heads, [&](int64_t task) {
     const int64_t s = order[task / args.heads];
-    BackwardSegment(args, args.cu_seqlens[s], args.cu_seqlens[s + 1], task % args.heads);
+    HWY_DYNAMIC_DISPATCH(BackwardHead)
+    (args, args.cu_seqlens[s], args.cu_seqlens[s + 1], task % args.heads);
   });
   const int64_t used = args.cu_seqlens[args.segments], stride = 3 * args.heads * args.head_dim;
   std::fill(args.dqkv + used * stride, args.dqkv + args.tokens * stride, 0.0f);

@@ -28,6 +28,10 @@ HWY_INLINE int64_t Lanes() { return static_cast<int64_t>(hn::Lanes(D())); }
 HWY_INLINE V LoadUpTo(const float* from, int64_t n) {
   const D d;
   if (HWY_LIKELY(n >= Lanes())) return hn::LoadU(d, from);
+  // A masked load of the lesser targets reads the whole vector.
+  if constexpr (HWY_TARGET <= HWY_AVX2) {
+    return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(n)), d, from);
+  }
   HWY_ALIGN float buffer[HWY_MAX_BYTES / sizeof(float)] = {};
   for (int64_t i = 0; i < n; ++i) buffer[i] = from[i];
   return hn::Load(d, buffer);
@@ -38,6 +42,10 @@ HWY_INLINE void StoreUpTo(V value, float* to, int64_t n) {
   const D d;
   if (HWY_LIKELY(n >= Lanes())) {
     hn::StoreU(value, d, to);
+    return;
+  }
+  if constexpr (HWY_TARGET <= HWY_AVX2) {
+    hn::BlendedStore(value, hn::FirstN(d, static_cast<size_t>(n)), d, to);
     return;
   }
   HWY_ALIGN float buffer[HWY_MAX_BYTES / sizeof(float)];

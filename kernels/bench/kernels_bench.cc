@@ -29,28 +29,51 @@ void Report(benchmark::State& state, double flops_per_call, double peak, double 
   state.counters["of_peak"] = gflops / peak;
 }
 
-// Arguments: rows, in, out, whether oneDNN (the peer) does it.
-void LinearForwardOf(benchmark::State& state) {
+// The three products of a linear layer, ours or oneDNN's (the peer).
+enum Pass : int64_t { kForward, kBackwardInput, kBackwardWeight };
+
+void Linear(benchmark::State& state) {
   const double peak = ProbePeakFlops() / 1e9;
   const int64_t rows = state.range(0), in = state.range(1), out = state.range(2);
-  const std::vector<float> x = Random(rows * in), w = Random(out * in);
-  std::vector<float> y(rows * out);
+  const bool onednn = state.range(4) != 0;
+  std::vector<float> x = Random(rows * in), w = Random(out * in), y = Random(rows * out);
   ThreadPool pool(1);
-  LinearForward({rows, in, out, x.data(), w.data(), nullptr, y.data()}, pool);
-  const auto start = Clock::now();
-  for (auto _ : state) {
-    if (state.range(3) != 0) {
-      dnnl_sgemm('N', 'T', rows, out, in, 1, x.data(), in, w.data(), in, 0, y.data(), out);
-    } else {
-      LinearForward({rows, in, out, x.data(), w.data(), nullptr, y.data()}, pool);
+  const auto run = [&] {
+    switch (state.range(3)) {
+      case kForward:
+        if (onednn) {
+          dnnl_sgemm('N', 'T', rows, out, in, 1, x.data(), in, w.data(), in, 0, y.data(), out);
+        } else {
+          LinearForward({rows, in, out, x.data(), w.data(), nullptr, y.data()}, pool);
+        }
+        break;
+      case kBackwardInput:
+        if (onednn) {
+          dnnl_sgemm('N', 'N', rows, in, out, 1, y.data(), out, w.data(), in, 0, x.data(), in);
+        } else {
+          LinearBackwardInput({rows, in, out, y.data(), w.data(), x.data()}, pool);
+        }
+        break;
+      case kBackwardWeight:
+        if (onednn) {
+          dnnl_sgemm('T', 'N', out, in, rows, 1, y.data(), out, x.data(), in, 1, w.data(), in);
+        } else {
+          LinearBackwardWeight({rows, in, out, x.data(), y.data(), w.data(), nullptr}, pool);
+        }
+        break;
     }
-  }
+  };
+  run();
+  const auto start = Clock::now();
+  for (auto _ : state) run();
   Report(state, 2.0 * rows * in * out, peak,
          std::chrono::duration<double>(Clock::now() - start).count());
 }
-BENCHMARK(LinearForwardOf)
-    ->ArgNames({"rows", "in", "out", "onednn"})
-    ->ArgsProduct({{576}, {192, 384, 768}, {768, 3072}, {0, 1}});
+BENCHMARK(Linear)
+    ->ArgNames({"rows", "in", "out", "pass", "onednn"})
+    ->ArgsProduct(
+        {{2304}, {384}, {1152, 1536}, {kForward, kBackwardInput, kBackwardWeight}, {0, 1}})
+    ->ArgsProduct({{2304}, {768}, {3072}, {kForward, kBackwardInput, kBackwardWeight}, {0, 1}});
 
 // Forward and backward of `segments` segments of `length` tokens, 12 heads of 64: 4·l²·D useful
 // FLOPs forward, 8·l²·D backward, of each.
