@@ -1,5 +1,6 @@
 // Inside of the coordinator: all its state, and the decisions grouped by file:
-//   coordinator.cc          start, storing events, workers, ticks
+//   coordinator.cc          start, storing events, ticks, the public face
+//   coordinator_workers.cc  registration, reports and directives of workers
 //   coordinator_jobs.cc     what people ask for
 //   coordinator_report.cc   what people see
 //   coordinator_gang.cc     gangs and generations
@@ -131,18 +132,10 @@ class Coordinator::Impl {
   // --- coordinator.cc
   absl::Status Start(Instant now);
   void Tick(Instant now);
-  absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
-  absl::Status SetDrained(const std::string& name, bool drained, Instant now);
-  absl::Status OnReport(const v1::WorkerReport& report, Instant now);
-  absl::StatusOr<v1::Directive> DirectiveFor(const v1::WorkerId& worker);
   // Stores, then applies. INVALID_ARGUMENT: the store does not take such an event, nothing has
   // changed. After any other error nothing may be stored any more.
   absl::Status Commit(v1::Event event, Instant now);
   absl::Status CheckHealthy() const;
-  absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);
-  // Seconds without a report after which the worker is lost.
-  double MostSilence(const WorkerEntry& worker) const;
-  void Lose(WorkerEntry& worker, const std::string& reason);
   // `job`: the one that the line is about; empty: none.
   void Log(absl::string_view job, absl::string_view line) const {
     if (options_.log) options_.log(job, line);
@@ -153,6 +146,16 @@ class Coordinator::Impl {
     ++revision_;
     ++runtimes_[job].revision;
   }
+
+  // --- coordinator_workers.cc
+  absl::StatusOr<v1::RegisterReply> Register(const v1::RegisterRequest& request, Instant now);
+  absl::Status SetDrained(const std::string& name, bool drained, Instant now);
+  absl::Status OnReport(const v1::WorkerReport& report, Instant now);
+  absl::StatusOr<v1::Directive> DirectiveFor(const v1::WorkerId& worker);
+  absl::Status CheckWorker(const v1::WorkerId& worker, WorkerEntry** entry);
+  // Seconds without a report after which the worker is lost.
+  double MostSilence(const WorkerEntry& worker) const;
+  void Lose(WorkerEntry& worker, const std::string& reason);
 
   // --- coordinator_jobs.cc
   absl::StatusOr<v1::Job> Submit(const v1::SubmitRequest& request, Instant now);
