@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <thread>
+#include <utility>
 
 #include "common/test_certificates.h"
 #include "worker/fake_packer.h"
@@ -139,30 +140,21 @@ TEST_F(PackFetcherTest, TheEndOfTheRunEndsAFetch) {
   canceller.join();
 }
 
-TEST_F(PackFetcherTest, FetchesOverTlsWithCertificatesOnBothSides) {
+TEST_F(PackFetcherTest, FetchesOverTlsWithAndWithoutACertificateOfItsOwn) {
   const TestCertificates certificates("packer");
-  FakePacker packer({certificates.mutual()});
-  PackFetcherOptions options;
-  options.channel.tls = certificates.mutual();
-  options.channel.tls_server_name = "packer";
-  PackFetcher fetcher(client_.get(), options);
-  std::vector<v1::Frame> frames = Step(&packer);
-  const absl::Status status = fetcher.Fetch(&frames);
-  ASSERT_TRUE(status.ok()) << status;
-  ExpectWhole(frames);
-}
-
-TEST_F(PackFetcherTest, FetchesOverTlsWithoutACertificateOfItsOwn) {
-  const TestCertificates certificates("packer");
-  FakePacker packer({certificates.server()});
-  PackFetcherOptions options;
-  options.channel.tls = certificates.client();
-  options.channel.tls_server_name = "packer";
-  PackFetcher fetcher(client_.get(), options);
-  std::vector<v1::Frame> frames = Step(&packer);
-  const absl::Status status = fetcher.Fetch(&frames);
-  ASSERT_TRUE(status.ok()) << status;
-  ExpectWhole(frames);
+  for (const auto& [server, client] : {std::pair(certificates.mutual(), certificates.mutual()),
+                                       std::pair(certificates.server(), certificates.client())}) {
+    SCOPED_TRACE(client.certificate.empty() ? "without" : "with");
+    FakePacker packer({server});
+    PackFetcherOptions options;
+    options.channel.tls = client;
+    options.channel.tls_server_name = "packer";
+    PackFetcher fetcher(client_.get(), options);
+    std::vector<v1::Frame> frames = Step(&packer);
+    const absl::Status status = fetcher.Fetch(&frames);
+    ASSERT_TRUE(status.ok()) << status;
+    ExpectWhole(frames);
+  }
 }
 
 TEST_F(PackFetcherTest, WrongCertificatesOnEitherSideFail) {
