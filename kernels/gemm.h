@@ -28,7 +28,7 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// On the calling thread. Keeps some hundred KiB of buffers per thread.
+// On the calling thread. Keeps less than 1 MiB of buffers per thread.
 void Gemm(const GemmArgs& args);
 
 // Cut into blocks of rows and columns, never along k, over the pool.

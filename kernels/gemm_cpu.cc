@@ -19,7 +19,7 @@ namespace navit::kernels {
 constexpr int64_t kKBlock = 384;
 constexpr int64_t kColumnBlock = 384;
 constexpr int64_t kRowBlock = 96;
-// Rows of A this far apart (4 KiB, or a part of it) share few sets of the first-level cache, and
+// Rows of A that are a multiple of this apart (1 KiB) share few sets of the first-level cache, and
 // are copied to ones that do not.
 constexpr int64_t kAliasedStride = 256;
 constexpr int64_t kPaddedRow = kKBlock + 16;
