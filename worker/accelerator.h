@@ -24,6 +24,8 @@ absl::StatusOr<std::optional<int>> ParseDevice(absl::string_view device);
 // The GPU of that number; errors of OpenGpu. FailedPrecondition: this program was built without
 // --config=cuda.
 absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int ordinal);
+// How many GPUs there are, at least one; errors as of OpenAccelerator. Leaves them alone.
+absl::StatusOr<int> CountAccelerators();
 
 // What fits a GPU: larger micro-batches, and half of the memory that is free beside the weights for
 // activations; the rest is for the backward pass's working memory and for inputs. Fails as

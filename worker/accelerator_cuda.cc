@@ -12,4 +12,6 @@ absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int ordinal) {
   return accelerator;
 }
 
+absl::StatusOr<int> CountAccelerators() { return CountGpus(); }
+
 }  // namespace navit

@@ -1,10 +1,19 @@
 #include "worker/accelerator.h"
 
 namespace navit {
+namespace {
 
-absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int /*ordinal*/) {
+absl::Status BuiltWithout() {
   return absl::FailedPreconditionError(
       "this program was built without CUDA (bazel build --config=cuda builds it with)");
 }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int /*ordinal*/) {
+  return BuiltWithout();
+}
+
+absl::StatusOr<int> CountAccelerators() { return BuiltWithout(); }
 
 }  // namespace navit

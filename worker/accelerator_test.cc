@@ -36,7 +36,9 @@ TEST(OpenAccelerator, OpensOrSaysWhyNot) {
   const auto accelerator = OpenAccelerator(0);
   if (accelerator.ok()) {
     EXPECT_NE("", (*accelerator)->gpu.device->name());
+    EXPECT_GE(*CountAccelerators(), 1);
   } else {
+    EXPECT_EQ(accelerator.status(), CountAccelerators().status());
     EXPECT_TRUE(absl::IsNotFound(accelerator.status()) ||
                 absl::IsFailedPrecondition(accelerator.status()))
         << accelerator.status();

@@ -1,4 +1,5 @@
-// navit-trainer: one rank of a training job at a time, on the CPU or on a GPU.
+// navit-trainer: one rank of a training job at a time, on the CPU or on a GPU; or with --devices
+// the parent of one such trainer for each device.
 #include <atomic>
 #include <iostream>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/flags/declare.h"
 #include "absl/flags/flag.h"
 #include "common/http_server.h"
 #include "common/lifecycle.h"
@@ -16,14 +18,24 @@
 #include "common/object_store/object_store.h"
 #include "common/version.h"
 #include "worker/accelerator.h"
+#include "worker/child_flags.h"
+#include "worker/launcher.h"
 #include "worker/trainer.h"
+
+ABSL_DECLARE_FLAG(std::string, port_file);
 
 ABSL_FLAG(std::string, coordinator, "localhost:7440", "address of the coordinator");
 ABSL_FLAG(std::string, name, "", "name of this worker; default HOST-trainer-PID");
 ABSL_FLAG(
-    std::string, device, "cpu",
-    "what to train on: cpu, cuda (GPU 0 of CUDA_VISIBLE_DEVICES) or cuda:N; this trainer gets "
-    "jobs whose workers.trainers.device is cpu or cuda accordingly");
+    std::string, device, "",
+    "what to train on: cpu (as without the flag), cuda (GPU 0 of CUDA_VISIBLE_DEVICES) or cuda:N; "
+    "this trainer gets jobs whose workers.trainers.device is cpu or cuda accordingly");
+ABSL_FLAG(
+    std::string, devices, "",
+    "start a trainer for each of several devices: all (every GPU), or a list as cuda:0,cuda:1; "
+    "they "
+    "end together. Number N, from 0, has -N behind --name and .N behind --port_file, port + N of "
+    "--listen_http and an equal part of --collective_ports");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7445", "address of /metrics and /healthz");
 ABSL_FLAG(std::string, collective_host, "127.0.0.1",
           "address under which the other trainers reach this one");
@@ -40,6 +52,54 @@ ABSL_FLAG(
     "host that is dialled");
 ABSL_FLAG(double, coordinator_grace_seconds, 600, "how long the coordinator may be away");
 
+namespace {
+
+// A trainer for each of --devices, until all have ended. `arguments`: of this process, from
+// argv[0].
+int LaunchTrainers(std::vector<std::string> arguments, navit::SharedFlags shared) {
+  // Outlives the thread that handles signals.
+  std::unique_ptr<navit::Launcher> launcher;
+  navit::ShutdownSignals signals;
+  const std::string text = absl::GetFlag(FLAGS_devices);
+  if (!absl::GetFlag(FLAGS_device).empty()) {
+    std::cerr << "navit-trainer: --devices and --device exclude each other\n";
+    return 2;
+  }
+  const auto devices = navit::ParseDevices(text, navit::CountAccelerators);
+  if (!devices.ok()) {
+    std::cerr << "navit-trainer: --devices=" << text << ": " << devices.status().message() << "\n";
+    return 2;
+  }
+  shared.listen_http = absl::GetFlag(FLAGS_listen_http);
+  shared.port_file = absl::GetFlag(FLAGS_port_file);
+  const auto flags = navit::ChildFlags(shared, *devices);
+  if (!flags.ok()) {
+    std::cerr << "navit-trainer: " << flags.status().message() << "\n";
+    return 2;
+  }
+  // What ends the flags, with nothing behind it: more of them follow.
+  if (arguments.back() == "--") arguments.pop_back();
+  std::vector<navit::Launcher::Child> children;
+  for (size_t i = 0; i < devices->size(); ++i) {
+    children.push_back({(*devices)[i], arguments});
+    std::vector<std::string>& all = children.back().arguments;
+    all.insert(all.end(), (*flags)[i].begin(), (*flags)[i].end());
+  }
+  // This very build, even if its file has been replaced.
+  auto started = navit::Launcher::Start("/proc/self/exe", children);
+  if (!started.ok()) {
+    std::cerr << "navit-trainer: " << started.status().message() << "\n";
+    return 1;
+  }
+  launcher = *std::move(started);
+  signals.OnRequest([&] { launcher->Drain(); });
+  // One that came before.
+  if (signals.requested()) launcher->Drain();
+  return launcher->Wait();
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments = navit::InitProgram(
       argc, argv, {"navit-trainer", "trains one rank of a job", "--coordinator HOST:PORT [flags]"});
@@ -47,11 +107,21 @@ int main(int argc, char** argv) {
     std::cerr << "navit-trainer: unexpected argument: " << arguments[0] << "\n";
     return 2;
   }
-  navit::ShutdownSignals signals;
-
   std::string name = absl::GetFlag(FLAGS_name);
   if (name.empty()) name = navit::DefaultWorkerName("trainer");
   navit::SetLogIdentity("trainer", name);
+  const auto ports = navit::ParsePortRange(absl::GetFlag(FLAGS_collective_ports));
+  if (!ports.ok()) {
+    std::cerr << "navit-trainer: --collective_ports: " << ports.status().message() << "\n";
+    return 2;
+  }
+  if (!absl::GetFlag(FLAGS_devices).empty()) {
+    navit::SharedFlags shared;
+    shared.name = name;
+    shared.collective_ports = *ports;
+    return LaunchTrainers({argv, argv + argc}, std::move(shared));
+  }
+  navit::ShutdownSignals signals;
 
   navit::TrainerOptions options;
   options.session.coordinator = absl::GetFlag(FLAGS_coordinator);
@@ -63,13 +133,9 @@ int main(int argc, char** argv) {
   options.run.packers.tls_server_name = absl::GetFlag(FLAGS_packer_tls_server_name);
   options.session.grace = absl::Seconds(absl::GetFlag(FLAGS_coordinator_grace_seconds));
   options.run.collective_host = absl::GetFlag(FLAGS_collective_host);
-  const auto ports = navit::ParsePortRange(absl::GetFlag(FLAGS_collective_ports));
-  if (!ports.ok()) {
-    std::cerr << "navit-trainer: --collective_ports: " << ports.status().message() << "\n";
-    return 2;
-  }
   options.run.collective_ports = *ports;
-  const auto device = navit::ParseDevice(absl::GetFlag(FLAGS_device));
+  const std::string named = absl::GetFlag(FLAGS_device);
+  const auto device = navit::ParseDevice(named.empty() ? "cpu" : named);
   if (!device.ok()) {
     std::cerr << "navit-trainer: --device: " << device.status().message() << "\n";
     return 2;
@@ -78,8 +144,7 @@ int main(int argc, char** argv) {
   if (device->has_value()) {
     auto opened = navit::OpenAccelerator(**device);
     if (!opened.ok()) {
-      std::cerr << "navit-trainer: --device=" << absl::GetFlag(FLAGS_device) << ": "
-                << opened.status().message() << "\n";
+      std::cerr << "navit-trainer: --device=" << named << ": " << opened.status().message() << "\n";
       return 2;
     }
     accelerator = *std::move(opened);

@@ -127,7 +127,7 @@ class CudaDevice : public Device {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int ordinal) {
+absl::StatusOr<int> CountCudaDevices() {
   int driver = 0;
   NAVIT_RETURN_IF_ERROR(ToStatus("cudaDriverGetVersion", cudaDriverGetVersion(&driver)));
   NAVIT_RETURN_IF_ERROR(CheckDriverVersion(driver));
@@ -138,6 +138,11 @@ absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int ordinal) {
     return absl::NotFoundError("this machine has an NVIDIA driver, but no GPU that CUDA can see");
   }
   NAVIT_RETURN_IF_ERROR(ToStatus("cudaGetDeviceCount", counted));
+  return count;
+}
+
+absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int ordinal) {
+  NAVIT_ASSIGN_OR_RETURN(const int count, CountCudaDevices());
   if (ordinal < 0 || ordinal >= count) {
     return absl::NotFoundError(
         absl::StrCat("there is no GPU ", ordinal, ": CUDA sees ", count, ", counted from 0"));

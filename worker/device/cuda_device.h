@@ -16,6 +16,9 @@ namespace navit {
 // Each method makes the device the calling thread's, as MakeCurrent does: a process that drives two
 // devices from one thread calls MakeCurrent before it launches on the other.
 absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int ordinal);
+// How many GPUs CUDA_VISIBLE_DEVICES leaves, at least one; NotFound and FailedPrecondition as above,
+// but for the GPU's age. Nothing is put on them.
+absl::StatusOr<int> CountCudaDevices();
 
 }  // namespace navit
 

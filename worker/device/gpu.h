@@ -20,6 +20,8 @@ struct Gpu {
 
 // OpenCudaDevice with cuBLASLt; its errors, and Internal where cuBLASLt cannot be initialised.
 absl::StatusOr<Gpu> OpenGpu(int ordinal);
+// CountCudaDevices.
+absl::StatusOr<int> CountGpus();
 
 }  // namespace navit
 

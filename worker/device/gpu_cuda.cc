@@ -15,4 +15,6 @@ absl::StatusOr<Gpu> OpenGpu(int ordinal) {
   return gpu;
 }
 
+absl::StatusOr<int> CountGpus() { return CountCudaDevices(); }
+
 }  // namespace navit
