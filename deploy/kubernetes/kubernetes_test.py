@@ -29,6 +29,8 @@ VARIANTS = {"navit-trainer-cuda": "navit-trainer"}
 # Programs of others, and ports of others that ours dial: DNS, object stores, etcd.
 FOREIGN_IMAGES = {"etcd"}
 FOREIGN_PORTS = {53, 80, 443, 2379, 2380}
+# Trainers of one pod, at most: each has an HTTP port of its own, which is scraped.
+MOST_TRAINERS = 8
 CODE = list(MAINS.values()) + ["common/http_server.cc", "server/metrics.cc"]
 
 
@@ -45,6 +47,13 @@ def ports(code, program):
     """Default ports of a program's listeners."""
     listens = re.findall(r'ABSL_FLAG\(std::string, listen\w*, "[^"]*:(\d+)"', code[MAINS[program]])
     return {int(port) for port in listens}
+
+
+def trainer_ports(code):
+    """HTTP ports of the trainers of one pod, by the names that manifests give them."""
+    (first,) = ports(code, "navit-trainer")
+    others = {"http-{}".format(i): first + i for i in range(1, MOST_TRAINERS)}
+    return dict(others, http=first)
 
 
 @functools.lru_cache(maxsize=None)
@@ -86,7 +95,8 @@ def disagreements(resources, code):
     """What the resources name that the code does not have, in words."""
     found = []
     own = set().union(*(ports(code, program) for program in MAINS))
-    ranges = port_ranges(resources)
+    trainers = trainer_ports(code).values()
+    ranges = port_ranges(resources) | {(min(trainers), max(trainers))}
     for name, container in containers(resources):
         found += container_disagreements(name, container, code)
     for resource in resources:
@@ -104,6 +114,10 @@ def disagreements(resources, code):
             for metric in re.findall(r"\bnavit_[a-z_]+", json.dumps(resource)):
                 if '"{}"'.format(metric) not in code["server/metrics.cc"]:
                     found.append("{}: no metric {}".format(name, metric))
+        if resource["kind"] == "PodMonitor":
+            scraped = {endpoint["port"] for endpoint in resource["spec"]["podMetricsEndpoints"]}
+            if scraped != set(trainer_ports(code)):
+                found.append("{}: scrapes {}".format(name, sorted(scraped)))
     return found
 
 
@@ -116,8 +130,13 @@ def container_disagreements(name, container, code):
         if not variable.startswith("NAVIT_") or flag not in flags(code, program):
             found.append("{}: {} has no flag for {}".format(name, program, variable))
     named = {port["name"]: port["containerPort"] for port in container["ports"]}
+    listened = ports(code, program)
+    if "NAVIT_DEVICES" in {entry["name"] for entry in container["env"]}:
+        listened = set(trainer_ports(code).values())
+        if set(named) != set(trainer_ports(code)):
+            found.append("{}: the ports of its trainers are {}".format(name, sorted(named)))
     for port in named.values():
-        if port not in ports(code, program):
+        if port not in listened:
             found.append("{}: {} does not listen on {}".format(name, program, port))
     for entry in container["env"]:
         address = re.search(r":(\d+)$", entry.get("value", ""))
@@ -209,7 +228,11 @@ class KubernetesTest(unittest.TestCase):
             ("path: /healthz", "path: /alive", "no HTTP path /alive"),
             ("port: 7442", "port: 7449", "NetworkPolicy/navit-packs-in: nothing listens on port 7449"),
             ("port: 7440", "port: 7449", "NetworkPolicy/navit-workers: nothing listens on port 7449"),
-            ("endPort: 7513", "endPort: 7512", "navit-collectives: nothing listens on port 7450"),
+            ("endPort: 7524", "endPort: 7523", "navit-collectives: nothing listens on port 7461"),
+            ("endPort: 7452", "endPort: 7450", "navit-scrapes: nothing listens on port 7445"),
+            ("name: http-7", "name: http-8", "navit-trainer: the ports of its trainers are"),
+            ("containerPort: 7452", "containerPort: 7453", "navit-trainer does not listen on 7453"),
+            ("port: http-7", "port: http-8", "PodMonitor/navit-workers: scrapes"),
             ("navit-coordinator:7440", "navit-coordinator:7444", "no coordinator on"),
             ("navit_packers_desired", "navit_packers_wanted", "no metric navit_packers_wanted"),
         ):
@@ -222,6 +245,7 @@ class KubernetesTest(unittest.TestCase):
         for path, old, new, said in (
             ("packer/packer_main.cc", "drain_seconds", "drain_limit", "no flag for NAVIT_DRAIN_SECONDS"),
             ("worker/trainer_main.cc", "collective_ports", "ring_ports", "NAVIT_COLLECTIVE_PORTS"),
+            ("worker/trainer_main.cc", "devices,", "gpus,", "no flag for NAVIT_DEVICES"),
             ("worker/trainer_main.cc", ":7445", ":7446", "navit-trainer does not listen on 7445"),
             ("server/coordinator_main.cc", ":7440", ":7439", "nothing listens on port 7440"),
             ("common/http_server.cc", '"/healthz"', '"/livez"', "no HTTP path /healthz"),
@@ -304,7 +328,7 @@ class KubernetesTest(unittest.TestCase):
             self.assertEqual(out, flows(resources, "ingress", "from"), overlay)
             for role in ("packer", "trainer", "client"):
                 self.assertIn((role, "coordinator", "7440-7440"), out, overlay)
-            self.assertIn(("trainer", "trainer", "7450-7513"), out, overlay)
+            self.assertIn(("trainer", "trainer", "7461-7524"), out, overlay)
             # It dials no worker.
             self.assertEqual({b for a, b, _ in out if a == "coordinator"} - {"etcd"}, set(), overlay)
 
@@ -351,7 +375,7 @@ class KubernetesTest(unittest.TestCase):
                 if overlay in ("gpu", "ha", "monitoring"):
                     self.assertIn("NAVIT_TLS_CA", names, overlay)
 
-    def test_a_pod_that_ends_has_time_and_gpu_pods_train_on_their_gpu(self):
+    def test_a_pod_that_ends_has_time_and_gpu_pods_train_on_all_their_gpus(self):
         resources = list(yaml.safe_load_all(render("gpu")))
         (trainer,) = [r for r in resources if r["metadata"]["name"] == "navit-trainer" and r["kind"] == "Deployment"]
         pod = trainer["spec"]["template"]["spec"]
@@ -360,9 +384,14 @@ class KubernetesTest(unittest.TestCase):
         self.assertEqual(pod["tolerations"][0]["key"], "nvidia.com/gpu")
         (container,) = pod["containers"]
         self.assertTrue(container["image"].startswith("navit-trainer-cuda:"))
-        self.assertEqual(container["resources"]["limits"]["nvidia.com/gpu"], "1")
+        gpus = container["resources"]["limits"]["nvidia.com/gpu"]
+        self.assertLessEqual(int(gpus), MOST_TRAINERS)
         environment = {entry["name"]: entry.get("value") for entry in container["env"]}
-        self.assertEqual(environment["NAVIT_DEVICE"], "cuda")
+        self.assertEqual(environment["NAVIT_DEVICES"], "all")
+        first = int(environment["NAVIT_COLLECTIVE_PORTS"].split("-")[0])
+        self.assertGreater(first, max(trainer_ports(read_code()).values()))
+        (scaler,) = [r for r in resources if r["metadata"]["name"] == "navit-trainer" and r["kind"] == "ScaledObject"]
+        self.assertEqual(scaler["spec"]["triggers"][0]["metadata"]["threshold"], gpus)
         (shm,) = [volume for volume in pod["volumes"] if volume["name"] == "shm"]
         self.assertEqual(shm["emptyDir"]["medium"], "Memory")
 
