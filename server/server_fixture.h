@@ -7,10 +7,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "common/grpc_server.h"
 #include "common/grpc_status.h"
 #include "proto/batches.grpc.pb.h"
@@ -75,8 +78,43 @@ class Server {
   std::vector<prometheus::MetricFamily> Metrics() {
     return CoordinatorMetrics(host_.get(), &metrics_).Collect();
   }
+  // Value of the metric's sample with this label.
+  double Metric(const std::string& name, const std::string& label, const std::string& value) {
+    for (const prometheus::MetricFamily& family : Metrics()) {
+      if (family.name != name) continue;
+      for (const prometheus::ClientMetric& metric : family.metric) {
+        for (const auto& has : metric.label) {
+          if (has.name == label && has.value == value) return metric.counter.value;
+        }
+      }
+    }
+    ADD_FAILURE() << name << " has no sample with " << label << "=" << value;
+    return 0;
+  }
+  // Waits until `condition` holds, which is asked after every change. All streams that were open
+  // before the call have then had their turn to send since it began.
+  void WaitUntil(std::function<bool(Coordinator&)> condition) {
+    const auto watch = std::make_shared<Watch>(host_.get(), std::move(condition));
+    const uint64_t waiter = host_->AddWaiter(watch);
+    EXPECT_TRUE(watch->held.WaitForNotificationWithTimeout(kCall));
+    host_->RemoveWaiter(waiter);
+  }
 
  private:
+  // The host asks waiters in the order in which they came: this one after all older ones.
+  struct Watch : Waiter {
+    Watch(CoordinatorHost* its_host, std::function<bool(Coordinator&)> its_condition)
+        : host(its_host), condition(std::move(its_condition)) {}
+    void Poll() override {
+      if (held.HasBeenNotified()) return;
+      const auto ask = [this](Coordinator& core, PackBytes&, Instant) { return condition(core); };
+      if (host->Call(ask)) held.Notify();
+    }
+    CoordinatorHost* const host;
+    const std::function<bool(Coordinator&)> condition;
+    absl::Notification held;
+  };
+
   ServerMetrics metrics_;
   TelemetryBook telemetry_;
   std::unique_ptr<JobLogs> logs_ = *JobLogs::Open(testing::TempDir() + "/logs", uint64_t{1} << 20);

@@ -1,10 +1,7 @@
 // Packs from packers to trainers through a real server, and the steps that are committed.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "server/fake_workers.h"
 #include "server/server_fixture.h"
@@ -64,18 +61,25 @@ TEST_F(ServerTest, ConsumerThatStopsHoldsOneStep) {
   Puller puller(server_.get(), trainer, run, 1, 0);
   uint64_t bytes = 0;
   puller.ReadStep(1, run.generation(), &bytes);
+  const auto sent = [&] { return server_->Metric("navit_relay_bytes_total", "direction", "out"); };
+  const double of_first = sent();
+  EXPECT_GE(of_first, static_cast<double>(bytes));
+  // The relay fills up to the horizon, and every stream has its turn after that.
+  const auto held = [&](uint64_t step) {
+    return [&run, step](Coordinator& core) {
+      return core.NextStep("job", run.generation(), 0, step)->kind == StepForRank::kReady;
+    };
+  };
+  server_->WaitUntil(held(CoordinatorOptions().lookahead_steps));
+  server_->WaitUntil([](Coordinator&) { return true; });
   EXPECT_LT(server_->HeldBytes(), uint64_t{1} << 20);
-  std::atomic<bool> second{false};
-  std::thread reader([&] {
-    uint64_t more = 0;
-    puller.ReadStep(2, run.generation(), &more);
-    second = true;
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  EXPECT_FALSE(second);
+  EXPECT_EQ(sent(), of_first);
+  // Credit for one step brings one step.
   puller.Credit(bytes);
-  reader.join();
-  EXPECT_TRUE(second);
+  puller.ReadStep(2, run.generation(), &bytes);
+  const double of_second = sent();
+  server_->WaitUntil([](Coordinator&) { return true; });
+  EXPECT_EQ(sent(), of_second);
 }
 
 TEST_F(ServerTest, MalformedFrameEndsItsStreamAlone) {
