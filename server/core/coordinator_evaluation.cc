@@ -158,7 +158,13 @@ std::vector<std::pair<v1::Split, uint64_t>> Coordinator::Impl::NeededEvaluationW
   return needed;
 }
 
-void Coordinator::Impl::MakeEvaluationGrants() {
+const Lease* Coordinator::Impl::EvaluationMaker(const WorkItem& item) const {
+  const Lease* lease = leases_.FindItem(item);
+  const WorkerEntry* holder = lease == nullptr ? nullptr : workers_.Find(lease->holder);
+  return holder != nullptr && lease->finished && holder->push_stream != 0 ? lease : nullptr;
+}
+
+void Coordinator::Impl::MakeEvaluationGrants(Instant now) {
   for (auto& [number, evaluation] : evaluations_) {
     const JobRuntime& runtime = runtimes_[evaluation.job];
     PackPlace next = evaluation.next;
@@ -170,14 +176,22 @@ void Coordinator::Impl::MakeEvaluationGrants() {
       item.kind = WorkKind::kWindow;
       item.split = evaluation.split;
       item.id = next.window;
-      const Lease* lease = leases_.FindItem(item);
-      WorkerEntry* holder = lease == nullptr ? nullptr : workers_.Find(lease->holder);
-      const std::pair<uint64_t, uint32_t> place = {next.window, next.index};
-      if (holder != nullptr && lease->finished && holder->push_stream != 0 &&
-          evaluation.wanted.count(place) == 0) {
-        evaluation.wanted[place] = {lease->epoch, false};
-        holder->grants[lease->epoch].push_back(next.index);
-        Changed();
+      const Lease* lease = EvaluationMaker(item);
+      item.hedge = true;
+      const Lease* second = EvaluationMaker(item);
+      if (second != nullptr && (lease == nullptr || Late(runtime, *lease, now))) lease = second;
+      if (lease != nullptr) {
+        const auto [it, added] = evaluation.wanted.try_emplace({next.window, next.index});
+        Evaluation::Wanted& wanted = it->second;
+        const bool hedge = !added && lease == second && !wanted.present && wanted.late_lease == 0 &&
+                           wanted.lease != second->epoch;
+        if (hedge) wanted.late_lease = wanted.lease;
+        if (added || hedge) {
+          wanted.lease = lease->epoch;
+          counters_.packs_hedged += hedge ? 1 : 0;
+          workers_.Find(lease->holder)->grants[lease->epoch].push_back(next.index);
+          Changed();
+        }
       }
       next.index += evaluation.world_size;
     }
@@ -189,7 +203,8 @@ bool Coordinator::Impl::OnEvaluationPack(const JobState& job, const v1::PackHead
     if (evaluation.job != job.name() || evaluation.split != header.split()) continue;
     auto wanted = evaluation.wanted.find({header.window(), header.index()});
     if (wanted == evaluation.wanted.end() || wanted->second.present ||
-        wanted->second.lease != header.lease_epoch()) {
+        (wanted->second.lease != header.lease_epoch() &&
+         wanted->second.late_lease != header.lease_epoch())) {
       continue;
     }
     wanted->second.present = true;
@@ -199,13 +214,29 @@ bool Coordinator::Impl::OnEvaluationPack(const JobState& job, const v1::PackHead
   return false;
 }
 
-void Coordinator::Impl::RevokeEvaluationGrants(uint64_t lease) {
-  for (auto& [number, evaluation] : evaluations_) {
-    for (auto it = evaluation.wanted.begin(); it != evaluation.wanted.end();) {
-      it = it->second.lease == lease && !it->second.present ? evaluation.wanted.erase(it)
-                                                            : std::next(it);
+size_t Coordinator::Impl::EvaluationPacksGranted(uint64_t lease) const {
+  size_t granted = 0;
+  for (const auto& [number, evaluation] : evaluations_) {
+    for (const auto& [place, wanted] : evaluation.wanted) {
+      granted += wanted.lease == lease && !wanted.present ? 1 : 0;
     }
   }
+  return granted;
+}
+
+size_t Coordinator::Impl::RevokeEvaluationGrants(uint64_t lease) {
+  size_t revoked = 0;
+  for (auto& [number, evaluation] : evaluations_) {
+    for (auto it = evaluation.wanted.begin(); it != evaluation.wanted.end();) {
+      if (it->second.lease == lease && !it->second.present) {
+        it = evaluation.wanted.erase(it);
+        ++revoked;
+      } else {
+        ++it;
+      }
+    }
+  }
+  return revoked;
 }
 
 }  // namespace navit

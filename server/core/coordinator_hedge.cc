@@ -23,9 +23,13 @@ double Median(const std::deque<double>& values) {
 size_t Coordinator::Impl::Owed(const std::string& worker) const {
   size_t owed = 0;
   for (uint64_t epoch : leases_.HeldBy(worker)) {
-    const auto runtime = runtimes_.find(leases_.Find(epoch)->item.job);
-    if (runtime == runtimes_.end() || runtime->second.ledger == nullptr) continue;
-    owed += runtime->second.ledger->Granted(epoch);
+    const WorkItem& item = leases_.Find(epoch)->item;
+    const auto runtime = runtimes_.find(item.job);
+    if (item.split != v1::SPLIT_TRAIN) {
+      owed += EvaluationPacksGranted(epoch);
+    } else if (runtime != runtimes_.end() && runtime->second.ledger != nullptr) {
+      owed += runtime->second.ledger->Granted(epoch);
+    }
   }
   return owed;
 }
@@ -64,20 +68,16 @@ std::vector<uint64_t> Coordinator::Impl::LateWindows(const JobState& job, Instan
   return late;
 }
 
-std::optional<WorkItem> Coordinator::Impl::NextHedge(const JobState& job, const WorkerEntry& worker,
-                                                     bool place, Instant now) {
-  const JobRuntime& runtime = runtimes_[job.name()];
-  WorkItem item;
-  item.job = job.name();
-  item.kind = WorkKind::kWindow;
-  for (uint64_t window : LateWindows(job, now)) {
-    item.id = window;
-    item.hedge = false;
-    if (leases_.FindItem(item)->holder == worker.name()) continue;
-    item.hedge = true;
-    if (MayLease(runtime, item, worker, place)) return item;
+std::optional<WorkItem> Coordinator::Impl::SecondOf(WorkItem item, const WorkerEntry& worker,
+                                                    bool place, Instant now) const {
+  const JobRuntime& runtime = runtimes_.find(item.job)->second;
+  const Lease* first = leases_.FindItem(item);
+  if (first == nullptr || first->holder == worker.name() || !Late(runtime, *first, now)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  item.hedge = true;
+  if (!MayLease(runtime, item, worker, place)) return std::nullopt;
+  return item;
 }
 
 bool Coordinator::Impl::HedgeGrants(const JobState& job, Instant now) {

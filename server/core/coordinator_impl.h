@@ -119,6 +119,8 @@ struct Evaluation {
   // Packs on the way: granted under a lease, and whether they are here.
   struct Wanted {
     uint64_t lease = 0;
+    // The lease under which it was granted before it was hedged; 0: it is not.
+    uint64_t late_lease = 0;
     bool present = false;
   };
   std::map<std::pair<uint64_t, uint32_t>, Wanted> wanted;
@@ -276,8 +278,9 @@ class Coordinator::Impl {
   bool Late(const JobRuntime& runtime, const Lease& lease, Instant now) const;
   // The windows with a late first lease, in order.
   std::vector<uint64_t> LateWindows(const JobState& job, Instant now) const;
-  std::optional<WorkItem> NextHedge(const JobState& job, const WorkerEntry& worker, bool place,
-                                    Instant now);
+  // What `worker` may lease beside the late first lease on `item`, a window of either kind.
+  std::optional<WorkItem> SecondOf(WorkItem item, const WorkerEntry& worker, bool place,
+                                   Instant now) const;
   // Grants the late packs to second leases. Whether there were any.
   bool HedgeGrants(const JobState& job, Instant now);
 
@@ -303,9 +306,14 @@ class Coordinator::Impl {
   void CloseEvaluations(const std::string& job);
   // Windows of evaluation splits that open evaluations wait for.
   std::vector<std::pair<v1::Split, uint64_t>> NeededEvaluationWindows(const JobState& job) const;
-  void MakeEvaluationGrants();
+  // The lease on `item` if its packs can be made under it now; nullptr: they cannot.
+  const Lease* EvaluationMaker(const WorkItem& item) const;
+  void MakeEvaluationGrants(Instant now);
+  // Packs granted under `lease` that are not here.
+  size_t EvaluationPacksGranted(uint64_t lease) const;
   bool OnEvaluationPack(const JobState& job, const v1::PackHeader& header);
-  void RevokeEvaluationGrants(uint64_t lease);
+  // Packs granted under `lease` are missing again. Returns how many.
+  size_t RevokeEvaluationGrants(uint64_t lease);
   // Moves `next` past windows without packs; false: a window's plan is missing.
   bool Settle(const JobRuntime& runtime, const Evaluation& evaluation, PackPlace* next) const;
 

@@ -147,7 +147,7 @@ absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& 
     return absl::AbortedError(absl::StrCat("worker ", entry->name(), " has a newer push stream"));
   }
   for (const JobState* job : JobsInOrder()) MakeGrants(*job, *entry, now);
-  MakeEvaluationGrants();
+  MakeEvaluationGrants(now);
   v1::PushReply reply;
   for (const auto& [epoch, indexes] : entry->grants) {
     v1::PushReply::Grant* grant = reply.add_grants();
@@ -164,7 +164,7 @@ absl::StatusOr<v1::PushReply> Coordinator::Impl::NextGrants(const v1::WorkerId& 
     for (uint32_t index : indexes) drop->add_indexes(index);
   }
   for (uint64_t epoch : entry->released) reply.add_released(epoch);
-  if (!entry->grants.empty() && entry->owes_since < 0) entry->owes_since = now.steady;
+  if (entry->owes_since < 0 && Owed(entry->name()) > 0) entry->owes_since = now.steady;
   entry->grants.clear();
   entry->released.clear();
   entry->drops.clear();
@@ -219,6 +219,7 @@ absl::StatusOr<PackVerdict> Coordinator::Impl::TakePack(const v1::WorkerId& work
       return absl::InvalidArgumentError("payload_bytes: over the most that a pack can have");
     }
     verdict.keep = OnEvaluationPack(*job, header);
+    Delivered(runtimes_[job->name()], *entry, now);
     if (!verdict.keep) ++counters_.packs_duplicate;
     return verdict;
   }

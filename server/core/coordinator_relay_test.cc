@@ -37,6 +37,7 @@ class RelayTest : public CoordinatorTest {
     v1::PackHeader header;
     header.set_job("j");
     header.set_lease_epoch(pack.first);
+    header.set_split(leased_[pack.first].split());
     header.set_window(leased_[pack.first].window());
     header.set_index(pack.second);
     header.set_content_hash(pack.second + 1);
@@ -212,6 +213,124 @@ TEST_F(RelayTest, WindowsOfAPackerWithoutAStreamAreLeasedTwice) {
   Work(other);
   for (const auto& pack : Granted(other, others_stream)) ASSERT_TRUE(Deliver(other, pack));
   EXPECT_TRUE(Ready(1));
+}
+
+// Two steps, so that nothing is left to grant when the first one is committed.
+class TwoStepsTest : public RelayTest {
+ protected:
+  TwoStepsTest() { submit_.mutable_spec()->mutable_train_for()->set_steps(2); }
+};
+
+// That one of its windows is committed, and its lease goes, is no sign of life of a packer.
+TEST_F(TwoStepsTest, ALatePackerStaysLateWhenItsOtherWindowIsCommitted) {
+  StartGeneration();
+  const auto packs = Granted(packer_, stream_);
+  ASSERT_EQ(packs.size(), 6u);
+  for (size_t i = 0; i < 4; ++i) ASSERT_TRUE(Deliver(packer_, packs[i]));
+  const v1::WorkerId other = AddPacker("q");
+  const uint64_t others_stream = *c_.OpenPush(other, now_);
+  v1::ReportStepsRequest request;
+  *request.mutable_worker() = trainer_;
+  request.set_job("j");
+  request.set_generation(1);
+  v1::StepReport* step = request.add_steps();
+  step->set_generation(1);
+  step->set_step(1);
+  step->set_packs(3);
+  step->set_packs_digest(PacksDigest({{0, 1}, {1, 2}, {2, 3}}));
+  ASSERT_TRUE(c_.ReportSteps(request, now_).ok());
+  ASSERT_EQ(c_.Get("j")->committed_step(), 1u);
+  EXPECT_TRUE(Granted(packer_, stream_).empty());
+  Pass(other, 6);
+  Work(other);
+  const auto hedged = Granted(other, others_stream);
+  ASSERT_EQ(hedged.size(), 2u);
+  for (const auto& pack : hedged) ASSERT_TRUE(Deliver(other, pack));
+  EXPECT_TRUE(Ready(2));
+}
+
+// The packs of a window that failed were not to come: the packer has its time again for the rest.
+TEST_F(TwoStepsTest, APackerThatFailedAtOneWindowIsLateWithTheOther) {
+  StartGeneration();
+  const auto packs = Granted(packer_, stream_);
+  ASSERT_EQ(packs.size(), 6u);
+  for (const size_t i : {0, 1, 3, 4}) ASSERT_TRUE(Deliver(packer_, packs[i]));
+  const v1::WorkerId other = AddPacker("q");
+  const uint64_t others_stream = *c_.OpenPush(other, now_);
+  Pass(other, 4);
+  v1::FinishWorkRequest finish;
+  *finish.mutable_worker() = packer_;
+  finish.set_lease_epoch(packs[0].first);
+  finish.mutable_failure()->set_message("a.tar: a read failed");
+  ASSERT_TRUE(c_.FinishWork(finish, now_).ok());
+  EXPECT_TRUE(Granted(packer_, stream_).empty());
+  Work(other);
+  auto others = Granted(other, others_stream);
+  ASSERT_EQ(others.size(), 1u);
+  ASSERT_TRUE(Deliver(other, others[0]));
+  EXPECT_TRUE(Ready(1));
+  Pass(other, 4);
+  Work(other);
+  EXPECT_TRUE(Granted(other, others_stream).empty());
+  Pass(other, 2);
+  Work(other);
+  others = Granted(other, others_stream);
+  ASSERT_EQ(others.size(), 1u);
+  ASSERT_TRUE(Deliver(other, others[0]));
+  EXPECT_TRUE(Ready(2));
+}
+
+// Evaluations wait for packs too: of a packer that has planned the window and delivers nothing, and
+// of one that does not even plan it.
+TEST_F(TwoStepsTest, EvaluationWindowsOfALatePackerAreLeasedTwice) {
+  StartGeneration();
+  for (const auto& pack : Granted(packer_, stream_)) ASSERT_TRUE(Deliver(packer_, pack));
+  const v1::WorkerId other = AddPacker("q");
+  const uint64_t others_stream = *c_.OpenPush(other, now_);
+  v1::PullEvaluationRequest request;
+  *request.mutable_worker() = trainer_;
+  request.set_job("j");
+  request.set_generation(1);
+  request.set_world_size(1);
+  request.set_split(v1::SPLIT_VALIDATION);
+  for (const bool planned : {true, false}) {
+    SCOPED_TRACE(planned);
+    const auto evaluation = c_.OpenEvaluation(request, now_);
+    ASSERT_TRUE(evaluation.ok());
+    std::vector<std::pair<uint64_t, uint32_t>> owed;
+    if (planned) {
+      Work(packer_);
+      owed = Granted(packer_, stream_);
+      ASSERT_EQ(owed.size(), 3u);
+    } else {
+      ASSERT_TRUE(c_.LeaseWork(packer_, now_)->has_window());
+    }
+    Pass(other, 4);
+    Work(other);
+    EXPECT_TRUE(Granted(other, others_stream).empty());
+    Pass(other, 2);
+    Work(packer_);  // Not for the late one itself.
+    EXPECT_TRUE(Granted(packer_, stream_).empty());
+    Work(other);
+    const auto hedged = Granted(other, others_stream);
+    ASSERT_EQ(hedged.size(), 3u);
+    EXPECT_TRUE(Granted(other, others_stream).empty());
+    // The first copy wins.
+    if (planned) {
+      ASSERT_TRUE(Deliver(packer_, owed[0]));
+    }
+    EXPECT_EQ(Deliver(other, hedged[0]), !planned);
+    for (size_t i = 1; i < hedged.size(); ++i) ASSERT_TRUE(Deliver(other, hedged[i]));
+    for (uint32_t index = 0; index < 3; ++index) {
+      const auto pack = c_.NextEvaluationPack(*evaluation);
+      ASSERT_TRUE(pack.ok());
+      ASSERT_EQ(pack->kind, EvaluationPack::kReady) << index;
+      EXPECT_EQ(pack->key.index, index);
+      c_.EvaluationPackSent(*evaluation, pack->key);
+    }
+    EXPECT_EQ(c_.NextEvaluationPack(*evaluation)->kind, EvaluationPack::kEnd);
+    c_.CloseEvaluation(*evaluation);
+  }
 }
 
 TEST_F(RelayTest, AHedgedPackMayComeFromEither) {

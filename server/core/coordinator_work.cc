@@ -95,6 +95,7 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
     item.split = split;
     item.id = window;
     if (MayLease(runtime, item, worker, place)) return item;
+    if (std::optional<WorkItem> second = SecondOf(item, worker, place, now)) return second;
   }
   item.split = v1::SPLIT_TRAIN;
   const bool training = job.state() == v1::RUNNING || job.state() == v1::RECOVERING ||
@@ -102,8 +103,11 @@ std::optional<WorkItem> Coordinator::Impl::NextItem(const JobState& job, const W
                         (job.state() == v1::STARTING && runtime.filled() > 0);
   if (!training || IsEvaluationJob(job.spec())) return std::nullopt;
 
-  if (std::optional<WorkItem> hedge = NextHedge(job, worker, place, now)) return hedge;
   const std::vector<uint64_t> needed = NeededWindows(job);
+  for (uint64_t window : needed) {
+    item.id = window;
+    if (std::optional<WorkItem> second = SecondOf(item, worker, place, now)) return second;
+  }
   std::optional<WorkItem> found;
   uint64_t held = 0;
   bool waits = false;
@@ -205,16 +209,18 @@ void Coordinator::Impl::ReleaseLease(uint64_t epoch) {
   if (lease == nullptr) return;
   if (lease->item.kind == WorkKind::kWindow) {
     JobRuntime& runtime = runtimes_[lease->item.job];
+    size_t revoked = 0;
     if (lease->item.split != v1::SPLIT_TRAIN) {
-      RevokeEvaluationGrants(epoch);
+      revoked = RevokeEvaluationGrants(epoch);
     } else if (runtime.ledger != nullptr) {
-      runtime.ledger->Revoke(epoch);
+      revoked = runtime.ledger->Revoke(epoch);
       ForgetDirect(*state_.Find(lease->item.job), epoch);
       runtime.grants_stale = true;
     }
     if (WorkerEntry* holder = workers_.Find(lease->holder); holder != nullptr) {
-      // It may have dropped them: what it still owes is counted from now on.
-      holder->owes_since = -1;
+      // It may have dropped them half made: what it still owes is counted from its next question
+      // on. Where nothing was owed, a packer that is late stays late for its other windows.
+      if (revoked > 0 || leases_.HeldBy(lease->holder).size() == 1) holder->owes_since = -1;
       holder->grants.erase(epoch);
       holder->drops.erase(epoch);
       holder->released.push_back(epoch);
