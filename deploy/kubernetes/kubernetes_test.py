@@ -378,6 +378,7 @@ class KubernetesTest(unittest.TestCase):
     def test_a_pod_that_ends_has_time_and_gpu_pods_train_on_all_their_gpus(self):
         resources = list(yaml.safe_load_all(render("gpu")))
         (trainer,) = [r for r in resources if r["metadata"]["name"] == "navit-trainer" and r["kind"] == "Deployment"]
+        self.assertEqual(trainer["spec"]["strategy"]["rollingUpdate"], {"maxSurge": 0, "maxUnavailable": 1})
         pod = trainer["spec"]["template"]["spec"]
         self.assertGreaterEqual(pod["terminationGracePeriodSeconds"], 600)
         self.assertEqual(pod["runtimeClassName"], "nvidia")
