@@ -158,6 +158,16 @@ struct TileArgs {
   const float* bias;  // null: none
 };
 
+// Writes a vector of row r of C that begins at `column`; nothing behind the columns of the tile.
+HWY_INLINE void StoreTile(const TileArgs& args, V sum, int64_t r, int64_t column) {
+  const int64_t width = args.columns - column;
+  if (width <= 0) return;
+  float* to = args.c + r * args.c_row + column;
+  if (args.accumulate) sum = hn::Add(LoadUpTo(to, width), sum);
+  if (args.bias != nullptr) sum = hn::Add(sum, LoadUpTo(args.bias + column, width));
+  StoreUpTo(sum, to, width);
+}
+
 // Rows R... of a tile of one or two vectors.
 template <Rows kRowsOfA, int64_t kVectors, size_t... R>
 HWY_INLINE void Tile(std::index_sequence<R...>, const TileArgs& args) {
@@ -178,7 +188,7 @@ HWY_INLINE void Tile(std::index_sequence<R...>, const TileArgs& args) {
     const V b0 = hn::Load(d, b);
     const V b1 = kVectors == 2 ? hn::Load(d, b + lanes) : hn::Zero(d);
     b += kVectors * lanes;
-    const auto row = [&](size_t r, V& x, V& y) HWY_ATTR {
+    const auto row = [&](size_t r, V& x, V& y) HWY_ATTR __attribute__((always_inline)) {
       const V value = hn::Set(d, kRowsOfA == Rows::kPacked
                                      ? a[r]
                                      : base[r / 3][p + static_cast<int64_t>(r % 3) * a_row]);
@@ -188,16 +198,8 @@ HWY_INLINE void Tile(std::index_sequence<R...>, const TileArgs& args) {
     (row(R, low[R], high[R]), ...);
     if constexpr (kRowsOfA == Rows::kPacked) a += kTileRows;
   }
-  const auto store = [&](V sum, int64_t r, int64_t column) HWY_ATTR {
-    float* to = args.c + r * c_row + column;
-    const int64_t width = columns - column;
-    if (width <= 0) return;
-    if (args.accumulate) sum = hn::Add(LoadUpTo(to, width), sum);
-    if (args.bias != nullptr) sum = hn::Add(sum, LoadUpTo(args.bias + column, width));
-    StoreUpTo(sum, to, width);
-  };
-  (store(low[R], R, 0), ...);
-  if constexpr (kVectors == 2) (store(high[R], R, lanes), ...);
+  (StoreTile(args, low[R], R, 0), ...);
+  if constexpr (kVectors == 2) (StoreTile(args, high[R], R, lanes), ...);
 }
 
 // A tile of `rows` <= kTileRows rows; the order of every sum is that of a full tile.
