@@ -104,7 +104,11 @@ class Builder:
             print(said.format(target, size / 1e6, added[target] / 1e6))
         return added
 
-    def remove_all(self):
+    def remove_containers(self):
+        """Those of `build` too, which leaves some, mounted."""
         self.buildah("umount", "--all")
         self.buildah("rm", "--all")
+
+    def remove_all(self):
+        self.remove_containers()
         self.buildah("rmi", "--all", "--force")
