@@ -30,6 +30,8 @@ struct GrpcServerOptions {
   // Serve other hosts without TLS: only where the network itself is private.
   bool insecure_listen = false;
   int64_t max_message_bytes = kMaxMessageBytes;
+  // A connection that is silent for so long is asked whether its peer still lives.
+  absl::Duration keepalive = absl::Seconds(10);
   // Health from the start on.
   bool serving = true;
   // Gets the calls of methods that no service has; must outlive the server. nullptr: they are

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "common/packs_digest.h"
 #include "common/version.h"
 #include "server/server_fixture.h"
@@ -134,11 +135,11 @@ inline v1::PushRequest MakePack(const std::string& job, uint64_t window, uint32_
   return pack;
 }
 
-// Takes any work and delivers it at once; pushes exactly what is granted.
+// Takes any work and delivers it at once; pushes exactly what is granted, once `may_push` says so.
 class FakePacker : public FakeWorker {
  public:
-  FakePacker(Server* server, const std::string& name)
-      : FakeWorker(server, name, v1::PACKER), server_(server) {
+  FakePacker(Server* server, const std::string& name, absl::Notification* may_push = nullptr)
+      : FakeWorker(server, name, v1::PACKER), server_(server), may_push_(may_push) {
     push_ = server_->batches().Push(&push_context_);
     v1::PushRequest first;
     *first.mutable_worker() = id();
@@ -193,6 +194,7 @@ class FakePacker : public FakeWorker {
   }
   void Push() {
     v1::PushReply reply;
+    if (may_push_ != nullptr) may_push_->WaitForNotification();
     while (push_->Read(&reply)) {
       for (const v1::PushReply::Grant& grant : reply.grants()) {
         std::pair<std::string, uint64_t> window;
@@ -209,6 +211,7 @@ class FakePacker : public FakeWorker {
   }
 
   Server* const server_;
+  absl::Notification* const may_push_;
   std::atomic<bool> stop_{false};
   grpc::ClientContext push_context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::PushRequest, v1::PushReply>> push_;
@@ -222,9 +225,10 @@ class FakePacker : public FakeWorker {
 class Puller {
  public:
   Puller(Server* server, const FakeWorker& trainer, const v1::TrainerDirective& run,
-         uint64_t first_step, uint64_t credit) {
+         uint64_t first_step, uint64_t credit)
+      : batches_(server->OwnBatches()) {
     SetDeadline(&context_, kCall);
-    stream_ = server->batches().Pull(&context_);
+    stream_ = batches_->Pull(&context_);
     v1::PullRequest request;
     v1::PullRequest::Open* open = request.mutable_open();
     *open->mutable_worker() = trainer.id();
@@ -273,6 +277,7 @@ class Puller {
   }
 
  private:
+  const std::unique_ptr<v1::Batches::Stub> batches_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::PullRequest, v1::PullReply>> stream_;
 };

@@ -55,6 +55,8 @@ class Server {
     services_.push_back(MakeBatchesService(host_.get(), &metrics_));
     GrpcServerOptions options;
     options.listen = "127.0.0.1:0";
+    // So that no message that waits for something else to be written is helped along.
+    options.keepalive = absl::Hours(1);
     auto server =
         GrpcServer::Start(options, {services_[0].get(), services_[1].get(), services_[2].get()});
     EXPECT_TRUE(server.ok()) << server.status();
@@ -72,6 +74,13 @@ class Server {
   v1::Jobs::Stub& jobs() { return *jobs_; }
   v1::Fleet::Stub& fleet() { return *fleet_; }
   v1::Batches::Stub& batches() { return *batches_; }
+  // On a connection that nothing else uses, as a trainer has for its packs.
+  std::unique_ptr<v1::Batches::Stub> OwnBatches() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return v1::Batches::NewStub(grpc::CreateCustomChannel(
+        server_->address(), grpc::InsecureChannelCredentials(), arguments));
+  }
   uint64_t HeldBytes() {
     return host_->Call([](Coordinator&, PackBytes& packs, Instant) { return packs.bytes(); });
   }

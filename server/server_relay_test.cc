@@ -51,6 +51,20 @@ TEST_F(ServerTest, FromSubmitToCommittedStepsAndOnAfterARestart) {
   EXPECT_EQ(Get("job").committed_step(), 1u);
 }
 
+TEST_F(ServerTest, FirstStepReachesATrainerThatWaitedForIt) {
+  v1::Job job;
+  ASSERT_TRUE(Submit(Spec("r1"), &job).ok());
+  absl::Notification may_push;
+  FakePacker packer(server_.get(), "packer", &may_push);
+  FakeWorker trainer(server_.get(), "trainer", v1::TRAINER);
+  const v1::TrainerDirective run = trainer.WaitForRun();
+  Puller puller(server_.get(), trainer, run, 1, 1 << 20);
+  // By the time that the step is complete, the puller's connection has fallen silent.
+  may_push.Notify();
+  uint64_t bytes = 0;
+  puller.ReadStep(1, run.generation(), &bytes);
+}
+
 TEST_F(ServerTest, ConsumerThatStopsHoldsOneStep) {
   v1::Job job;
   ASSERT_TRUE(Submit(Spec("r1"), &job).ok());

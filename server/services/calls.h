@@ -152,12 +152,15 @@ class ServerStream : public Reactor, public Waiter {
   // The stream is over, however it ended.
   virtual void Closed() {}
 
-  // `more`: another message stands ready behind this one, so that both may go out together.
+  // `more`: another message stands ready behind this one, so that both may go out together. Not
+  // before the first message has gone: gRPC takes a first message with a buffer hint as
+  // written only when something else, in the end a keepalive, has flushed the call's metadata.
   template <typename Message>
   void Write(const Message* message, bool more = false) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = true;
     grpc::WriteOptions options;
-    if (more) options.set_buffer_hint();
+    if (more && wrote_) options.set_buffer_hint();
+    wrote_ = true;
     this->StartWrite(message, options);
   }
 
@@ -190,6 +193,7 @@ class ServerStream : public Reactor, public Waiter {
   std::shared_ptr<ServerStream> self_;
 
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool wrote_ ABSL_GUARDED_BY(mutex_) = false;
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
