@@ -91,7 +91,7 @@ LaunchError TwinLinearEngine::Multiply(const ProductArgs& args, Stream) {
   return {};
 }
 
-std::unique_ptr<LinearEngine> LinearEngine::Create(void*, int64_t) {
+std::unique_ptr<LinearEngine> LinearEngine::Create(void*, int64_t, LinearChoices) {
   return std::make_unique<TwinLinearEngine>();
 }
 
