@@ -8,16 +8,15 @@
 // of what the heuristic proposes first, which runs without a file, and of what was chosen; where
 // nothing could be chosen, "chosen_seconds" is null and FILE has no line for it.
 //
-// All candidates of a product take turns on the same random data, --rounds times after a warm-up; a
-// time is the median by CUDA events. Another than the heuristic's first candidate must be faster by
-// 1 %, and what is chosen gives the bits of its first run again in a second one, and the result of
-// the heuristic's first within bf16's precision. Candidates are those of linear_candidates.h.
+// All candidates of a product (linear_candidates.h) take turns on the same random data, --rounds
+// times after a warm-up; a time is the median by CUDA events. algorithm_choice.h decides. What is
+// chosen gives the same bits in two runs, and the result of the heuristic's first within the
+// precision of its type.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -31,6 +30,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "common/files.h"
+#include "kernels/bench/algorithm_choice.h"
 #include "kernels/bench/gpu.h"
 #include "kernels/bench/tower_linears.h"
 #include "kernels/cuda/linear.h"
@@ -39,7 +39,9 @@
 
 ABSL_FLAG(std::string, output, "", "file to write");
 ABSL_FLAG(std::vector<std::string>, tokens, std::vector<std::string>({"32768", "16384", "4096"}),
-          "rows of the products; 16384 is a trainer's limit of image tokens in a micro-batch");
+          "rows of the products; a choice serves from half to twice as many. 16384 is the limit of "
+          "image tokens in a "
+          "trainer's micro-batch");
 ABSL_FLAG(
     std::vector<std::string>, towers, std::vector<std::string>({"768"}),
     "towers, as WIDTH or WIDTHxMLP; without an MLP it is 4 times as wide, as the presets' are");
@@ -161,7 +163,6 @@ class TimedProduct {
 struct Candidate {
   LinearAlgorithm algorithm;
   std::unique_ptr<LinearEngine> engine;
-  double seconds = 0;
 };
 
 class Tuner {
@@ -181,16 +182,17 @@ class Tuner {
       // An engine falls back where an algorithm does not run.
       if (candidate.engine->ChosenShapes() == 1) candidates.push_back(std::move(candidate));
     }
-    const double first_seconds = Time(product, *first, candidates);
-    const size_t count = candidates.size();
-    const Candidate* const best = Pick(product, *first, candidates);
+    const std::vector<double> seconds = Time(product, *first, candidates);
+    const std::vector<char> expected = product.Result(*first);
+    const std::optional<size_t> best =
+        ChooseAlgorithm(seconds[0], {seconds.begin() + 1, seconds.end()},
+                        [&](size_t i) { return IsRight(product, candidates[i], expected); });
     std::optional<LinearChoice> choice;
-    // The first itself is none of the candidates where its sums are not reproducible.
-    if (best != nullptr && best->seconds <= kNoise * first_seconds) {
-      choice = {shape, best->algorithm, first_seconds, best->seconds};
+    if (best.has_value()) {
+      choice = {shape, candidates[*best].algorithm, seconds[0], seconds[1 + *best]};
     }
     std::printf("{\"shape\": \"%s\", \"candidates\": %zu, \"first_seconds\": %.9g, ",
-                LinearShapeText(shape).c_str(), count, first_seconds);
+                LinearShapeText(shape).c_str(), candidates.size(), seconds[0]);
     if (choice.has_value()) {
       std::printf("\"chosen_seconds\": %.9g, ", choice->chosen_seconds);
     } else {
@@ -202,9 +204,6 @@ class Tuner {
   }
 
  private:
-  // Two runs of one algorithm differ by about as much.
-  static constexpr double kNoise = 1.01;
-
   std::unique_ptr<LinearEngine> MakeEngine(LinearChoices choices) {
     std::unique_ptr<LinearEngine> engine =
         LinearEngine::Create(workspace_, kWorkspaceBytes, std::move(choices));
@@ -212,39 +211,26 @@ class Tuner {
     return engine;
   }
 
-  // Of the heuristic's first; the candidates' stand in them.
-  double Time(const TimedProduct& product, LinearEngine& first,
-              std::vector<Candidate>& candidates) const {
+  // Of what runs without a choice, and behind it of each candidate.
+  std::vector<double> Time(const TimedProduct& product, LinearEngine& first,
+                           const std::vector<Candidate>& candidates) const {
     std::vector<Stage> stages = {{"first", [&] { return product.Run(first); }}};
     for (const Candidate& candidate : candidates) {
       stages.push_back({"candidate", [&] { return product.Run(*candidate.engine); }});
     }
     TimeOnGpu(stages, 2);
-    const std::vector<double> seconds = TimeOnGpu(stages, rounds_);
-    for (size_t i = 0; i < candidates.size(); ++i) candidates[i].seconds = seconds[1 + i];
-    return seconds[0];
+    return TimeOnGpu(stages, rounds_);
   }
 
-  // The fastest that is right; null: none. Candidates are put in order of their time.
-  static const Candidate* Pick(const TimedProduct& product, LinearEngine& first,
-                               std::vector<Candidate>& candidates) {
-    if (candidates.empty()) return nullptr;
-    const LinearAlgorithm proposed = candidates[0].algorithm;
-    const auto handicapped = [&](const Candidate& candidate) {
-      return candidate.seconds * (candidate.algorithm == proposed ? 1 : kNoise);
-    };
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [&](const auto& a, const auto& b) { return handicapped(a) < handicapped(b); });
-    const std::vector<char> expected = product.Result(first);
-    for (const Candidate& candidate : candidates) {
-      const std::vector<char> result = product.Result(*candidate.engine);
-      if (result == product.Result(*candidate.engine) && product.AreClose(result, expected)) {
-        return &candidate;
-      }
-      std::fprintf(stderr, "a candidate, algorithm %d, is wrong or not reproducible\n",
-                   candidate.algorithm.id);
+  static bool IsRight(const TimedProduct& product, const Candidate& candidate,
+                      const std::vector<char>& expected) {
+    const std::vector<char> result = product.Result(*candidate.engine);
+    if (result == product.Result(*candidate.engine) && product.AreClose(result, expected)) {
+      return true;
     }
-    return nullptr;
+    std::fprintf(stderr, "a candidate, algorithm %d, is wrong or not reproducible\n",
+                 candidate.algorithm.id);
+    return false;
   }
 
   const int most_candidates_, rounds_;
