@@ -1,5 +1,6 @@
 // Trainers of a job whose device is cuda, on the host twin or on a GPU, against those on the CPU.
 #include <cmath>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -42,6 +43,8 @@ class TrainerOnDeviceTest : public MachineTest {
     std::vector<float> losses;
     // Of the last checkpoint.
     std::vector<float> parameters;
+    // Whose packs were not sent to the device while the step before computed.
+    std::set<uint64_t> late_steps;
     // Names of the series before the last step.
     std::set<std::string> series;
   };
@@ -58,10 +61,14 @@ class TrainerOnDeviceTest : public MachineTest {
     options.run.compare_every_steps = 3;
     options.run.accelerator = accelerator;
     Trained trained;
+    std::map<uint64_t, int> data_waits;
     absl::Notification started;
     std::unique_ptr<Trainer> trainer;
     options.run.on_phase = [&](v1::Phase phase, uint64_t step) {
-      if (phase != v1::PHASE_DATA_WAIT || step != options_.steps) return;
+      if (phase != v1::PHASE_DATA_WAIT) return;
+      // Once to wait for its packs, and once more to parse them.
+      if (++data_waits[step] > 1) trained.late_steps.insert(step);
+      if (step != options_.steps) return;
       started.WaitForNotification();
       for (const auto& family : trainer->metrics()->Collect()) {
         if (!family.metric.empty()) trained.series.insert(family.name);
@@ -99,6 +106,9 @@ TEST_F(TrainerOnDeviceTest, FollowsTheCpuAndSavesTheDevicesWeights) {
   for (size_t i = 0; i < cpu.losses.size(); ++i) {
     EXPECT_NEAR(cpu.losses[i], device.losses[i], 0.02 * cpu.losses[i]) << "step " << i + 1;
   }
+  EXPECT_EQ(8u, cpu.late_steps.size());
+  EXPECT_TRUE(device.late_steps.contains(1));
+  EXPECT_LT(device.late_steps.size(), 8u) << "no packs were sent ahead";
   double difference = 0, length = 0;
   for (size_t i = 0; i < cpu.parameters.size(); ++i) {
     difference += std::pow(cpu.parameters[i] - device.parameters[i], 2);
