@@ -41,7 +41,8 @@ class TrainerOnDeviceTest : public MachineTest {
     std::string failure;
     uint64_t generation = 0;
     std::vector<float> losses;
-    // Of the last checkpoint.
+    // The last checkpoint, and what is in it.
+    std::string checkpoint;
     std::vector<float> parameters;
     // Whose packs were not sent to the device while the step before computed.
     std::set<uint64_t> late_steps;
@@ -85,8 +86,8 @@ class TrainerOnDeviceTest : public MachineTest {
                              false);
     ModelState state(model.table);
     const auto checkpoints = coordinator.checkpoints();
-    const auto manifest =
-        LoadCheckpoint(checkpoints.rbegin()->second, options_.job, model.table, &state);
+    trained.checkpoint = checkpoints.rbegin()->second;
+    const auto manifest = LoadCheckpoint(trained.checkpoint, options_.job, model.table, &state);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
     trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
     return trained;
@@ -132,6 +133,24 @@ TEST_F(TrainerOnDeviceTest, ABrokenGenerationGoesOnFromTheDevicesWeights) {
   EXPECT_GT(again.generation, undisturbed.generation);
   EXPECT_EQ(undisturbed.losses, again.losses);
   EXPECT_EQ(undisturbed.parameters, again.parameters);
+}
+
+// The packs of the next step, which were sent ahead, are trained on by nobody then, and again
+// later.
+TEST_F(TrainerOnDeviceTest, StopsAfterTheNamedStepAndGoesOnFromThere) {
+  const Trained undisturbed = TrainOnDevice();
+  options_.stop_after_step = 4;
+  const Trained stopped = TrainOnDevice();
+  options_.stop_after_step = 0;
+  options_.checkpoint = stopped.checkpoint;
+  options_.checkpoint_step = 4;
+  const Trained resumed = TrainOnDevice();
+  ASSERT_TRUE(undisturbed.done && stopped.done && resumed.done) << resumed.failure;
+  std::vector<float> losses = stopped.losses;
+  EXPECT_EQ(4u, losses.size());
+  losses.insert(losses.end(), resumed.losses.begin(), resumed.losses.end());
+  EXPECT_EQ(undisturbed.losses, losses);
+  EXPECT_EQ(undisturbed.parameters, resumed.parameters);
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {
