@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "kernels/cuda/linear_choices.h"
 #include "worker/device/gpu.h"
 #include "worker/model/device/train_step.h"
 
@@ -21,9 +22,10 @@ struct Accelerator {
 // What `cpu`, `cuda` or `cuda:N` names: no GPU, GPU 0, GPU N. InvalidArgument: anything else.
 absl::StatusOr<std::optional<int>> ParseDevice(absl::string_view device);
 
-// The GPU of that number; errors of OpenGpu. FailedPrecondition: this program was built without
-// --config=cuda.
-absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int ordinal);
+// The GPU of that number, as OpenGpu opens it; its errors. FailedPrecondition: this program was
+// built without --config=cuda.
+absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(
+    int ordinal, const kernels::cuda::LinearChoices& choices = {});
 // How many GPUs there are, at least one; errors as of OpenAccelerator. Leaves them alone.
 absl::StatusOr<int> CountAccelerators();
 

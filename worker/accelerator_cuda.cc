@@ -5,9 +5,10 @@
 
 namespace navit {
 
-absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int ordinal) {
+absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(
+    int ordinal, const kernels::cuda::LinearChoices& choices) {
   auto accelerator = std::make_unique<Accelerator>();
-  NAVIT_ASSIGN_OR_RETURN(accelerator->gpu, OpenGpu(ordinal));
+  NAVIT_ASSIGN_OR_RETURN(accelerator->gpu, OpenGpu(ordinal, choices));
   accelerator->make_train_step = &MakeDeviceTrainStep;
   return accelerator;
 }

@@ -10,7 +10,8 @@ absl::Status BuiltWithout() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(int /*ordinal*/) {
+absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(
+    int /*ordinal*/, const kernels::cuda::LinearChoices& /*choices*/) {
   return BuiltWithout();
 }
 

@@ -17,6 +17,7 @@
 #include "common/metrics.h"
 #include "common/object_store/object_store.h"
 #include "common/version.h"
+#include "kernels/cuda/linear_choices_file.h"
 #include "worker/accelerator.h"
 #include "worker/child_flags.h"
 #include "worker/launcher.h"
@@ -36,6 +37,10 @@ ABSL_FLAG(
     "they "
     "end together. Number N, from 0, has -N behind --name and .N behind --port_file, port + N of "
     "--listen_http and an equal part of --collective_ports");
+ABSL_FLAG(
+    std::string, linear_choices, "",
+    "file of linear_tune (kernels/bench): algorithms of cuBLASLt for the linear layers, measured "
+    "on a GPU; on another kind of GPU, or with another cuBLASLt, they are not used");
 ABSL_FLAG(std::string, listen_http, "127.0.0.1:7445", "address of /metrics and /healthz");
 ABSL_FLAG(std::string, collective_host, "127.0.0.1",
           "address under which the other trainers reach this one");
@@ -140,9 +145,22 @@ int main(int argc, char** argv) {
     std::cerr << "navit-trainer: --device: " << device.status().message() << "\n";
     return 2;
   }
+  navit::kernels::cuda::LinearChoices choices;
+  if (const std::string file = absl::GetFlag(FLAGS_linear_choices); !file.empty()) {
+    if (!device->has_value()) {
+      std::cerr << "navit-trainer: --linear_choices is for a trainer on a GPU\n";
+      return 2;
+    }
+    auto read = navit::kernels::cuda::ReadLinearChoices(file);
+    if (!read.ok()) {
+      std::cerr << "navit-trainer: --linear_choices: " << read.status().message() << "\n";
+      return 2;
+    }
+    choices = *std::move(read);
+  }
   std::unique_ptr<navit::Accelerator> accelerator;
   if (device->has_value()) {
-    auto opened = navit::OpenAccelerator(**device);
+    auto opened = navit::OpenAccelerator(**device, choices);
     if (!opened.ok()) {
       std::cerr << "navit-trainer: --device=" << named << ": " << opened.status().message() << "\n";
       return 2;

@@ -119,6 +119,12 @@ void GpuMemory::Write(void* to, const void* from, int64_t bytes) {
   CheckCuda(cudaMemcpy(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice), "a copy");
 }
 
+std::vector<char> Download(const void* from, int64_t bytes) {
+  std::vector<char> values(static_cast<size_t>(bytes));
+  CheckCuda(cudaMemcpy(values.data(), from, values.size(), cudaMemcpyDeviceToHost), "a result");
+  return values;
+}
+
 LaunchError CopyOnGpu(void* to, const void* from, int64_t bytes, Stream stream) {
   return {cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToDevice, stream)};
 }

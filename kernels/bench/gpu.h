@@ -52,6 +52,9 @@ class GpuMemory {
   std::vector<void*> owned_;
 };
 
+// What the device has there, after all that was queued before.
+std::vector<char> Download(const void* from, int64_t bytes);
+
 // Copies within the device.
 LaunchError CopyOnGpu(void* to, const void* from, int64_t bytes, Stream stream);
 

@@ -1,4 +1,6 @@
-// Times kernels on a GPU; driven by tests/gpu/bench. Reads commands, one a line, and answers each
+// Times kernels on a GPU; driven by tests/gpu/bench.
+//   gpu_bench [FILE]     choices of linear_tune for the linear layers of `operations`
+// Reads commands, one a line, and answers each
 // with a line of JSON:
 //   device                             {"device": "NVIDIA ..."}
 //   attention HEADS HEAD_DIM N,N,...   {"open": "attention"}: a workload of gpu_workloads.h, in
@@ -16,18 +18,21 @@
 #include <vector>
 
 #include "kernels/bench/gpu_workloads.h"
+#include "kernels/cuda/linear_candidates.h"
+#include "kernels/cuda/linear_choices_file.h"
 
 namespace navit::kernels::cuda {
 namespace {
 
-std::unique_ptr<Workload> Open(const std::string& kind, std::istream& words) {
+std::unique_ptr<Workload> Open(const std::string& kind, std::istream& words,
+                               const LinearChoices& choices) {
   int64_t first = 0, second = 0;
   words >> first;
   if (kind == "adamw") return AdamWWorkload(first);
   if (kind == "matmul") return MatmulWorkload(first);
   words >> second;
   if (kind == "contrastive") return ContrastiveWorkload(first, second);
-  if (kind == "operations") return OperationsWorkload(first, second);
+  if (kind == "operations") return OperationsWorkload(first, second, choices);
   if (kind != "attention") return nullptr;
   std::vector<int32_t> lengths;
   char comma = 0;
@@ -46,11 +51,25 @@ void PrintTimes(const Workload& workload, int iterations) {
   std::printf("}}\n");
 }
 
-int Run() {
+int Run(const char* choices_file) {
   const std::string name = GpuName();
   if (name.empty()) {
     std::fprintf(stderr, "there is no GPU\n");
     return 1;
+  }
+  LinearChoices choices;
+  if (choices_file != nullptr) {
+    const auto read = ReadLinearChoices(choices_file);
+    if (!read.ok()) {
+      std::cerr << read.status().message() << "\n";
+      return 2;
+    }
+    const std::string why_not = WhyNotHere(read->device, CurrentLinearDevice());
+    if (why_not.empty()) {
+      choices = *read;
+    } else {
+      std::cerr << choices_file << ": choices are not used: " << why_not << "\n";
+    }
   }
   std::unique_ptr<Workload> workload;
   for (std::string line; std::getline(std::cin, line);) {
@@ -65,7 +84,7 @@ int Run() {
       PrintTimes(*workload, iterations > 0 ? iterations : 1);
     } else {
       workload.reset();
-      workload = Open(command, words);
+      workload = Open(command, words, choices);
       if (workload == nullptr) {
         std::fprintf(stderr, "unknown: %s\n", line.c_str());
         return 2;
@@ -80,4 +99,4 @@ int Run() {
 }  // namespace
 }  // namespace navit::kernels::cuda
 
-int main() { return navit::kernels::cuda::Run(); }
+int main(int argc, char** argv) { return navit::kernels::cuda::Run(argc > 1 ? argv[1] : nullptr); }

@@ -163,7 +163,8 @@ void AddLinear(const Shapes& s, const std::string& name, int64_t in, int64_t out
 
 }  // namespace
 
-std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width) {
+std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width,
+                                             const LinearChoices& choices) {
   auto workload = std::make_unique<Workload>();
   GpuMemory& memory = workload->memory;
   const int64_t mlp = 4 * width, statistics = tokens * 2 * (width / kHeadDim);
@@ -182,7 +183,7 @@ std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width) {
                     memory.Make<float>(std::max(ColumnSumSlabs(tokens) * std::max(mlp, 2 * width),
                                                 2 * QkNormSlabs(tokens) * kHeadDim))};
   std::shared_ptr<LinearEngine> engine =
-      LinearEngine::Create(memory.Bytes(kWorkspaceBytes), kWorkspaceBytes);
+      LinearEngine::Create(memory.Bytes(kWorkspaceBytes), kWorkspaceBytes, choices);
   if (engine == nullptr) Check({1}, "cuBLASLt");
   AddInput(s);
   AddNorms(s);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/bench/gpu.h"
+#include "kernels/cuda/linear_choices.h"
 
 namespace navit::kernels::cuda {
 
@@ -32,8 +33,9 @@ std::unique_ptr<Workload> AdamWWorkload(int64_t parameters);
 std::unique_ptr<Workload> MatmulWorkload(int64_t side);
 
 // Every kernel of a training step by itself, with the shapes of a ViT of this width, heads of 64
-// and MLPs of 4·width.
-std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width);
+// and MLPs of 4·width. `choices`: for its linear layers.
+std::unique_ptr<Workload> OperationsWorkload(int64_t tokens, int64_t width,
+                                             const LinearChoices& choices);
 
 }  // namespace navit::kernels::cuda
 

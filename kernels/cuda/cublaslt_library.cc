@@ -1,9 +1,9 @@
-// The functions of cuBLASLt that linear_cublaslt.cc calls: each hands on to the library, which is
+// The functions of cuBLASLt that this package calls: each hands on to the library, which is
 // loaded by the first. Linked, the library would count its 92 KiB of thread-local storage against
 // the stack of every thread of the process, and civetweb's stacks have 100 KiB; and a trainer for
 // CPUs would need it to start.
 //
-// Without the library, or without the function in it: CUBLAS_STATUS_NOT_INITIALIZED.
+// Without the library, or without the function in it: CUBLAS_STATUS_NOT_INITIALIZED, and version 0.
 #include <cublasLt.h>
 #include <dlfcn.h>
 
@@ -31,6 +31,11 @@ Function* Find(const char* name) {
   }
 
 extern "C" {
+
+size_t cublasLtGetVersion() {
+  static auto* const function = Find<decltype(cublasLtGetVersion)>("cublasLtGetVersion");
+  return function == nullptr ? 0 : function();
+}
 
 NAVIT_HAND_ON(cublasLtCreate, (cublasLtHandle_t * handle), (handle))
 NAVIT_HAND_ON(cublasLtDestroy, (cublasLtHandle_t handle), (handle))
@@ -64,6 +69,26 @@ NAVIT_HAND_ON(cublasLtMatmulAlgoGetHeuristic,
                cublasLtMatmulPreference_t preference, int wanted,
                cublasLtMatmulHeuristicResult_t results[], int* found),
               (handle, operation, a, b, c, d, preference, wanted, results, found))
+NAVIT_HAND_ON(cublasLtMatmulAlgoInit,
+              (cublasLtHandle_t handle, cublasComputeType_t compute, cudaDataType_t scale,
+               cudaDataType_t a, cudaDataType_t b, cudaDataType_t c, cudaDataType_t d, int id,
+               cublasLtMatmulAlgo_t* algorithm),
+              (handle, compute, scale, a, b, c, d, id, algorithm))
+NAVIT_HAND_ON(cublasLtMatmulAlgoCheck,
+              (cublasLtHandle_t handle, cublasLtMatmulDesc_t operation, cublasLtMatrixLayout_t a,
+               cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+               const cublasLtMatmulAlgo_t* algorithm, cublasLtMatmulHeuristicResult_t* result),
+              (handle, operation, a, b, c, d, algorithm, result))
+NAVIT_HAND_ON(cublasLtMatmulAlgoConfigGetAttribute,
+              (const cublasLtMatmulAlgo_t* algorithm,
+               cublasLtMatmulAlgoConfigAttributes_t attribute, void* value, size_t bytes,
+               size_t* written),
+              (algorithm, attribute, value, bytes, written))
+NAVIT_HAND_ON(cublasLtMatmulAlgoConfigSetAttribute,
+              (cublasLtMatmulAlgo_t * algorithm, cublasLtMatmulAlgoConfigAttributes_t attribute,
+               const void* value, size_t bytes),
+              (algorithm, attribute, value, bytes))
+
 NAVIT_HAND_ON(cublasLtMatmul,
               (cublasLtHandle_t handle, cublasLtMatmulDesc_t operation, const void* alpha,
                const void* a, cublasLtMatrixLayout_t a_layout, const void* b,

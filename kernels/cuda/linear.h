@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/bf16.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/linear_choices.h"
 
 namespace navit::kernels::cuda {
 
@@ -60,13 +61,21 @@ struct ProductArgs {
   bool accumulate = false;
 };
 
-// Keeps the algorithm that cuBLASLt's heuristic chose for each shape, so that a step asks for none.
-// One thread at a time. cuBLASLt's sums do not depend on the run for a given algorithm.
+LinearShape ShapeOf(const LinearForwardArgs& args);
+LinearShape ShapeOf(const LinearBackwardInputArgs& args);
+LinearShape ShapeOf(const LinearBackwardWeightArgs& args);
+
+// Keeps the algorithm of each shape, so that a step asks for none: that of the choice, where
+// FindLinearChoice has one and cuBLASLt accepts it for this shape and workspace, else the first
+// that cuBLASLt's heuristic proposes, as for Multiply always. One thread at a time. cuBLASLt's sums
+// do not depend on the run for a given algorithm; choices are of IsReproducible algorithms.
 class LinearEngine {
  public:
   // `workspace`: device memory for split sums, 256-byte aligned, owned by the caller; it is used on
-  // one stream at a time. Null when cuBLASLt cannot be initialised.
-  static std::unique_ptr<LinearEngine> Create(void* workspace, int64_t workspace_bytes);
+  // one stream at a time. `choices`: measured on this device with this cuBLASLt. Null when cuBLASLt
+  // cannot be initialised.
+  static std::unique_ptr<LinearEngine> Create(void* workspace, int64_t workspace_bytes,
+                                              LinearChoices choices = {});
   virtual ~LinearEngine() = default;
 
   // The code of a LaunchError is a cublasStatus_t plus kCublasErrors.
@@ -75,6 +84,9 @@ class LinearEngine {
   virtual LaunchError BackwardInput(const LinearBackwardInputArgs& args, Stream stream) = 0;
   virtual LaunchError BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) = 0;
   virtual LaunchError Multiply(const ProductArgs& args, Stream stream) = 0;
+
+  // Of the shapes so far, those whose algorithm is a choice's.
+  virtual int64_t ChosenShapes() const = 0;
 };
 
 }  // namespace navit::kernels::cuda

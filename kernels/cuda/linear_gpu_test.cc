@@ -1,9 +1,12 @@
 // Linear layers by cuBLASLt against _ref; there is nothing of ours in them for the twin to run.
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "kernels/bias_gelu.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear_candidates.h"
 #include "kernels/cuda/test_device.h"
 #include "kernels/cuda/test_values.h"
 #include "kernels/linear.h"
@@ -96,6 +99,74 @@ TEST_F(LinearTest, ForwardAndBackward) {
     ExpectClose(dweight, got[6], Largest(dweight) * 1e-4f, 0, "dweight");
     ExpectClose(added_bias, got[7], Largest(added_bias) / 128, 0, "y += with a bias");
   }
+}
+
+// Every candidate as a choice, in each pass and with each epilogue, beside the heuristic's first.
+TEST_F(LinearTest, Candidates) {
+  constexpr int64_t kRows = 1000, kIn = 256, kOut = 768;
+  constexpr int kMost = 8;
+  const DeviceBytes workspace(kWorkspaceBytes);
+  const Floats x = RandomBf16(kRows * kIn, 1), weight = RandomBf16(kOut * kIn, 2, 0.1f);
+  const Floats bias = RandomBf16(kOut, 3), dy = RandomBf16(kRows * kOut, 4);
+  const Floats pre = RandomBf16(kRows * kIn, 5), before = RandomBf16(kRows * kOut, 6);
+  const Floats dweight_before = RandomFloats(kOut * kIn, 7);
+  using enum LinearEpilogue;
+  for (const auto& [pass, epilogue, accumulate] :
+       {std::tuple(LinearPass::kForward, kNone, true),
+        {LinearPass::kForward, kBias, false},
+        {LinearPass::kForward, kGeluBias, false},
+        {LinearPass::kBackwardInput, kNone, false},
+        {LinearPass::kBackwardInput, kGeluGradient, false},
+        {LinearPass::kBackwardWeight, kNone, true}}) {
+    const LinearShape shape = {pass, epilogue, accumulate, kRows, kIn, kOut};
+    // The result of an engine that has taken a choice, or none.
+    const auto run = [&](LinearChoices choices) {
+      const auto expected = static_cast<int64_t>(choices.choices.size());
+      const auto engine =
+          LinearEngine::Create(workspace.data(), kWorkspaceBytes, std::move(choices));
+      const std::vector<Floats> result = RunOnDevice([&]() -> std::vector<Floats> {
+        const DeviceArray<Bf16> dev_x(ToBf16(x)), dev_weight(ToBf16(weight)),
+            dev_bias(ToBf16(bias)), dev_dy(ToBf16(dy)), dev_pre(ToBf16(pre)), dev_y(ToBf16(before)),
+            dev_pre_out(kRows * kOut), dev_dx(kRows * kIn);
+        const DeviceArray<float> dev_dweight(dweight_before);
+        LinearForwardArgs forward = {kRows, kIn, kOut, dev_x.data(), dev_weight.data()};
+        forward.bias = epilogue == kNone ? nullptr : dev_bias.data();
+        forward.y = dev_y.data();
+        forward.accumulate = accumulate;
+        forward.pre_gelu = epilogue == kGeluBias ? dev_pre_out.data() : nullptr;
+        LinearBackwardInputArgs input = {kRows, kIn, kOut, dev_dy.data(), dev_weight.data()};
+        input.dx = dev_dx.data();
+        input.pre_gelu = epilogue == kGeluGradient ? dev_pre.data() : nullptr;
+        const LinearBackwardWeightArgs weights = {kRows,        kIn,           kOut,
+                                                  dev_x.data(), dev_dy.data(), dev_dweight.data()};
+        if (pass == LinearPass::kForward) {
+          EXPECT_EQ(0, engine->Forward(forward, nullptr).code);
+          return {ToFloats(dev_y.Read())};
+        }
+        if (pass == LinearPass::kBackwardInput) {
+          EXPECT_EQ(0, engine->BackwardInput(input, nullptr).code);
+          return {ToFloats(dev_dx.Read())};
+        }
+        EXPECT_EQ(0, engine->BackwardWeight(weights, nullptr).code);
+        return {dev_dweight.Read()};
+      });
+      EXPECT_EQ(expected, engine->ChosenShapes());
+      return result[0];
+    };
+    const Floats first = run({});
+    const std::vector<LinearAlgorithm> candidates =
+        LinearCandidates(shape, workspace.data(), kWorkspaceBytes, kMost);
+    EXPECT_FALSE(candidates.empty());
+    for (const LinearAlgorithm& candidate : candidates) {
+      SCOPED_TRACE(candidate.id);
+      ExpectClose(first, run({{}, {{shape, candidate, 1, 1}}}), Largest(first) / 128, 0,
+                  "the result of a candidate");
+    }
+  }
+  const LinearDevice device = CurrentLinearDevice();
+  EXPECT_NE("", device.name);
+  EXPECT_NE("", device.capability);
+  EXPECT_GT(device.cublaslt, 0);
 }
 
 // Every transposition, with strides beyond the rows, factor and accumulation.

@@ -59,10 +59,17 @@ class DevicesTest(unittest.TestCase):
     def test_a_mistake_names_the_flag(self):
         with Cluster(FOLDER / "mistakes") as cluster:
             cluster.address = "127.0.0.1:1"
+            choices = FOLDER / "mistakes" / "choices"
+            choices.write_text("# of whom?\n\nchoices\n")
             for arguments, said in (
                 (["--devices=cpu,gpu"], '--devices=cpu,gpu: "gpu" is not cpu, cuda or cuda:N'),
                 (["--devices=cpu", "--device=cpu"], "--devices and --device exclude each other"),
                 (["--devices=cpu,cpu", "--collective_ports=9-9"], "--collective_ports: 9-9 has no port"),
+                (["--linear_choices=file"], "--linear_choices is for a trainer on a GPU"),
+                (
+                    ["--device=cuda", "--linear_choices={}".format(choices)],
+                    "--linear_choices: {}:3: does not start with".format(choices),
+                ),
             ):
                 trainer = cluster.start_trainer("trainer", arguments)
                 self.assertEqual(trainer.popen.wait(timeout=60), 2)

@@ -1,12 +1,42 @@
 """What tests/gpu/bench measures. A row takes (options, report): options have the folder of programs
-(root), their environment, rounds and tokens; what it found goes to the report."""
+(root), their environment, the file of choices, rounds and tokens; what it found goes to the report."""
+import contextlib
+import json
+import subprocess
+
 import kernel_peers
 import train_peers
-from tables import peer_cells, verdict
+from tables import peer_cells, tuned_row, verdict
 from turns import Program, in_turns, median_of, progress
 
 KERNELS = "kernels/bench/gpu_bench"
 TRAINING = "worker/bench/gpu_train_step_bench"
+TUNING = "kernels/bench/linear_tune"
+WITH_CHOICES = "ours with choices"
+
+
+def row_tune(options, report):
+    # Micro-batches of images have up to 16384 tokens on a GPU, and texts a quarter of them here.
+    tokens = dict.fromkeys([options.tokens, 16384, 4096])
+    arguments = [f"--output={options.choices}", f"--tokens={','.join(map(str, tokens))}"]
+    done = subprocess.run(
+        [options.root / TUNING, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=options.environment,
+        check=True,
+    )
+    report.add("", "### Choices of cuBLASLt's algorithms, width 768, MLP 3072")
+    report.add("", f"`{TUNING} {' '.join(arguments)}`, which wrote `{options.choices}`.")
+    report.table(
+        ["product", "candidates", "heuristic's first, µs", "chosen, µs", "gain", "TFLOP/s"],
+        [tuned_row(json.loads(line)) for line in done.stdout.splitlines()],
+    )
+
+
+def choices_arguments(options):
+    """What a program is told of the file of choices; empty: there is none."""
+    return [str(options.choices)] if options.choices.exists() else []
 
 
 def row_g1(options, report):
@@ -116,10 +146,15 @@ def measured_matmul(options):
 
 def row_ops(options, report):
     peak = measured_matmul(options)
-    with Program(options, KERNELS) as program:
-        program.ask(f"operations {options.tokens} 768")
-        program.ask("time 3")
-        answers = [program.ask("time 10") for _ in range(options.rounds)]
+    # Without choices and, where there is a file of them, with.
+    programs = [[], choices_arguments(options)] if choices_arguments(options) else [[]]
+    with contextlib.ExitStack() as stack:
+        programs = [stack.enter_context(Program(options, KERNELS, *words)) for words in programs]
+        for program in programs:
+            program.ask(f"operations {options.tokens} 768")
+            program.ask("time 3")
+        rounds = [[p.ask("time 10") for p in programs] for _ in range(options.rounds)]
+    answers, *with_choices = zip(*rounds)
     stages = answers[0]["stages"]
     copy = stages["copy"]["bytes"] / median_of(answers, "stages", "copy", "seconds")
     rows = []
@@ -130,20 +165,33 @@ def row_ops(options, report):
         else:
             rate, unit, limit = stage["bytes"] / seconds, "TB/s", copy
         cells = [f"{seconds * 1e6:.0f}", f"{rate / 1e12:.3g} {unit}", f"{rate / limit:.0%}"]
+        for others in with_choices if stage["flops"] else []:
+            tuned = median_of(others, "stages", name, "seconds")
+            cells += [f"{tuned * 1e6:.0f}", f"{seconds / tuned:.2f}"]
         rows.append([name, *cells])
     report.add("", f"### Single operations, {options.tokens} tokens, width 768, MLP 3072")
     report.add("", f"Limits: copy {copy / 1e12:.2f} TB/s, 8192³ matmul {peak / 1e12:.0f} TFLOP/s.")
-    report.table(["operation", "µs", "rate", "of the limit"], rows)
+    head = ["operation", "µs", "rate", "of the limit"]
+    head += ["µs with choices", "without over with"] if with_choices else []
+    report.table(head, [row + ["–"] * (len(head) - len(row)) for row in rows])
 
 
 def train_step(options, report, title, make_peers, reach, aim):
     """make_peers(image lengths, text lengths) gives the peers of ours."""
     matmul = measured_matmul(options)
     width, depth = 768, 12
-    with Program(options, TRAINING, str(options.tokens), str(width), str(depth)) as program:
+    sizes = [str(options.tokens), str(width), str(depth)]
+    with contextlib.ExitStack() as stack:
+        program = stack.enter_context(Program(options, TRAINING, *sizes))
         start = program.answer()
         program.ask("2")
         peers = make_peers(start["image"], start["text"])
+        if choices_arguments(options):
+            words = sizes + choices_arguments(options)
+            tuned = stack.enter_context(Program(options, TRAINING, *words))
+            tuned.answer()
+            tuned.ask("2")
+            peers[WITH_CHOICES] = lambda: tuned.ask("5")["seconds"]
         answers, results = in_turns(options.rounds, lambda: program.ask("5"), peers)
     peak = start["peak_flops"] or matmul
     flops = answers[0]["flops"]
@@ -170,7 +218,11 @@ def train_step(options, report, title, make_peers, reach, aim):
             for name, (seconds, ratio) in steps.items()
         ],
     )
-    wanted = {name: result for name, result in results.items() if "unsorted" not in name}
+    wanted = {
+        name: result
+        for name, result in results.items()
+        if "unsorted" not in name and name != WITH_CHOICES
+    }
     report.add("", f"Ratio: {verdict(wanted, reach, aim)}.")
     phases = {name: median_of(answers, "phases", name) for name in answers[0]["phases"]}
     report.add(
@@ -201,6 +253,7 @@ def row_g3(options, report):
 
 
 ROWS = {
+    "tune": row_tune,
     "ops": row_ops,
     "G5": row_g5,
     "G1": row_g1,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import types
 import unittest
 
 HERE = pathlib.Path("tests/gpu").absolute()
@@ -13,6 +14,29 @@ sys.path.insert(0, str(HERE))
 
 import tables
 import turns
+
+# The peers want PyTorch.
+for peers in ("kernel_peers", "train_peers"):
+    sys.modules[peers] = types.ModuleType(peers)
+import bench_rows
+
+# Plays gpu_bench: its one product takes 2 s, or 1 s with a file of choices.
+KERNELS = """
+while read -r command _; do
+  case $command in
+    time) echo '{"stages": {"copy": {"seconds": 1, "bytes": 1e12, "flops": 0},' \
+      '"product": {"seconds": '$((2 - $#))', "bytes": 0, "flops": 8e12},' \
+      '"matmul": {"seconds": 1, "bytes": 0, "flops": 8e12}}}' ;;
+    *) echo '{"open": "it"}' ;;
+  esac
+done
+"""
+# Plays linear_tune: leaves its arguments in the file of choices.
+TUNING = """
+echo "$@" > "${1#--output=}"
+echo '{"shape": "forward rows=1", "candidates": 9, "first_seconds": 2e-6, "chosen_seconds": 1.6e-6, "flops": 4e8}'
+echo '{"shape": "forward rows=2", "candidates": 0, "first_seconds": 2e-6, "chosen_seconds": null, "flops": 4e8}'
+"""
 
 
 class BenchTest(unittest.TestCase):
@@ -22,13 +46,25 @@ class BenchTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
         self.root = self.folder / "root"
 
-    def play(self, text):
-        """A shell script in the place of kernels/bench/gpu_bench."""
-        program = self.root / "kernels/bench/gpu_bench"
-        program.parent.mkdir(parents=True)
+    def play(self, text, name="gpu_bench"):
+        """A shell script in the place of a program of kernels/bench."""
+        program = self.root / "kernels/bench" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text("#!/bin/sh\n" + text)
         program.chmod(0o755)
-        return argparse.Namespace(root=self.root, environment=dict(os.environ))
+        return argparse.Namespace(
+            root=self.root,
+            environment=dict(os.environ),
+            choices=self.folder / "choices",
+            rounds=3,
+            tokens=16384,
+        )
+
+    def rows(self, row, options):
+        """The table that a row makes, as text."""
+        report = tables.Report(None)
+        row(options, report)
+        return [line for line in report.lines if line.startswith("|")]
 
     def test_without_a_gpu_it_says_why_nothing_was_measured(self):
         self.play("echo there is no GPU >&2; exit 1\n")
@@ -72,6 +108,34 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(tables.verdict(results, 1.2, 1.5), "**1.25** (fast); wanted 1.2, aim 1.5")
         self.assertEqual(tables.verdict({}, 1.2, 1.5), "no peer ran")
         self.assertEqual(tables.peer_cells(results, ["fast", "other"]), ["1000.000 (1.25)", "–"])
+
+
+    def test_what_was_tuned_has_its_gain_and_what_was_not_has_none(self):
+        options = self.play(TUNING, "linear_tune")
+        self.assertEqual(
+            self.rows(bench_rows.row_tune, options)[2:],
+            [
+                "| forward rows=1 | 9 | 2.0 | 1.6 | 1.25 | 250 |",
+                "| forward rows=2 | 0 | 2.0 | – | – | 200 |",
+            ],
+        )
+        told = f"--output={options.choices} --tokens=16384,4096\n"
+        self.assertEqual(options.choices.read_text(), told)
+
+    def test_operations_are_measured_with_choices_where_there_are_any(self):
+        options = self.play(KERNELS)
+        self.assertEqual(
+            self.rows(bench_rows.row_ops, options)[2:4],
+            ["| copy | 1000000 | 1 TB/s | 100% |", "| product | 2000000 | 4 TFLOP/s | 50% |"],
+        )
+        options.choices.write_text("choices")
+        self.assertEqual(
+            self.rows(bench_rows.row_ops, options)[2:4],
+            [
+                "| copy | 1000000 | 1 TB/s | 100% | – | – |",
+                "| product | 2000000 | 4 TFLOP/s | 50% | 1000000 | 2.00 |",
+            ],
+        )
 
 
 if __name__ == "__main__":

@@ -27,6 +27,20 @@ def verdict(results, reach, aim):
     return f"**{results[best][1]:.2f}** ({best}); wanted {reach}, aim {aim}"
 
 
+def tuned_row(tuned):
+    """Cells of a line of kernels/bench/linear_tune: first and chosen in microseconds, and the gain."""
+    first, chosen = tuned["first_seconds"], tuned["chosen_seconds"]
+    cells = [tuned["shape"], tuned["candidates"], f"{first * 1e6:.1f}"]
+    if chosen is None:
+        return [*cells, "–", "–", f"{tuned['flops'] / first / 1e12:.0f}"]
+    return [
+        *cells,
+        f"{chosen * 1e6:.1f}",
+        f"{first / chosen:.2f}",
+        f"{tuned['flops'] / chosen / 1e12:.0f}",
+    ]
+
+
 def peer_cells(results, names):
     """Milliseconds and the ratio of each, where it ran."""
     cells = {name: f"{s * 1e3:.3f} ({ratio:.2f})" for name, (s, ratio) in results.items()}

@@ -1,5 +1,5 @@
 // Whole training steps on a GPU; driven by tests/gpu/bench.
-//   gpu_train_step_bench [image tokens] [width] [depth]
+//   gpu_train_step_bench [image tokens] [width] [depth] [file of linear_tune's choices]
 // Answers with lines of JSON: at the start
 //   {"device": NAME, "peak_flops": F, "image": [N, ...], "text": [N, ...]}
 // (F is 0 where it is not known; tokens of every example), and to each line that it reads, a number
@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/cuda/linear_choices_file.h"
 #include "worker/accelerator.h"
 #include "worker/bench/work.h"
 #include "worker/collective_threads.h"
@@ -76,8 +77,8 @@ class Clock {
   std::map<v1::Phase, double> seconds_;
 };
 
-int Run(int64_t tokens, int64_t width, int64_t depth) {
-  const Gpu gpu = ValueOrEnd(OpenGpu(0));
+int Run(int64_t tokens, int64_t width, int64_t depth, const kernels::cuda::LinearChoices& choices) {
+  const Gpu gpu = ValueOrEnd(OpenGpu(0, choices));
   const ModelConfig config = BenchModel(width, depth, width / 64);
   const ParameterTable table(config);
   ModelState state(table);
@@ -135,5 +136,7 @@ int main(int argc, char** argv) {
   const auto argument = [&](int index, int otherwise) {
     return navit::Argument(argc, argv, index, otherwise);
   };
-  return navit::Run(argument(1, 32768), argument(2, 768), argument(3, 12));
+  navit::kernels::cuda::LinearChoices choices;
+  if (argc > 4) choices = navit::ValueOrEnd(navit::kernels::cuda::ReadLinearChoices(argv[4]));
+  return navit::Run(argument(1, 32768), argument(2, 768), argument(3, 12), choices);
 }

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear_choices.h"
 #include "worker/device/device.h"
 
 namespace navit {
@@ -19,7 +20,9 @@ struct Gpu {
 };
 
 // OpenCudaDevice with cuBLASLt; its errors, and Internal where cuBLASLt cannot be initialised.
-absl::StatusOr<Gpu> OpenGpu(int ordinal);
+// `choices`: of its algorithms. Those for another device or cuBLASLt are left aside, which a line
+// of the log says.
+absl::StatusOr<Gpu> OpenGpu(int ordinal, const kernels::cuda::LinearChoices& choices = {});
 // CountCudaDevices.
 absl::StatusOr<int> CountGpus();
 

@@ -110,7 +110,7 @@ LaunchError TwinLinearEngine::Multiply(const ProductArgs& args, Stream stream) {
   return Queued(&cuda::Multiply, args, stream);
 }
 
-std::unique_ptr<LinearEngine> LinearEngine::Create(void*, int64_t) {
+std::unique_ptr<LinearEngine> LinearEngine::Create(void*, int64_t, LinearChoices) {
   return std::make_unique<TwinLinearEngine>();
 }
 

@@ -1,4 +1,5 @@
-// cuBLASLt's place in tests on the host twin: plain loops. LinearEngine::Create makes one.
+// cuBLASLt's place in tests on the host twin: plain loops. LinearEngine::Create makes one, whatever
+// the choices.
 #ifndef NAVIT_KERNELS_CUDA_HOST_TWIN_LINEAR_H_
 #define NAVIT_KERNELS_CUDA_HOST_TWIN_LINEAR_H_
 
@@ -12,6 +13,7 @@ class TwinLinearEngine : public LinearEngine {
   LaunchError BackwardInput(const LinearBackwardInputArgs& args, Stream stream) override;
   LaunchError BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) override;
   LaunchError Multiply(const ProductArgs& args, Stream stream) override;
+  int64_t ChosenShapes() const override { return 0; }
 };
 
 }  // namespace navit::kernels::cuda
