@@ -84,21 +84,17 @@ class BatchSource::Impl {
       if (!end_status_.ok()) return end_status_;
       return std::optional<StepPacks>();
     }
-    StepPacks packs = std::move(queue_.front());
-    queue_.pop_front();
-    if (packs.deal.step() != step) {
+    if (queue_.front().deal.step() != step) {
       return absl::InternalError(
-          absl::StrCat("step ", packs.deal.step(), " came where ", step, " is due"));
+          absl::StrCat("step ", queue_.front().deal.step(), " came where ", step, " is due"));
     }
-    const uint64_t bytes = PackBytes(packs);
-    queued_bytes_ -= bytes;
-    if (stream_ != nullptr && bytes > 0) {
-      v1::PullRequest credit;
-      credit.set_credit_bytes(bytes);
-      // A failed write means a broken stream: the reader opens the next one with all its credit.
-      stream_->Write(credit);
-    }
-    return std::optional<StepPacks>(std::move(packs));
+    return std::optional<StepPacks>(Pop());
+  }
+
+  std::optional<StepPacks> TakeIfHere(uint64_t step) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (queue_.empty() || queue_.front().deal.step() != step) return std::nullopt;
+    return Pop();
   }
 
   Queued queued() const {
@@ -219,6 +215,21 @@ class BatchSource::Impl {
     return absl::OkStatus();
   }
 
+  // The first step that waits here. Requires mutex_.
+  StepPacks Pop() {
+    StepPacks packs = std::move(queue_.front());
+    queue_.pop_front();
+    const uint64_t bytes = PackBytes(packs);
+    queued_bytes_ -= bytes;
+    if (stream_ != nullptr && bytes > 0) {
+      v1::PullRequest credit;
+      credit.set_credit_bytes(bytes);
+      // A failed write means a broken stream: the reader opens the next one with all its credit.
+      stream_->Write(credit);
+    }
+    return packs;
+  }
+
   bool Stopping() const {
     std::lock_guard<std::mutex> lock(mutex_);
     return stopping_;
@@ -262,6 +273,8 @@ BatchSource::~BatchSource() = default;
 absl::StatusOr<std::optional<StepPacks>> BatchSource::Next(uint64_t step) {
   return impl_->Next(step);
 }
+
+std::optional<StepPacks> BatchSource::TakeIfHere(uint64_t step) { return impl_->TakeIfHere(step); }
 
 BatchSource::Queued BatchSource::queued() const { return impl_->queued(); }
 

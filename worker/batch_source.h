@@ -53,6 +53,9 @@ class BatchSource {
   // than the grace.
   absl::StatusOr<std::optional<StepPacks>> Next(uint64_t step);
 
+  // The same without waiting: nullopt where they are not here, whyever; then Next says more.
+  std::optional<StepPacks> TakeIfHere(uint64_t step);
+
   struct Queued {
     size_t packs = 0;
     // Whole frames, as the coordinator counts them, and credit_bytes.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +54,21 @@ TEST_F(BatchSourceTest, GivesThisRanksPacksByStepAndThenTheEnd) {
   const auto end = source.Next(3);
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_FALSE(end->has_value());
+}
+
+TEST_F(BatchSourceTest, TakesWhatIsHereAndDoesNotWait) {
+  options_.steps = 2;
+  Start();
+  BatchSource source(client_.get(), {.rank = 1});
+  ASSERT_TRUE(source.Next(1).ok());
+  std::optional<StepPacks> packs;
+  // Dealt already, and on its way.
+  while (!packs.has_value()) packs = source.TakeIfHere(2);
+  EXPECT_EQ(packs->deal.step(), 2);
+  EXPECT_EQ(packs->packs.size(), 2);
+  EXPECT_EQ(source.queued().bytes, 0);
+  EXPECT_FALSE(source.TakeIfHere(3).has_value());
+  EXPECT_FALSE(source.Next(3)->has_value()) << "the end";
 }
 
 TEST_F(BatchSourceTest, GoesOnAtTheSameStepAfterARestart) {

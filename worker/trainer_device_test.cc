@@ -1,5 +1,6 @@
 // Trainers of a job whose device is cuda, on the host twin or on a GPU, against those on the CPU.
 #include <cmath>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -40,8 +41,11 @@ class TrainerOnDeviceTest : public MachineTest {
     std::string failure;
     uint64_t generation = 0;
     std::vector<float> losses;
-    // Of the last checkpoint.
+    // The last checkpoint, and what is in it.
+    std::string checkpoint;
     std::vector<float> parameters;
+    // Whose packs were not sent to the device while the step before computed.
+    std::set<uint64_t> late_steps;
     // Names of the series before the last step.
     std::set<std::string> series;
   };
@@ -58,10 +62,14 @@ class TrainerOnDeviceTest : public MachineTest {
     options.run.compare_every_steps = 3;
     options.run.accelerator = accelerator;
     Trained trained;
+    std::map<uint64_t, int> data_waits;
     absl::Notification started;
     std::unique_ptr<Trainer> trainer;
     options.run.on_phase = [&](v1::Phase phase, uint64_t step) {
-      if (phase != v1::PHASE_DATA_WAIT || step != options_.steps) return;
+      if (phase != v1::PHASE_DATA_WAIT) return;
+      // Once to wait for its packs, and once more to parse them.
+      if (++data_waits[step] > 1) trained.late_steps.insert(step);
+      if (step != options_.steps) return;
       started.WaitForNotification();
       for (const auto& family : trainer->metrics()->Collect()) {
         if (!family.metric.empty()) trained.series.insert(family.name);
@@ -78,8 +86,8 @@ class TrainerOnDeviceTest : public MachineTest {
                              false);
     ModelState state(model.table);
     const auto checkpoints = coordinator.checkpoints();
-    const auto manifest =
-        LoadCheckpoint(checkpoints.rbegin()->second, options_.job, model.table, &state);
+    trained.checkpoint = checkpoints.rbegin()->second;
+    const auto manifest = LoadCheckpoint(trained.checkpoint, options_.job, model.table, &state);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
     trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
     return trained;
@@ -99,6 +107,9 @@ TEST_F(TrainerOnDeviceTest, FollowsTheCpuAndSavesTheDevicesWeights) {
   for (size_t i = 0; i < cpu.losses.size(); ++i) {
     EXPECT_NEAR(cpu.losses[i], device.losses[i], 0.02 * cpu.losses[i]) << "step " << i + 1;
   }
+  EXPECT_EQ(8u, cpu.late_steps.size());
+  EXPECT_TRUE(device.late_steps.contains(1));
+  EXPECT_LT(device.late_steps.size(), 8u) << "no packs were sent ahead";
   double difference = 0, length = 0;
   for (size_t i = 0; i < cpu.parameters.size(); ++i) {
     difference += std::pow(cpu.parameters[i] - device.parameters[i], 2);
@@ -122,6 +133,24 @@ TEST_F(TrainerOnDeviceTest, ABrokenGenerationGoesOnFromTheDevicesWeights) {
   EXPECT_GT(again.generation, undisturbed.generation);
   EXPECT_EQ(undisturbed.losses, again.losses);
   EXPECT_EQ(undisturbed.parameters, again.parameters);
+}
+
+// The packs of the next step, which were sent ahead, are trained on by nobody then, and again
+// later.
+TEST_F(TrainerOnDeviceTest, StopsAfterTheNamedStepAndGoesOnFromThere) {
+  const Trained undisturbed = TrainOnDevice();
+  options_.stop_after_step = 4;
+  const Trained stopped = TrainOnDevice();
+  options_.stop_after_step = 0;
+  options_.checkpoint = stopped.checkpoint;
+  options_.checkpoint_step = 4;
+  const Trained resumed = TrainOnDevice();
+  ASSERT_TRUE(undisturbed.done && stopped.done && resumed.done) << resumed.failure;
+  std::vector<float> losses = stopped.losses;
+  EXPECT_EQ(4u, losses.size());
+  losses.insert(losses.end(), resumed.losses.begin(), resumed.losses.end());
+  EXPECT_EQ(undisturbed.losses, losses);
+  EXPECT_EQ(undisturbed.parameters, resumed.parameters);
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {

@@ -87,6 +87,7 @@ TrainingRun::Outcome TrainingRun::Execute() {
   // A checkpoint under way is finished only if the generation still is.
   if (!status.ok()) client_.Cancel();
   source_.reset();
+  ahead_.reset();
   checkpointer_.reset();
   if (reporter_ != nullptr) reporter_->Stop();
   if (collective_ != nullptr) metrics_->SetTraffic(collective_->traffic());
@@ -221,19 +222,23 @@ absl::Status TrainingRun::Steps() {
     if (!go_on) return Stop(step - 1);
     current_step_ = step;
     LogScope::SetStep(step);
-    absl::StatusOr<std::optional<StepPacks>> packs = source_->Next(step);
-    NAVIT_RETURN_IF_ERROR(ReportStatus());
-    NAVIT_RETURN_IF_ERROR(packs.status());
-    if (!packs->has_value()) return Finish(step - 1);
+    std::optional<StepInput> input = std::exchange(ahead_, std::nullopt);
+    if (!input.has_value()) {
+      absl::StatusOr<std::optional<StepPacks>> packs = source_->Next(step);
+      NAVIT_RETURN_IF_ERROR(ReportStatus());
+      NAVIT_RETURN_IF_ERROR(packs.status());
+      if (!packs->has_value()) return Finish(step - 1);
+      input.emplace().packs = **std::move(packs);
+    }
     const BatchSource::Queued queued = source_->queued();
     metrics_->SetPrefetch(queued.packs, queued.bytes, queued.cap_bytes);
-    if (absl::Status status = TrainOn(**packs, start); !status.ok()) {
+    if (absl::Status status = TrainOn(&*input, start); !status.ok()) {
       metrics_->StepDiscarded(cancelled_ ? "cancelled" : "broken");
       return status;
     }
     start = Now();
     metrics_->SetTraffic(collective_->traffic());
-    const bool last = (*packs)->deal.last();
+    const bool last = input->packs.deal.last();
     NAVIT_RETURN_IF_ERROR(AfterStep(step, last));
     if (last) return Finish(step);
   }
@@ -258,24 +263,46 @@ absl::StatusOr<bool> TrainingRun::AwaitStart(uint64_t step) {
   return start;
 }
 
-absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) {
-  const v1::StepDeal& deal = packs.deal;
-  Enter(v1::PHASE_DATA_WAIT, deal.step(), "copy");
-  std::vector<Batch> batches;
-  uint64_t image_tokens = 0, text_tokens = 0, examples = 0;
-  for (const v1::Frame& pack : packs.packs) {
+absl::Status TrainingRun::Parse(StepInput* input) const {
+  // A first try may have left something.
+  StepPacks packs = std::move(input->packs);
+  *input = StepInput();
+  input->packs = std::move(packs);
+  for (const v1::Frame& pack : input->packs.packs) {
     absl::StatusOr<Batch> batch = ParseBatch(pack.payload(), model_->table.config());
     if (!batch.ok()) {
-      return Fatal(absl::InvalidArgumentError(absl::StrCat("pack ", pack.header().index(),
-                                                           " of window ", pack.header().window(),
-                                                           ": ", batch.status().message())));
+      return absl::InvalidArgumentError(absl::StrCat("pack ", pack.header().index(), " of window ",
+                                                     pack.header().window(), ": ",
+                                                     batch.status().message()));
     }
-    examples += batch->examples();
-    image_tokens += batch->image_tokens();
-    text_tokens += batch->text_tokens();
-    batches.push_back(*std::move(batch));
+    input->examples += batch->examples();
+    input->image_tokens += batch->image_tokens();
+    input->text_tokens += batch->text_tokens();
+    input->batches.push_back(*std::move(batch));
   }
-  const absl::StatusOr<StepGradients> computed = step_->ComputeGradients(batches, collective_);
+  return absl::OkStatus();
+}
+
+void TrainingRun::PrepareAhead(uint64_t step) {
+  std::optional<StepPacks> packs = source_->TakeIfHere(step);
+  if (!packs.has_value()) return;
+  StepInput& input = ahead_.emplace();
+  input.packs = *std::move(packs);
+  // An error comes again, and is told, when it is the step's turn.
+  input.prepared = Parse(&input).ok() && step_->Prepare(input.batches).ok();
+  input.batches.clear();
+}
+
+absl::Status TrainingRun::TrainOn(StepInput* input, absl::Duration start) {
+  const v1::StepDeal& deal = input->packs.deal;
+  if (!input->prepared) {
+    Enter(v1::PHASE_DATA_WAIT, deal.step(), "copy");
+    if (absl::Status status = Parse(input); !status.ok()) return Fatal(std::move(status));
+  }
+  const auto while_busy = [this, next = deal.step() + 1] { PrepareAhead(next); };
+  const absl::StatusOr<StepGradients> computed =
+      input->prepared ? step_->ComputePrepared(collective_, while_busy)
+                      : step_->ComputeGradients(input->batches, collective_, while_busy);
   // Of the model, what has no kernel on the GPU.
   if (absl::IsUnimplemented(computed.status())) return Fatal(computed.status());
   NAVIT_RETURN_IF_ERROR(computed.status());
@@ -286,7 +313,7 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
                                             deal.valid_examples()));
   }
   OwnStep own;
-  own.packs = &packs;
+  own.packs = &input->packs;
   own.useful_flops = gradients.useful_flops;
   own.so_far = Now() - start;
   own.own_work = phases_->TakeOwnWork();
@@ -309,7 +336,8 @@ absl::Status TrainingRun::TrainOn(const StepPacks& packs, absl::Duration start) 
   report.set_logit_scale(static_cast<float>(gradients.logit_scale));
   report.set_skipped(update.skipped || gradients.valid_examples == 0);
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnStepApplied(report); });
-  metrics_->StepApplied(Now() - start, examples, image_tokens, text_tokens, gradients.useful_flops);
+  metrics_->StepApplied(Now() - start, input->examples, input->image_tokens, input->text_tokens,
+                        gradients.useful_flops);
   if (OnGpu(spec_)) {
     NAVIT_ASSIGN_OR_RETURN(const Device::Memory memory, options_.accelerator->gpu.device->memory());
     metrics_->SetDeviceMemory(memory.total_bytes - memory.free_bytes, memory.total_bytes);

@@ -4,8 +4,9 @@
 //   1. Rendezvous: the ranks connect (communicator.h).
 //   2. Weights: from the source rank by broadcast, from the checkpoint, or fresh; then all ranks
 //      compare a hash of them.
-//   3. Per step: wait for its packs → gradients over all ranks → gather the digest of the packs →
-//      apply → record the report. Rank 0 sends reports while the next step runs.
+//   3. Per step: wait for its packs (on a GPU those of the next one are taken and sent to it while
+//      this one computes, if they are there) → gradients over all ranks → gather the digest of the
+//      packs → apply → record the report. Rank 0 sends reports while the next step runs.
 //   4. Every so often: checkpoint (rank 0), evaluation, comparison of the replicas.
 //   5. At the job's end: evaluation, last checkpoint, all reports acknowledged.
 //
@@ -19,6 +20,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -105,7 +107,19 @@ class TrainingRun {
   absl::Status Steps();
   // Ok and true: start it; ok and false: stop after the step before.
   absl::StatusOr<bool> AwaitStart(uint64_t step);
-  absl::Status TrainOn(const StepPacks& packs, absl::Duration waiting_since);
+  // A step's packs.
+  struct StepInput {
+    StepPacks packs;
+    // Empty where `step_` has them already.
+    std::vector<Batch> batches;
+    bool prepared = false;
+    uint64_t examples = 0, image_tokens = 0, text_tokens = 0;
+  };
+  // Fills in all but `packs`.
+  absl::Status Parse(StepInput* input) const;
+  // While step - 1 computes.
+  void PrepareAhead(uint64_t step);
+  absl::Status TrainOn(StepInput* input, absl::Duration waiting_since);
   // Rank 0 says when a softmax loss does not move from that of chance.
   void WatchLoss(uint64_t step, const StepGradients& gradients);
   absl::Status AfterStep(uint64_t step, bool last);
@@ -139,6 +153,8 @@ class TrainingRun {
   std::unique_ptr<kernels::ThreadPool> pool_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<BatchSource> source_;
+  // What PrepareAhead took.
+  std::optional<StepInput> ahead_;
   std::unique_ptr<Checkpointer> checkpointer_;
   uint32_t nonfinite_ = 0;
   StuckLoss stuck_loss_;

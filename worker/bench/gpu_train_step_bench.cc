@@ -43,12 +43,15 @@ std::string Lengths(const std::vector<Batch>& packs, std::vector<int32_t> Batch:
   return text;
 }
 
+void EndUnlessOk(const absl::Status& status) {
+  if (status.ok()) return;
+  std::cerr << status << std::endl;
+  std::exit(1);
+}
+
 template <typename T>
 T ValueOrEnd(absl::StatusOr<T> result) {
-  if (!result.ok()) {
-    std::cerr << result.status() << std::endl;
-    std::exit(1);
-  }
+  EndUnlessOk(result.status());
   return *std::move(result);
 }
 
@@ -97,6 +100,9 @@ int Run(int64_t tokens, int64_t width, int64_t depth, const kernels::cuda::Linea
   const std::unique_ptr<TrainStep> step = ValueOrEnd(
       MakeDeviceTrainStep(&table, options, &state, &pool, gpu.device.get(), gpu.engine.get(),
                           [&](v1::Phase phase) { clock.Enter(phase); }));
+  // As the trainer does where the packs of the next step are there in time.
+  const auto prepare = [&] { EndUnlessOk(step->Prepare(packs)); };
+  prepare();
   uint64_t number = 0;
   for (std::string line; std::getline(std::cin, line);) {
     std::vector<double> seconds;
@@ -105,7 +111,7 @@ int Run(int64_t tokens, int64_t width, int64_t depth, const kernels::cuda::Linea
     clock.Take();
     for (int i = 0; i < std::max(1, std::atoi(line.c_str())); ++i) {
       const double start = Seconds();
-      gradients = ValueOrEnd(step->ComputeGradients(packs, collectives[0].get()));
+      gradients = ValueOrEnd(step->ComputePrepared(collectives[0].get(), prepare));
       ValueOrEnd(step->Apply(gradients, 0.5, ++number));
       seconds.push_back(Seconds() - start);
       for (const auto& [phase, duration] : clock.Take()) phases[phase].push_back(duration);

@@ -89,6 +89,29 @@ class CudaDevice : public Device {
     return ToStatus("cudaLaunchHostFunc", cudaLaunchHostFunc(stream, function, argument));
   }
 
+  absl::StatusOr<DeviceEvent> CreateEvent() override {
+    NAVIT_RETURN_IF_ERROR(Enter());
+    DeviceEvent event = nullptr;
+    NAVIT_RETURN_IF_ERROR(ToStatus("cudaEventCreateWithFlags",
+                                   cudaEventCreateWithFlags(&event, cudaEventDisableTiming)));
+    return event;
+  }
+  void DestroyEvent(DeviceEvent event) override {
+    if (Enter().ok()) ToStatus("cudaEventDestroy", cudaEventDestroy(event)).IgnoreError();
+  }
+  absl::Status Record(DeviceEvent event, DeviceStream stream) override {
+    NAVIT_RETURN_IF_ERROR(Enter());
+    return ToStatus("cudaEventRecord", cudaEventRecord(event, stream));
+  }
+  absl::Status Wait(DeviceEvent event, DeviceStream stream) override {
+    NAVIT_RETURN_IF_ERROR(Enter());
+    return ToStatus("cudaStreamWaitEvent", cudaStreamWaitEvent(stream, event, 0));
+  }
+  absl::Status Await(DeviceEvent event) override {
+    NAVIT_RETURN_IF_ERROR(Enter());
+    return ToStatus("cudaEventSynchronize", cudaEventSynchronize(event));
+  }
+
   absl::StatusOr<bool> Idle(DeviceStream stream) override {
     NAVIT_RETURN_IF_ERROR(Enter());
     const cudaError_t error = cudaStreamQuery(stream);

@@ -79,6 +79,27 @@ TEST_F(CudaDeviceTest, TheHostIsCalledInOrder) {
   EXPECT_EQ(7, seen.value);
 }
 
+TEST_F(CudaDeviceTest, AnEventOrdersTwoStreams) {
+  // Long enough for the other stream to be ahead where nothing orders them.
+  constexpr size_t kBytes = size_t{64} << 20;
+  const DeviceBuffer there = *DeviceBuffer::Make(device_.get(), kBytes);
+  const DeviceBuffer from = *DeviceBuffer::MakePinned(device_.get(), kBytes);
+  const DeviceBuffer to = *DeviceBuffer::MakePinned(device_.get(), kBytes);
+  std::fill_n(static_cast<char*>(from.data()), kBytes, 'a');
+  const OwnedStream other = *OwnedStream::Make(device_.get());
+  const OwnedEvent event = *OwnedEvent::Make(device_.get());
+  ASSERT_TRUE(device_->Wait(event.get(), other.get()).ok()) << "never recorded";
+  ASSERT_TRUE(device_->Await(event.get()).ok());
+  ASSERT_TRUE(device_->Copy(there.data(), from.data(), kBytes, stream_).ok());
+  ASSERT_TRUE(device_->Record(event.get(), stream_).ok());
+  ASSERT_TRUE(device_->Wait(event.get(), other.get()).ok());
+  ASSERT_TRUE(device_->Copy(to.data(), there.data(), kBytes, other.get()).ok());
+  ASSERT_TRUE(device_->Record(event.get(), other.get()).ok());
+  ASSERT_TRUE(device_->Await(event.get()).ok());
+  const char* const got = static_cast<const char*>(to.data());
+  EXPECT_EQ(static_cast<long>(kBytes), std::count(got, got + kBytes, 'a'));
+}
+
 TEST_F(CudaDeviceTest, TooLittleMemoryIsToldAndHarmsNothing) {
   const auto memory = device_->memory();
   ASSERT_TRUE(memory.ok());

@@ -38,6 +38,44 @@ DeviceBuffer::~DeviceBuffer() {
   pinned_ ? device_->FreePinned(data_) : device_->Free(data_);
 }
 
+absl::StatusOr<OwnedStream> OwnedStream::Make(Device* device) {
+  OwnedStream stream;
+  NAVIT_ASSIGN_OR_RETURN(stream.stream_, device->CreateStream());
+  stream.device_ = device;
+  return stream;
+}
+
+OwnedStream::OwnedStream(OwnedStream&& other) noexcept { *this = std::move(other); }
+
+OwnedStream& OwnedStream::operator=(OwnedStream&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(stream_, other.stream_);
+  return *this;
+}
+
+OwnedStream::~OwnedStream() {
+  if (device_ != nullptr) device_->DestroyStream(stream_);
+}
+
+absl::StatusOr<OwnedEvent> OwnedEvent::Make(Device* device) {
+  OwnedEvent event;
+  NAVIT_ASSIGN_OR_RETURN(event.event_, device->CreateEvent());
+  event.device_ = device;
+  return event;
+}
+
+OwnedEvent::OwnedEvent(OwnedEvent&& other) noexcept { *this = std::move(other); }
+
+OwnedEvent& OwnedEvent::operator=(OwnedEvent&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(event_, other.event_);
+  return *this;
+}
+
+OwnedEvent::~OwnedEvent() {
+  if (device_ != nullptr) device_->DestroyEvent(event_);
+}
+
 namespace {
 
 absl::Status Grow(size_t bytes, Device* device,

@@ -10,9 +10,13 @@
 #include "absl/status/statusor.h"
 #include "kernels/cuda/launch.h"
 
+struct CUevent_st;
+
 namespace navit {
 
 using DeviceStream = kernels::cuda::Stream;
+// The same type as cudaEvent_t.
+using DeviceEvent = CUevent_st*;
 
 // Thread-safe; one stream is used by one thread at a time. Errors are Internal with CUDA's own
 // text, but for want of memory (ResourceExhausted); an error of queued work shows in a later call,
@@ -49,6 +53,17 @@ class Device {
   // use the device.
   virtual absl::Status CallOnHost(void (*function)(void*), void* argument, DeviceStream stream) = 0;
 
+  // How streams are ordered: Record makes the event stand for all that is queued on the stream by
+  // then, in place of what it stood for before; what is queued on a stream after Wait begins when
+  // that is done, also if the event is recorded again meanwhile. One that was never recorded is
+  // not waited for.
+  virtual absl::StatusOr<DeviceEvent> CreateEvent() = 0;
+  virtual void DestroyEvent(DeviceEvent event) = 0;
+  virtual absl::Status Record(DeviceEvent event, DeviceStream stream) = 0;
+  virtual absl::Status Wait(DeviceEvent event, DeviceStream stream) = 0;
+  // The host waits.
+  virtual absl::Status Await(DeviceEvent event) = 0;
+
   // Whether all that was queued is done.
   virtual absl::StatusOr<bool> Idle(DeviceStream stream) = 0;
   // Waits until it is.
@@ -79,6 +94,37 @@ class DeviceBuffer {
   void* data_ = nullptr;
   size_t bytes_ = 0;
   bool pinned_ = false;
+};
+
+// A stream or an event of a device, destroyed at the end.
+class OwnedStream {
+ public:
+  OwnedStream() = default;
+  static absl::StatusOr<OwnedStream> Make(Device* device);
+  OwnedStream(OwnedStream&& other) noexcept;
+  OwnedStream& operator=(OwnedStream&& other) noexcept;
+  ~OwnedStream();
+
+  DeviceStream get() const { return stream_; }
+
+ private:
+  Device* device_ = nullptr;
+  DeviceStream stream_ = nullptr;
+};
+
+class OwnedEvent {
+ public:
+  OwnedEvent() = default;
+  static absl::StatusOr<OwnedEvent> Make(Device* device);
+  OwnedEvent(OwnedEvent&& other) noexcept;
+  OwnedEvent& operator=(OwnedEvent&& other) noexcept;
+  ~OwnedEvent();
+
+  DeviceEvent get() const { return event_; }
+
+ private:
+  Device* device_ = nullptr;
+  DeviceEvent event_ = nullptr;
 };
 
 // Makes the buffer at least that large; what it held is lost if it grows. It is freed first, since

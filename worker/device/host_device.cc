@@ -1,8 +1,11 @@
 #include "worker/device/host_device.h"
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -18,6 +21,15 @@ struct HostStream {
   std::mutex mutex;
   std::deque<std::function<bool()>> tasks;
 };
+
+struct HostEvent {
+  // Which of its records is done; also the tasks', which may outlive the event.
+  std::shared_ptr<std::atomic<int64_t>> done = std::make_shared<std::atomic<int64_t>>(0);
+  int64_t records = 0;
+  DeviceStream stream = nullptr;  // of the last one
+};
+
+HostEvent* Of(DeviceEvent event) { return reinterpret_cast<HostEvent*>(event); }
 
 HostStream* Of(DeviceStream stream) { return reinterpret_cast<HostStream*>(stream); }
 
@@ -103,6 +115,35 @@ absl::Status HostDevice::CallOnHost(void (*function)(void*), void* argument, Dev
     function(argument);
     return true;
   });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DeviceEvent> HostDevice::CreateEvent() {
+  return reinterpret_cast<DeviceEvent>(new HostEvent);
+}
+
+void HostDevice::DestroyEvent(DeviceEvent event) { delete Of(event); }
+
+absl::Status HostDevice::Record(DeviceEvent event, DeviceStream stream) {
+  Of(event)->stream = stream;
+  Enqueue(stream, [done = Of(event)->done, record = ++Of(event)->records] {
+    *done = record;
+    return true;
+  });
+  return absl::OkStatus();
+}
+
+absl::Status HostDevice::Wait(DeviceEvent event, DeviceStream stream) {
+  Enqueue(stream,
+          [done = Of(event)->done, record = Of(event)->records] { return *done >= record; });
+  return absl::OkStatus();
+}
+
+absl::Status HostDevice::Await(DeviceEvent event) {
+  while (*Of(event)->done < Of(event)->records) {
+    Idle(Of(event)->stream).IgnoreError();
+    std::this_thread::yield();
+  }
   return absl::OkStatus();
 }
 

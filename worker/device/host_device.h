@@ -1,5 +1,5 @@
 // Host memory as a Device, for tests of what drives one. A stream is a queue of tasks that runs
-// when somebody looks at it (Idle, Synchronize), as far as its tasks are ready.
+// when somebody looks at it (Idle, Synchronize, Await), as far as its tasks are ready.
 #ifndef NAVIT_WORKER_DEVICE_HOST_DEVICE_H_
 #define NAVIT_WORKER_DEVICE_HOST_DEVICE_H_
 
@@ -37,6 +37,11 @@ class HostDevice : public Device {
   absl::Status Copy(void* to, const void* from, size_t bytes, DeviceStream stream) override;
   absl::Status FillZero(void* memory, size_t bytes, DeviceStream stream) override;
   absl::Status CallOnHost(void (*function)(void*), void* argument, DeviceStream stream) override;
+  absl::StatusOr<DeviceEvent> CreateEvent() override;
+  void DestroyEvent(DeviceEvent event) override;
+  absl::Status Record(DeviceEvent event, DeviceStream stream) override;
+  absl::Status Wait(DeviceEvent event, DeviceStream stream) override;
+  absl::Status Await(DeviceEvent event) override;
   absl::StatusOr<bool> Idle(DeviceStream stream) override;
   absl::Status Synchronize(DeviceStream stream) override;
   absl::StatusOr<Memory> memory() const override;

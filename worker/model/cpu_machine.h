@@ -39,6 +39,9 @@ class CpuMachine {
     const Batch* batch_ = nullptr;
   };
 
+  // Whether work is queued, so that the host may go on with the next step while this one computes.
+  static constexpr bool kRunsAhead = false;
+
   CpuMachine(ModelState* state, kernels::ThreadPool* pool)
       : state_(state), pool_(pool), contrastive_(pool) {}
 
@@ -60,11 +63,15 @@ class CpuMachine {
   // Of the loss over pairs.
   ContrastiveKernels& contrastive() { return contrastive_; }
 
-  // `batch` outlives the use of `input`.
+  // On a machine that runs ahead `input` has two places: Load brings `batch`, which outlives its
+  // use, to one beside that which passes read; Turn, after a Load, makes it the one that passes
+  // after it read; Release follows the passes that read it.
   absl::Status Load(const Batch& batch, Input* input) {
     input->batch_ = &batch;
     return absl::OkStatus();
   }
+  absl::Status Turn(Input* /*input*/) { return absl::OkStatus(); }
+  absl::Status Release(Input* /*input*/) { return absl::OkStatus(); }
 
   // Memory of so many floats, which grows to the largest size asked for.
   absl::StatusOr<float*> Reserve(size_t floats, Memory* memory) {

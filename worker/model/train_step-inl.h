@@ -28,7 +28,11 @@ class TrainStep::Impl {
  public:
   virtual ~Impl() = default;
   virtual absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
-                                                         Collective* collective) = 0;
+                                                         Collective* collective,
+                                                         const WhileBusy& while_busy) = 0;
+  virtual absl::Status Prepare(absl::Span<const Batch> packs) = 0;
+  virtual absl::StatusOr<StepGradients> ComputePrepared(Collective* collective,
+                                                        const WhileBusy& while_busy) = 0;
   virtual absl::StatusOr<UpdateResult> Apply(const StepGradients& gradients, double progress,
                                              uint64_t step) = 0;
   virtual StepDiagnosis Diagnose() const = 0;
@@ -57,6 +61,7 @@ template <typename Machine>
 class TrainStepOn : public TrainStep::Impl {
  public:
   using Ops = typename Machine::Ops;
+  using WhileBusy = TrainStep::WhileBusy;
 
   // `pool` is for the loss.
   TrainStepOn(const ParameterTable* table, const TrainStepOptions& options,
@@ -73,36 +78,33 @@ class TrainStepOn : public TrainStep::Impl {
   }
 
   absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
-                                                 Collective* collective) override {
+                                                 Collective* collective,
+                                                 const WhileBusy& while_busy) override {
     Enter(v1::PHASE_FORWARD);
-    NAVIT_RETURN_IF_ERROR(machine_.Start());
-    std::vector<MicroBatch> micros =
-        MakeMicroBatches(packs, options_.micro_batch_tokens, std::exchange(micros_, {}));
-    PlaceActivations(&micros);
-    NAVIT_RETURN_IF_ERROR(GatherOutputs(micros));
+    NAVIT_RETURN_IF_ERROR(Prepare(packs));
+    return Compute(collective, while_busy);
+  }
 
-    Enter(v1::PHASE_LOSS);
-    // The loss's own parameters come first in the flat array: theirs are the first gradients.
-    machine_.ZeroGradients();
-    NAVIT_ASSIGN_OR_RETURN(StepGradients result, table_.config().has_text()
-                                                     ? LossOfPairs(collective)
-                                                     : LossOfLabels(collective));
-
-    Enter(v1::PHASE_BACKWARD);
-    if (result.valid_examples > 0) {
-      GradientReducer reducer(machine_.gradients(), options_.bucket_bytes / sizeof(float),
-                              collective);
-      if (const absl::Status status = Backward(micros, &reducer); !status.ok()) {
-        // What was queued tells the reducer of its progress.
-        machine_.Finish().IgnoreError();
-        return status;
-      }
-      Enter(v1::PHASE_ALL_REDUCE);
-      NAVIT_RETURN_IF_ERROR(reducer.Finish());
+  absl::Status Prepare(absl::Span<const Batch> packs) override {
+    prepared_ = false;
+    // Of a step that still computes nothing is touched but the free places of its inputs.
+    std::vector<MicroBatch>& memory = busy_ || !next_.empty() ? next_ : micros_;
+    next_ = MakeMicroBatches(packs, options_.micro_batch_tokens, std::exchange(memory, {}));
+    PlaceActivations(&next_);
+    for (Slot& slot : slots_) slot.loaded = -1;
+    // Where nothing computes, the first forward pass waits for one of them alone.
+    for (size_t i = 0; busy_ && i < next_.size(); ++i) {
+      if (slots_[next_[i].slot].loaded < 0) NAVIT_RETURN_IF_ERROR(Load(next_[i], i));
     }
-    result.useful_flops = UsefulTrainingFlops(table_.config(), micros);
-    micros_ = std::move(micros);
-    return result;
+    prepared_ = true;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<StepGradients> ComputePrepared(Collective* collective,
+                                                const WhileBusy& while_busy) override {
+    if (!prepared_) return absl::FailedPreconditionError("no packs were prepared for this step");
+    Enter(v1::PHASE_FORWARD);
+    return Compute(collective, while_busy);
   }
 
   StepDiagnosis Diagnose() const override {
@@ -157,6 +159,38 @@ class TrainStepOn : public TrainStep::Impl {
     return a;
   }
 
+  // The step of the packs that were prepared.
+  absl::StatusOr<StepGradients> Compute(Collective* collective, const WhileBusy& while_busy) {
+    NAVIT_RETURN_IF_ERROR(machine_.Start());
+    prepared_ = false;
+    std::swap(micros_, next_);
+    kept_.assign(slots_.size(), {});
+    resident_.assign(slots_.size(), -1);
+    NAVIT_RETURN_IF_ERROR(GatherOutputs());
+
+    Enter(v1::PHASE_LOSS);
+    // The loss's own parameters come first in the flat array: theirs are the first gradients.
+    machine_.ZeroGradients();
+    NAVIT_ASSIGN_OR_RETURN(StepGradients result, table_.config().has_text()
+                                                     ? LossOfPairs(collective)
+                                                     : LossOfLabels(collective));
+
+    Enter(v1::PHASE_BACKWARD);
+    if (result.valid_examples > 0) {
+      GradientReducer reducer(machine_.gradients(), options_.bucket_bytes / sizeof(float),
+                              collective);
+      if (const absl::Status status = Backward(while_busy, &reducer); !status.ok()) {
+        // What was queued tells the reducer of its progress.
+        machine_.Finish().IgnoreError();
+        return status;
+      }
+      Enter(v1::PHASE_ALL_REDUCE);
+      NAVIT_RETURN_IF_ERROR(reducer.Finish());
+    }
+    result.useful_flops = UsefulTrainingFlops(table_.config(), micros_);
+    return result;
+  }
+
   // Gives each micro-batch a slot.
   void PlaceActivations(std::vector<MicroBatch>* micros) {
     std::vector<size_t> sizes;
@@ -168,14 +202,22 @@ class TrainStepOn : public TrainStep::Impl {
     const size_t limit = static_cast<size_t>(options_.activation_bytes) / sizeof(float);
     const size_t slots = AssignSlots(sizes, limit, micros);
     if (slots_.size() < slots) slots_.resize(slots);
-    kept_.assign(slots_.size(), {});
-    resident_.assign(slots_.size(), -1);
+  }
+
+  // Brings micro-batch `index` of its step to the next place of its slot's input.
+  absl::Status Load(const MicroBatch& micro, size_t index) {
+    Slot& slot = slots_[micro.slot];
+    slot.loaded = static_cast<int64_t>(index);
+    return machine_.Load(micro.batch, &slot.input);
   }
 
   // Forward pass of both towers of micro-batch `index` into its slot.
-  absl::Status Forward(const MicroBatch& micro, size_t index) {
+  absl::Status Forward(size_t index) {
+    const MicroBatch& micro = micros_[index];
     Slot& slot = slots_[micro.slot];
-    NAVIT_RETURN_IF_ERROR(machine_.Load(micro.batch, &slot.input));
+    if (slot.loaded != static_cast<int64_t>(index)) NAVIT_RETURN_IF_ERROR(Load(micro, index));
+    slot.loaded = -1;
+    NAVIT_RETURN_IF_ERROR(machine_.Turn(&slot.input));
     const InputBatch& batch = slot.input.batch();
     Arena count;
     LayOut(batch, &count);
@@ -189,21 +231,22 @@ class TrainStepOn : public TrainStep::Impl {
     }
     kept_[micro.slot] = a;
     resident_[micro.slot] = static_cast<int64_t>(index);
+    NAVIT_RETURN_IF_ERROR(machine_.Release(&slot.input));
     return machine_.status();
   }
 
   // Forward pass of all micro-batches, and this rank's outputs in one array.
-  absl::Status GatherOutputs(const std::vector<MicroBatch>& micros) {
+  absl::Status GatherOutputs() {
     for (std::vector<float>* all : {&images_, &texts_}) all->clear();
     caption_hashes_.clear();
     labels_.clear();
     const auto append = [](const auto& from, auto* to) {
       to->insert(to->end(), from.begin(), from.end());
     };
-    for (size_t i = 0; i < micros.size(); ++i) {
-      const Batch& batch = micros[i].batch;
-      NAVIT_RETURN_IF_ERROR(Forward(micros[i], i));
-      const Activations& a = kept_[micros[i].slot];
+    for (size_t i = 0; i < micros_.size(); ++i) {
+      const Batch& batch = micros_[i].batch;
+      NAVIT_RETURN_IF_ERROR(Forward(i));
+      const Activations& a = kept_[micros_[i].slot];
       const int64_t count = batch.examples() * outputs_;
       NAVIT_RETURN_IF_ERROR(machine_.Append(a.image.tower.embeddings(), count, &images_));
       if (text_tower_.has_value()) {
@@ -265,12 +308,10 @@ class TrainStepOn : public TrainStep::Impl {
 
   // Last micro-batch first: its activations are still there when slots are shared. Only the last
   // one to run completes gradients.
-  absl::Status Backward(const std::vector<MicroBatch>& micros, GradientReducer* reducer) {
-    for (size_t i = micros.size(); i-- > 0;) {
-      const MicroBatch& micro = micros[i];
-      if (resident_[micro.slot] != static_cast<int64_t>(i)) {
-        NAVIT_RETURN_IF_ERROR(Forward(micro, i));
-      }
+  absl::Status Backward(const WhileBusy& while_busy, GradientReducer* reducer) {
+    for (size_t i = micros_.size(); i-- > 0;) {
+      const MicroBatch& micro = micros_[i];
+      if (resident_[micro.slot] != static_cast<int64_t>(i)) NAVIT_RETURN_IF_ERROR(Forward(i));
       const Activations& a = kept_[micro.slot];
       GradientProgress progress;
       if (i == 0 && reducer->has_peers()) progress = machine_.Progress(reducer);
@@ -283,6 +324,12 @@ class TrainStepOn : public TrainStep::Impl {
         NAVIT_RETURN_IF_ERROR(
             BackwardOf(image_tower_, micro, a.image, dimages_, image_learned_end_, progress));
       }
+      NAVIT_RETURN_IF_ERROR(machine_.Release(&slots_[micro.slot].input));
+    }
+    if (Machine::kRunsAhead && while_busy) {
+      busy_ = true;
+      while_busy();
+      busy_ = false;
     }
     return machine_.Finish();
   }
@@ -320,12 +367,17 @@ class TrainStepOn : public TrainStep::Impl {
   // Behind these nothing of the tower learns, and the backward pass ends.
   const size_t image_learned_end_, text_learned_end_;
 
-  // Of the last step.
-  std::vector<MicroBatch> micros_;
+  // Of the step at hand or the last one, and of the one that is prepared.
+  std::vector<MicroBatch> micros_, next_;
+  bool prepared_ = false;
+  // In `while_busy`.
+  bool busy_ = false;
   // Inputs and activations, what lies in them now, and of which micro-batch (-1: none).
   struct Slot {
     typename Machine::Input input;
     typename Machine::Memory memory;
+    // The micro-batch in the input's next place, -1: none; of the step to come while one computes.
+    int64_t loaded = -1;
   };
   std::vector<Slot> slots_;
   std::vector<Activations> kept_;

@@ -31,8 +31,16 @@ TrainStep::TrainStep(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TrainStep::~TrainStep() = default;
 
 absl::StatusOr<StepGradients> TrainStep::ComputeGradients(absl::Span<const Batch> packs,
-                                                          Collective* collective) {
-  return impl_->ComputeGradients(packs, collective);
+                                                          Collective* collective,
+                                                          const WhileBusy& while_busy) {
+  return impl_->ComputeGradients(packs, collective, while_busy);
+}
+
+absl::Status TrainStep::Prepare(absl::Span<const Batch> packs) { return impl_->Prepare(packs); }
+
+absl::StatusOr<StepGradients> TrainStep::ComputePrepared(Collective* collective,
+                                                         const WhileBusy& while_busy) {
+  return impl_->ComputePrepared(collective, while_busy);
 }
 
 absl::StatusOr<UpdateResult> TrainStep::Apply(const StepGradients& gradients, double progress,

@@ -79,8 +79,21 @@ class TrainStep {
   // error of the collective (Aborted and so on) is returned as it is; then the communicator is
   // broken, gradients are undefined, parameters untouched. Between call and return the collective
   // is used by this thread and by one of the step's own, never by both at once.
+  //
+  // `while_busy`, if it is not empty, is called at most once: on a device when all passes of the
+  // step are queued, so that the host has time, and not on the CPU. It may call Prepare.
+  using WhileBusy = std::function<void()>;
   absl::StatusOr<StepGradients> ComputeGradients(absl::Span<const Batch> packs,
-                                                 Collective* collective);
+                                                 Collective* collective,
+                                                 const WhileBusy& while_busy = {});
+
+  // The same in two calls. Prepare joins the packs, which are not used after it; in `while_busy` it
+  // also starts their copy to the device, beside what is computed there. ComputePrepared goes on
+  // with the packs of the last Prepare, once. ResourceExhausted; FailedPrecondition: nothing was
+  // prepared.
+  absl::Status Prepare(absl::Span<const Batch> packs);
+  absl::StatusOr<StepGradients> ComputePrepared(Collective* collective,
+                                                const WhileBusy& while_busy = {});
 
   // Updates the weights from state->gradients, on every rank with the same bits. `progress` in
   // [0, 1] and `step` >= 1 drive the schedule. Nothing changes when the step had no valid example
@@ -88,8 +101,9 @@ class TrainStep {
   absl::StatusOr<UpdateResult> Apply(const StepGradients& gradients, double progress,
                                      uint64_t step);
 
-  // Of the last ComputeGradients, on this rank: attention from its first micro-batch, embeddings
-  // from all of them. Nothing is kept for it, and it costs about a forward pass of one pack.
+  // Of the last step that was computed, before the packs of another are given, but by `while_busy`:
+  // attention from its first micro-batch, embeddings from all of them. Nothing is kept for it, and
+  // it costs about a forward pass of one pack.
   StepDiagnosis Diagnose() const;
 
   // Brings parameters, moments and average of `state` up to date, which on a device they are not

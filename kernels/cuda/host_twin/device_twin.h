@@ -12,6 +12,7 @@
 #include "kernels/cuda/bf16.h"
 #include "kernels/cuda/host_twin/grid.h"
 #include "kernels/cuda/host_twin/memory.h"
+#include "kernels/cuda/host_twin/streams.h"
 #include "kernels/cuda/host_twin/tensor.h"
 #include "kernels/cuda/launch.h"
 
@@ -222,17 +223,16 @@ inline float Fma(float a, float b, float c) { return std::fma(a, b, c); }
 
 // --- host
 
-// Runs at once. The stream is not looked at.
 template <typename Kernel>
-LaunchError Launch(const LaunchShape& shape, Stream, const typename Kernel::Args& args) {
+LaunchError Launch(const LaunchShape& shape, Stream stream, const typename Kernel::Args& args) {
   if (shape.threads != Kernel::kThreads) {
     twin::Report(twin::Site::current(), "a launch whose threads are not kThreads");
   }
-  twin::RunGrid(shape, [&args] { Kernel::Run(args); });
+  twin::Queue(stream, [shape, args] { twin::RunGrid(shape, [&args] { Kernel::Run(args); }); });
   return {};
 }
 
-inline LaunchError FillZero(void* pointer, int64_t bytes, Stream) {
+inline LaunchError FillZero(void* pointer, int64_t bytes, Stream stream) {
   if (bytes == 0) return {};
   twin::Region* region = twin::FindRegion(pointer);
   const auto* from = static_cast<std::byte*>(pointer);
@@ -240,8 +240,10 @@ inline LaunchError FillZero(void* pointer, int64_t bytes, Stream) {
     twin::Report(twin::Site::current(), "FillZero outside of every buffer");
     return {};
   }
-  std::memset(pointer, 0, static_cast<size_t>(bytes));
-  region->SetWritten(from - region->data(), static_cast<size_t>(bytes));
+  twin::Queue(stream, [pointer, bytes, from, region] {
+    std::memset(pointer, 0, static_cast<size_t>(bytes));
+    region->SetWritten(from - region->data(), static_cast<size_t>(bytes));
+  });
   return {};
 }
 

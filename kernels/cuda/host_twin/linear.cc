@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/cuda/host_twin/memory.h"
+#include "kernels/cuda/host_twin/streams.h"
 
 namespace navit::kernels::cuda {
 
@@ -16,9 +17,7 @@ float GeluSlope(float u) {
   return 0.5f * (1 + t) + 0.5f * u * (1 - t * t) * 0.797884561f * (1 + 3 * 0.044715f * u * u);
 }
 
-}  // namespace
-
-LaunchError TwinLinearEngine::Forward(const LinearForwardArgs& args, Stream) {
+void Forward(const LinearForwardArgs& args) {
   for (int64_t r = 0; r < args.rows; ++r) {
     for (int64_t o = 0; o < args.out; ++o) {
       Bf16& y = args.y[r * args.out + o];
@@ -38,10 +37,9 @@ LaunchError TwinLinearEngine::Forward(const LinearForwardArgs& args, Stream) {
     twin::SetWritten(args.pre_gelu, args.rows * args.out * sizeof(Bf16));
   }
   twin::SetWritten(args.y, args.rows * args.out * sizeof(Bf16));
-  return {};
 }
 
-LaunchError TwinLinearEngine::BackwardInput(const LinearBackwardInputArgs& args, Stream) {
+void BackwardInput(const LinearBackwardInputArgs& args) {
   for (int64_t r = 0; r < args.rows; ++r) {
     for (int64_t i = 0; i < args.in; ++i) {
       Bf16& dx = args.dx[r * args.in + i];
@@ -56,10 +54,9 @@ LaunchError TwinLinearEngine::BackwardInput(const LinearBackwardInputArgs& args,
     }
   }
   twin::SetWritten(args.dx, args.rows * args.in * sizeof(Bf16));
-  return {};
 }
 
-LaunchError TwinLinearEngine::BackwardWeight(const LinearBackwardWeightArgs& args, Stream) {
+void BackwardWeight(const LinearBackwardWeightArgs& args) {
   for (int64_t o = 0; o < args.out; ++o) {
     for (int64_t i = 0; i < args.in; ++i) {
       float sum = 0;
@@ -69,10 +66,9 @@ LaunchError TwinLinearEngine::BackwardWeight(const LinearBackwardWeightArgs& arg
       args.dweight[o * args.in + i] += sum;
     }
   }
-  return {};
 }
 
-LaunchError TwinLinearEngine::Multiply(const ProductArgs& args, Stream) {
+void Multiply(const ProductArgs& args) {
   const auto at = [](const Bf16* from, int64_t stride, bool transposed, int64_t i, int64_t j) {
     return Bf16ToFloat(from[transposed ? j * stride + i : i * stride + j]);
   };
@@ -88,7 +84,30 @@ LaunchError TwinLinearEngine::Multiply(const ProductArgs& args, Stream) {
     }
     twin::SetWritten(to, args.columns * sizeof(float));
   }
+}
+
+template <typename Args>
+LaunchError Queued(void (*run)(const Args&), const Args& args, Stream stream) {
+  twin::Queue(stream, [run, args] { run(args); });
   return {};
+}
+
+}  // namespace
+
+LaunchError TwinLinearEngine::Forward(const LinearForwardArgs& args, Stream stream) {
+  return Queued(&cuda::Forward, args, stream);
+}
+
+LaunchError TwinLinearEngine::BackwardInput(const LinearBackwardInputArgs& args, Stream stream) {
+  return Queued(&cuda::BackwardInput, args, stream);
+}
+
+LaunchError TwinLinearEngine::BackwardWeight(const LinearBackwardWeightArgs& args, Stream stream) {
+  return Queued(&cuda::BackwardWeight, args, stream);
+}
+
+LaunchError TwinLinearEngine::Multiply(const ProductArgs& args, Stream stream) {
+  return Queued(&cuda::Multiply, args, stream);
 }
 
 std::unique_ptr<LinearEngine> LinearEngine::Create(void*, int64_t, LinearChoices) {

@@ -80,7 +80,8 @@ struct DeviceBatch {
 class DeviceBatchBuffer {
  public:
   // Queues the copy of `batch` on the stream and says where it will lie, until the next call. The
-  // copy of the call before must be done. ResourceExhausted.
+  // copy of the call before must be done; what reads its batch need not be, where the stream waits
+  // for that. ResourceExhausted.
   absl::StatusOr<DeviceBatch> Fill(const ModelConfig& config, const Batch& batch, Device* device,
                                    DeviceStream stream);
 

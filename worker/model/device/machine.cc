@@ -18,8 +18,8 @@ absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, M
                                                   Device* device, cuda::LinearEngine* engine) {
   DeviceMachine machine(table.config(), state, device);
   NAVIT_RETURN_IF_ERROR(device->MakeCurrent());
-  NAVIT_ASSIGN_OR_RETURN(const DeviceStream stream, device->CreateStream());
-  machine.stream_.reset(new StreamOwner{device, stream});
+  NAVIT_ASSIGN_OR_RETURN(machine.compute_, OwnedStream::Make(device));
+  NAVIT_ASSIGN_OR_RETURN(machine.copies_, OwnedStream::Make(device));
   const size_t bytes = machine.size_ * sizeof(float);
   for (DeviceBuffer* buffer : {&machine.parameters_, &machine.first_moment_,
                                &machine.second_moment_, &machine.gradients_}) {
@@ -39,7 +39,9 @@ absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, M
 
 DeviceMachine::~DeviceMachine() {
   // What is queued must not outlive the buffers; its errors were told.
-  if (stream_ != nullptr) device_->Synchronize(stream_->stream).IgnoreError();
+  for (const OwnedStream* stream : {&compute_, &copies_}) {
+    if (stream->get() != nullptr) device_->Synchronize(stream->get()).IgnoreError();
+  }
 }
 
 std::vector<DeviceMachine::Mirror> DeviceMachine::mirrors() {
@@ -51,7 +53,7 @@ std::vector<DeviceMachine::Mirror> DeviceMachine::mirrors() {
 }
 
 absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
-  const DeviceStream stream = stream_->stream;
+  const DeviceStream stream = compute_.get();
   context_ = std::make_unique<DeviceContext>(device_, stream, engine, Floats(parameters_),
                                              static_cast<Bf16*>(weights_.data()));
   contrastive_ = std::make_unique<DeviceContrastiveKernels>(context_.get());
@@ -69,7 +71,7 @@ absl::Status DeviceMachine::ReadState() {
   NAVIT_RETURN_IF_ERROR(status());
   for (const Mirror& mirror : mirrors()) {
     NAVIT_RETURN_IF_ERROR(device_->Copy(mirror.host->data(), mirror.device->data(),
-                                        mirror.device->bytes(), stream_->stream));
+                                        mirror.device->bytes(), compute_.get()));
   }
   return Finish();
 }
@@ -77,7 +79,7 @@ absl::Status DeviceMachine::ReadState() {
 absl::Status DeviceMachine::ReadGradients() {
   NAVIT_RETURN_IF_ERROR(status());
   NAVIT_RETURN_IF_ERROR(device_->Copy(state_->gradients.data(), gradients_.data(),
-                                      size_ * sizeof(float), stream_->stream));
+                                      size_ * sizeof(float), compute_.get()));
   return Finish();
 }
 
@@ -99,24 +101,19 @@ absl::Status DeviceMachine::Start() {
   NAVIT_RETURN_IF_ERROR(Finish());
   notes_.clear();
   outputs_.clear();
+  pinned_taken_ = 0;
   return absl::OkStatus();
 }
 
 absl::Status DeviceMachine::Finish() {
   // After an error too: what was queued before it must not outlive what it uses.
-  context_->Keep(device_->Synchronize(stream_->stream));
-  ++finishes_;
+  context_->Keep(device_->Synchronize(compute_.get()));
   return status();
 }
 
 absl::Status DeviceMachine::Load(const Batch& batch, Input* input) {
-  // The pinned buffer may be under way to the device still; what reads the device's comes first on
-  // the stream.
-  if (input->filled_at_ == finishes_) NAVIT_RETURN_IF_ERROR(Finish());
-  NAVIT_ASSIGN_OR_RETURN(input->batch_,
-                         input->buffer_.Fill(config_, batch, device_, stream_->stream));
-  input->filled_at_ = finishes_;
-  return absl::OkStatus();
+  NAVIT_RETURN_IF_ERROR(status());
+  return input->Fill(config_, batch, device_, copies_.get());
 }
 
 absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
@@ -124,35 +121,37 @@ absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
   return Floats(*memory);
 }
 
+absl::StatusOr<Bf16*> DeviceMachine::TakePinned(int64_t count) {
+  if (pinned_.size() == pinned_taken_) pinned_.emplace_back();
+  DeviceBuffer& memory = pinned_[pinned_taken_++];
+  NAVIT_RETURN_IF_ERROR(GrowPinnedBuffer(count * sizeof(Bf16), device_, &memory));
+  return static_cast<Bf16*>(memory.data());
+}
+
 absl::Status DeviceMachine::Append(const Bf16* outputs, int64_t count, std::vector<float>* to) {
-  const size_t bytes = count * sizeof(Bf16);
-  if (output_memory_.size() <= outputs_.size()) output_memory_.emplace_back();
-  DeviceBuffer& memory = output_memory_[outputs_.size()];
-  NAVIT_RETURN_IF_ERROR(GrowPinnedBuffer(bytes, device_, &memory));
-  outputs_.push_back({count, to});
-  return device_->Copy(memory.data(), outputs, bytes, stream_->stream);
+  NAVIT_ASSIGN_OR_RETURN(Bf16* const values, TakePinned(count));
+  outputs_.push_back({values, count, to});
+  return device_->Copy(values, outputs, count * sizeof(Bf16), compute_.get());
 }
 
 absl::Status DeviceMachine::TakeOutputs() {
   NAVIT_RETURN_IF_ERROR(Finish());
-  for (size_t i = 0; i < outputs_.size(); ++i) {
-    const Bf16* const values = static_cast<const Bf16*>(output_memory_[i].data());
-    std::vector<float>& to = *outputs_[i].to;
-    to.resize(to.size() + outputs_[i].count);
-    std::transform(values, values + outputs_[i].count, to.end() - outputs_[i].count,
+  for (const Output& output : outputs_) {
+    output.to->resize(output.to->size() + output.count);
+    std::transform(output.values, output.values + output.count, output.to->end() - output.count,
                    cuda::Bf16ToFloat);
   }
   outputs_.clear();
+  pinned_taken_ = 0;
   return absl::OkStatus();
 }
 
 absl::StatusOr<const Bf16*> DeviceMachine::OutputGradients(const float* values, int64_t count) {
-  host_values_.resize(count);
-  std::transform(values, values + count, host_values_.begin(), cuda::FloatToBf16);
+  NAVIT_ASSIGN_OR_RETURN(Bf16* const pinned, TakePinned(count));
+  std::transform(values, values + count, pinned, cuda::FloatToBf16);
   const size_t bytes = count * sizeof(Bf16);
   NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &output_gradients_));
-  NAVIT_RETURN_IF_ERROR(
-      device_->Copy(output_gradients_.data(), host_values_.data(), bytes, stream_->stream));
+  NAVIT_RETURN_IF_ERROR(device_->Copy(output_gradients_.data(), pinned, bytes, compute_.get()));
   return static_cast<const Bf16*>(output_gradients_.data());
 }
 
@@ -161,8 +160,7 @@ void DeviceMachine::ZeroGradients() {
 }
 
 void DeviceMachine::SetGradient(size_t offset, float value) {
-  context_->Keep(
-      device_->Copy(Floats(gradients_) + offset, &value, sizeof(value), stream_->stream));
+  context_->Keep(device_->Copy(Floats(gradients_) + offset, &value, sizeof(value), compute_.get()));
 }
 
 GradientProgress DeviceMachine::Progress(GradientReducer* reducer) {
@@ -171,7 +169,7 @@ GradientProgress DeviceMachine::Progress(GradientReducer* reducer) {
     const auto tell = [](void* note) {
       static_cast<Note*>(note)->reducer->Complete(static_cast<Note*>(note)->complete);
     };
-    context_->Keep(device_->CallOnHost(tell, &notes_.back(), stream_->stream));
+    context_->Keep(device_->CallOnHost(tell, &notes_.back(), compute_.get()));
   };
 }
 
@@ -185,9 +183,9 @@ absl::Status DeviceMachine::Norm(double clip_norm, float* norm, float* scale) {
                                      .partial = partial,
                                      .norm = results,
                                      .scale = results + 1},
-                                    stream_->stream));
+                                    compute_.get()));
   float host[2] = {};
-  NAVIT_RETURN_IF_ERROR(device_->Copy(host, results, sizeof(host), stream_->stream));
+  NAVIT_RETURN_IF_ERROR(device_->Copy(host, results, sizeof(host), compute_.get()));
   NAVIT_RETURN_IF_ERROR(Finish());
   *norm = host[0];
   *scale = host[1];
@@ -208,7 +206,7 @@ absl::Status DeviceMachine::PrepareRanges(std::vector<UpdateRange> ranges) {
   if (pieces.empty()) return absl::OkStatus();
   const size_t bytes = pieces.size() * sizeof(cuda::AdamWPiece);
   NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &piece_));
-  return device_->Copy(piece_.data(), pieces.data(), bytes, stream_->stream);
+  return device_->Copy(piece_.data(), pieces.data(), bytes, compute_.get());
 }
 
 absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
@@ -265,12 +263,12 @@ absl::Status DeviceMachine::UpdateLossParameters(const ParameterTable& table, do
     if (info == nullptr) continue;
     float* const host = state_->parameters.data() + info->offset;
     float* const device = Floats(parameters_) + info->offset;
-    NAVIT_RETURN_IF_ERROR(device_->Copy(host, device, sizeof(float), stream_->stream));
+    NAVIT_RETURN_IF_ERROR(device_->Copy(host, device, sizeof(float), compute_.get()));
     NAVIT_RETURN_IF_ERROR(Finish());
     if (info->name != "loss.logit_scale") continue;
     *host = std::min(*host, kLargestLogitScale);
     *logit_scale = std::exp(*host);
-    NAVIT_RETURN_IF_ERROR(device_->Copy(device, host, sizeof(float), stream_->stream));
+    NAVIT_RETURN_IF_ERROR(device_->Copy(device, host, sizeof(float), compute_.get()));
   }
   return status();
 }

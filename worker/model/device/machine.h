@@ -1,14 +1,16 @@
 // Where a training step's weights and activations are on a GPU: a Machine as cpu_machine.h says.
 //
 // Parameters, their moments and gradients live on the device as fp32, with a copy of the parameters
-// as bf16 for linear layers. Everything is queued on one stream; the host waits for the outputs of
-// the towers (once for all micro-batches, so that it prepares the next one while the device
-// computes) and the contrastive loss, whose steps over ranks are the host's, for the gradients, and
-// for their norm. Buffers grow to what the largest step so far needed, so that later steps
+// as bf16 for linear layers. Work is queued on one stream, and the copies of inputs to the device,
+// which run beside it, on another (input.h). The host waits for the outputs of the towers (once for
+// all micro-batches, so that it prepares the next one while the device computes) and the
+// contrastive loss, whose steps over ranks are the host's, for the gradients, and for their norm.
+// Buffers, pinned ones too, grow to what the largest step so far needed, so that later steps
 // allocate nothing.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 #define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -19,9 +21,9 @@
 #include "absl/types/span.h"
 #include "kernels/cuda/linear.h"
 #include "worker/device/device.h"
-#include "worker/model/device/batch.h"
 #include "worker/model/device/context.h"
 #include "worker/model/device/contrastive_kernels.h"
+#include "worker/model/device/input.h"
 #include "worker/model/device/ops.h"
 #include "worker/model/diagnosis.h"
 #include "worker/model/gradient_reducer.h"
@@ -35,17 +37,8 @@ class DeviceMachine {
   using Ops = DeviceOps;
   using Memory = DeviceBuffer;
 
-  class Input {
-   public:
-    const DeviceBatch& batch() const { return batch_; }
-
-   private:
-    friend class DeviceMachine;
-    // finishes_ when it was filled last.
-    int64_t filled_at_ = -1;
-    DeviceBatch batch_;
-    DeviceBatchBuffer buffer_;
-  };
+  using Input = DeviceInput;
+  static constexpr bool kRunsAhead = true;
 
   // Copies `state` to the device. All must outlive the machine. ResourceExhausted: the device has
   // too little memory.
@@ -68,6 +61,8 @@ class DeviceMachine {
   ContrastiveKernels& contrastive() { return *contrastive_; }
 
   absl::Status Load(const Batch& batch, Input* input);
+  absl::Status Turn(Input* input) { return input->Turn(device_, compute_.get()); }
+  absl::Status Release(Input* input) { return input->Release(device_, compute_.get()); }
   absl::StatusOr<float*> Reserve(size_t floats, Memory* memory);
   absl::Status Append(const kernels::cuda::Bf16* outputs, int64_t count, std::vector<float>* to);
   absl::Status TakeOutputs();
@@ -97,6 +92,8 @@ class DeviceMachine {
   absl::Status WriteState(kernels::cuda::LinearEngine* engine);
   // Prepares AdamW's pieces, unless those of `ranges` are on the device already.
   absl::Status PrepareRanges(std::vector<UpdateRange> ranges);
+  // Pinned memory that nothing else uses until the next Start or TakeOutputs.
+  absl::StatusOr<kernels::cuda::Bf16*> TakePinned(int64_t count);
   // The gradient's norm and the factor of clipping.
   absl::Status Norm(double clip_norm, float* norm, float* scale);
   // The loss's own parameters, which come first, clamped, and on the host too.
@@ -106,12 +103,7 @@ class DeviceMachine {
   ModelState* state_;
   Device* device_;
   size_t size_;
-  struct StreamOwner {
-    Device* device;
-    DeviceStream stream;
-    ~StreamOwner() { device->DestroyStream(stream); }
-  };
-  std::unique_ptr<StreamOwner> stream_;
+  OwnedStream compute_, copies_;
   // What of the state lies on both sides.
   struct Mirror {
     AlignedBuffer* host;
@@ -129,17 +121,16 @@ class DeviceMachine {
   // Of the gradient's norm: partial sums, the norm, the factor.
   DeviceBuffer norm_;
   DeviceBuffer output_gradients_;
-  std::vector<kernels::cuda::Bf16> host_values_;
-  // Outputs that were asked for since the last TakeOutputs, in pinned memory by order of the calls;
-  // the memory stays for the next step.
+  // Outputs that were asked for since the last TakeOutputs.
   struct Output {
+    const kernels::cuda::Bf16* values;
     int64_t count;
     std::vector<float>* to;
   };
   std::vector<Output> outputs_;
-  std::vector<DeviceBuffer> output_memory_;
-  // Times that all that was queued was waited for.
-  int64_t finishes_ = 0;
+  // Of TakePinned, and how many of them are taken.
+  std::vector<DeviceBuffer> pinned_;
+  size_t pinned_taken_ = 0;
   std::deque<Note> notes_;
   std::unique_ptr<DeviceContext> context_;
   std::unique_ptr<DeviceContrastiveKernels> contrastive_;

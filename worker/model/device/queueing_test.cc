@@ -1,10 +1,17 @@
-// How a training step keeps a device busy: what the host waits for.
+// How training steps keep a device busy: what the host waits for, what is allocated, and that
+// nothing but the waits that are there orders the streams.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "kernels/cuda/host_twin/linear.h"
+#include "kernels/cuda/host_twin/memory.h"
+#include "kernels/cuda/host_twin/streams.h"
 #include "worker/collective.h"
 #include "worker/collective_threads.h"
 #include "worker/model/device/test_machine.h"
@@ -91,9 +98,7 @@ TEST_F(QueueingTest, WaitsDoNotGrowWithTheMicroBatches) {
   EXPECT_EQ(Waits(1, enough), Waits(4, enough));
 }
 
-TEST_F(QueueingTest, AnInputThatIsUnderWayIsWaitedFor) {
-  EXPECT_GT(Waits(4, 1), Waits(1, 1)) << "all micro-batches share a slot and its input";
-}
+TEST_F(QueueingTest, NorWhereTheyShareASlotAndItsInput) { EXPECT_EQ(Waits(1, 1), Waits(4, 1)); }
 
 // Without peers nobody asks how far the backward pass is, and the stream need not stop for the
 // host.
@@ -101,6 +106,138 @@ TEST_F(QueueingTest, ARankAloneIsNotToldOfProgress) {
   EXPECT_EQ(0, HostCalls(alone_[0].get()));
   BesideAnEmptyRank two;
   EXPECT_GT(HostCalls(&two), 0);
+}
+
+// Steps of three micro-batches, the packs of each given while the one before computes.
+class StreamsTest : public testing::Test {
+ protected:
+  using Schedule = kernels::cuda::twin::Schedule;
+  using Waits = std::set<std::pair<int, Schedule::Waiter>>;
+  // Seeds of twin::Schedule: what passes and copies do.
+  static constexpr uint64_t kBothLate = 0, kCopiesLate = 2, kBothDrawn = 4, kPassesLate = 6,
+                            kAtOnce = 8;
+
+  std::vector<Batch> Packs(uint64_t step) const {
+    std::vector<Batch> packs;
+    for (uint64_t i = 0; i < 3; ++i) {
+      packs.push_back(DrawBatch(table_.config(), 11, 1000 * step + 50 * i, {{5, 3}, {4, 2}}));
+    }
+    return packs;
+  }
+
+  struct Trained {
+    std::vector<float> parameters;
+    std::vector<std::string> findings;
+    Waits waits;
+    // Until after each step.
+    std::vector<int> allocations;
+  };
+
+  Trained Train(uint64_t seed, int64_t activation_bytes, uint64_t steps,
+                const Waits& skipped = {}) {
+    kernels::cuda::twin::TakeFindings();
+    TwinDevice device(seed);
+    for (const auto& [event, waiter] : skipped) device.schedule().SkipWaits(event, waiter);
+    kernels::cuda::TwinLinearEngine engine;
+    ModelState state(table_);
+    InitializeState(table_, 3, &state);
+    TrainStepOptions options;
+    options.micro_batch_tokens = 1;
+    options.activation_bytes = activation_bytes;
+    options.optimizer.lr = 1e-3;
+    auto step = *MakeDeviceTrainStep(&table_, options, &state, &pool_, &device, &engine, {});
+    Trained trained;
+    EXPECT_TRUE(step->Prepare(Packs(1)).ok());
+    for (uint64_t number = 1; number <= steps; ++number) {
+      int calls = 0;
+      const auto gradients = step->ComputePrepared(alone_[0].get(), [&] {
+        ++calls;
+        EXPECT_TRUE(step->Prepare(Packs(number + 1)).ok());
+      });
+      EXPECT_EQ(1, calls);
+      EXPECT_TRUE(gradients.ok()) << gradients.status();
+      if (!gradients.ok()) return trained;
+      EXPECT_TRUE(step->Apply(*gradients, 0.5, number).ok());
+      trained.allocations.push_back(device.allocations());
+    }
+    EXPECT_TRUE(step->ReadState().ok());
+    step.reset();
+    trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
+    trained.findings = kernels::cuda::twin::TakeFindings().texts;
+    trained.waits = device.schedule().waits();
+    return trained;
+  }
+
+  const ParameterTable table_{SmallModelConfig()};
+  kernels::ThreadPool pool_{1};
+  std::vector<std::unique_ptr<Collective>> alone_ = MakeThreadCollectives(1);
+};
+
+constexpr int64_t kOneSlot = 1;
+constexpr int64_t kSlotForEach = int64_t{1} << 30;
+
+TEST_F(StreamsTest, NothingIsAllocatedAfterTheSecondStep) {
+  for (const int64_t activation_bytes : {kOneSlot, kSlotForEach}) {
+    const std::vector<int> allocations = Train(kAtOnce, activation_bytes, 4).allocations;
+    ASSERT_EQ(4u, allocations.size());
+    EXPECT_GT(allocations[0], 0);
+    EXPECT_EQ(allocations[1], allocations[2]);
+    EXPECT_EQ(allocations[1], allocations[3]);
+  }
+}
+
+TEST_F(StreamsTest, PacksThatAreGivenAheadGiveTheSameBits) {
+  TwinDevice device;
+  kernels::cuda::TwinLinearEngine engine;
+  ModelState state(table_);
+  InitializeState(table_, 3, &state);
+  TrainStepOptions options;
+  options.micro_batch_tokens = 1;
+  options.optimizer.lr = 1e-3;
+  auto step = *MakeDeviceTrainStep(&table_, options, &state, &pool_, &device, &engine, {});
+  for (uint64_t number = 1; number <= 2; ++number) {
+    const auto gradients = step->ComputeGradients(Packs(number), alone_[0].get());
+    ASSERT_TRUE(gradients.ok() && step->Apply(*gradients, 0.5, number).ok());
+  }
+  ASSERT_TRUE(step->ReadState().ok());
+  const std::vector<float> parameters(state.parameters.span().begin(),
+                                      state.parameters.span().end());
+  EXPECT_EQ(parameters, Train(kAtOnce, kSlotForEach, 2).parameters);
+  EXPECT_EQ(absl::StatusCode::kFailedPrecondition,
+            step->ComputePrepared(alone_[0].get()).status().code());
+}
+
+TEST_F(StreamsTest, EveryOrderThatTheWaitsLeaveGivesTheSameBits) {
+  const std::vector<float> expected = Train(kAtOnce, kOneSlot, 2).parameters;
+  const auto check = [&](uint64_t seed, int64_t activation_bytes) {
+    const Trained trained = Train(seed, activation_bytes, 2);
+    EXPECT_EQ(expected, trained.parameters) << "seed " << seed;
+    EXPECT_EQ(std::vector<std::string>(), trained.findings) << "seed " << seed;
+  };
+  for (const uint64_t seed : {kBothLate, kCopiesLate, kBothDrawn, kPassesLate}) {
+    check(seed, kOneSlot);
+  }
+  for (const uint64_t seed : {kCopiesLate, kPassesLate}) check(seed, kSlotForEach);
+}
+
+// Without it some order computes something else.
+TEST_F(StreamsTest, EachWaitIsNeeded) {
+  const std::vector<float> expected = Train(kAtOnce, kOneSlot, 2).parameters;
+  Waits waits;
+  for (const uint64_t seed : {kCopiesLate, kPassesLate})
+    waits.merge(Train(seed, kOneSlot, 2).waits);
+  // Of two buffers: copies for the last use of theirs, passes and the host for the copy.
+  EXPECT_EQ(6u, waits.size());
+  for (const auto& wait : waits) {
+    bool needed = false;
+    for (const uint64_t seed : {kCopiesLate, kPassesLate, kBothLate}) {
+      if (needed) break;
+      const Trained trained = Train(seed, kOneSlot, 2, {wait});
+      needed = !trained.findings.empty() || trained.parameters != expected;
+    }
+    EXPECT_TRUE(needed) << "event " << wait.first << ", waited for by "
+                        << (wait.second == Schedule::Waiter::kHost ? "the host" : "a stream");
+  }
 }
 
 }  // namespace
