@@ -9,8 +9,8 @@
 
 namespace navit::kernels::cuda {
 
-// RMSNorm over each head of q and k, then their rotation. head_dim is 16 or 64; 3·tokens·heads is
-// below 2^31.
+// RMSNorm over each head of q and k, then their rotation. head_dim is one of head_dims.h;
+// 3·tokens·heads is below 2^31.
 //   qkv, normed     [tokens, 3, heads, head_dim] bf16; v is copied, or stays where they alias (then
 //                   there is no backward pass)
 //   q_gain, k_gain  [head_dim] fp32

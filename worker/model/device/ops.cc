@@ -5,6 +5,7 @@
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/embedding.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/map_pool_attention.h"
 #include "kernels/cuda/prefix_tokens.h"
 #include "kernels/cuda/scatter_rows.h"
@@ -254,7 +255,7 @@ void DeviceOps::QkNormRopeBackward(cuda::QkNormRopeBackwardArgs args, Context& c
 
 void DeviceOps::SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (!HasHeadDim(args.head_dim)) {
+  if (!cuda::HasHeadDim(args.head_dim)) {
     return Missing(absl::StrCat("attention with heads of ", args.head_dim), context);
   }
   context.Run("attention", cuda::SegmentAttentionForward,

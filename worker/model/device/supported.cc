@@ -3,8 +3,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/status_macros.h"
+#include "kernels/cuda/head_dims.h"
 
 namespace navit {
 namespace {
@@ -26,16 +28,15 @@ absl::Status CheckTower(const TowerConfig& tower, const std::string& path) {
                    absl::StrCat("a width of ", tower.width, ", above ", kMaxWidth, ","));
   }
   NAVIT_RETURN_IF_ERROR(CheckMultiple(path + ".size.mlp_dim", "an MLP", tower.mlp_dim));
-  if (!HasHeadDim(tower.head_dim())) {
+  if (!kernels::cuda::HasHeadDim(tower.head_dim())) {
     return Missing(path + ".size.heads",
-                   absl::StrCat("attention with heads of ", tower.head_dim(), " numbers"));
+                   absl::StrCat("attention with heads of ", tower.head_dim(), " numbers, none of ",
+                                absl::StrJoin(kernels::cuda::kHeadDims, " "), ","));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
-
-bool HasHeadDim(int64_t head_dim) { return head_dim == 16 || head_dim == 64; }
 
 absl::Status CheckDeviceModel(const ModelConfig& config) {
   NAVIT_RETURN_IF_ERROR(CheckTower(config.image, "model.image"));

@@ -16,9 +16,6 @@ inline constexpr int64_t kLinearMultiple = 8;
 // The widest rows that rms_norm.h and layer_norm.h (kernels/cuda/) take.
 inline constexpr int64_t kMaxWidth = 8192;
 
-// Of attention's kernels.
-bool HasHeadDim(int64_t head_dim);
-
 // Unimplemented names the first field of the job that has none, as
 // "model.image.patch_size: ... has no kernel on a GPU yet".
 absl::Status CheckDeviceModel(const ModelConfig& config);

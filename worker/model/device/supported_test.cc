@@ -23,8 +23,10 @@ TEST(CheckDeviceModel, NamesTheFieldThatHasNoKernel) {
                 "model.image.size.width: ");
   ExpectMissing([](ModelConfig& c) { c.text.width = kMaxWidth + 64; }, "model.text.size.width: ");
   ExpectMissing([](ModelConfig& c) { c.text.mlp_dim = 100; }, "model.text.size.mlp_dim: ");
-  ExpectMissing([](ModelConfig& c) { c.text.width = 32 * c.text.heads; },
+  ExpectMissing([](ModelConfig& c) { c.text.width = 12 * c.text.heads; },
                 "model.text.size.heads: ");
+  ExpectMissing([](ModelConfig& c) { c.image.width = 136 * c.image.heads; },
+                "model.image.size.heads: ");
   ExpectMissing([](ModelConfig& c) { c.patch_size = 14; }, "model.image.patch_size: ");
   ExpectMissing([](ModelConfig& c) { c.embedding_dim = 12; }, "model.embedding_dim: ");
   ExpectMissing(
@@ -35,6 +37,14 @@ TEST(CheckDeviceModel, NamesTheFieldThatHasNoKernel) {
       "model.image.encoder.qk_norm: ");
   ExpectMissing([](ModelConfig& c) { c.classes = 1001; },
                 "model.classes: ", SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION));
+}
+
+TEST(CheckDeviceModel, SizesOfHeads) {
+  for (const int64_t head_dim : {16, 32, 48, 64, 72, 80, 96, 128}) {
+    ModelConfig config = SmallModelConfig();
+    config.image.width = head_dim * config.image.heads;
+    EXPECT_TRUE(CheckDeviceModel(config).ok()) << head_dim;
+  }
 }
 
 TEST(CheckDeviceModel, SaysTheNumber) {

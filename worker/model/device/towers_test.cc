@@ -218,6 +218,17 @@ TEST_F(DeviceTowersTest, PackedTextsEqualThoseAlone) {
   RunPackedAndAlone<TextTower>(SmallModelConfig(), "text.");
 }
 
+// Of 1280 / 16 and 1152 / 16 (ViT-H, SoViT) and others; one tower of each size.
+TEST_F(DeviceTowersTest, SizesOfHeads) {
+  for (const int64_t head_dim : {32, 72, 80, 128}) {
+    SCOPED_TRACE(head_dim);
+    ModelConfig config = SmallModelConfig();
+    config.image.width = config.image.heads * head_dim;
+    config.position = head_dim == 80 ? Image::FACTORIZED_SUM : Image::ROPE;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
 TEST_F(DeviceTowersTest, CausalTextWithBiases) {
   ModelConfig config = SmallModelConfig();
   config.text.causal = true;
