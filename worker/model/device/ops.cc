@@ -11,7 +11,7 @@
 #include "kernels/cuda/scatter_rows.h"
 #include "kernels/cuda/segment_attention.h"
 #include "kernels/cuda/segment_pool.h"
-#include "worker/model/device/supported.h"
+#include "worker/model/device/padded_linear.h"
 
 namespace navit {
 
@@ -35,14 +35,6 @@ void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
 
 void DeviceOps::Missing(absl::string_view what, Context& context) {
   context.Keep(absl::UnimplementedError(absl::StrCat(what, " has no kernel on a GPU yet")));
-}
-
-bool DeviceOps::HasLinear(int64_t in, int64_t out, Context& context) {
-  if (in % kLinearMultiple == 0 && out % kLinearMultiple == 0) return true;
-  Missing(absl::StrCat("a linear layer of ", in, " to ", out, " (no multiples of ", kLinearMultiple,
-                       ")"),
-          context);
-  return false;
 }
 
 void DeviceOps::Copy(int64_t count, const Value* from, Value* to, Context& context) {
@@ -103,7 +95,7 @@ void DeviceOps::Scatter(const DeviceScatter& scatter, int64_t dim, const Value* 
 
 void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (!HasLinear(args.in, args.out, context)) return;
+  if (!HasWholeUnits(args.in, args.out)) return PaddedLinearForward(args, context);
   context.Keep("linear layer", context.engine()->Forward({.rows = args.rows,
                                                           .in = args.in,
                                                           .out = args.out,
@@ -117,6 +109,7 @@ void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
 
 void DeviceOps::LinearBackwardInput(const LinearBackwardInputArgs& args, Context& context) {
   if (!context.ok()) return;
+  if (!HasWholeUnits(args.in, args.out)) return PaddedLinearBackwardInput(args, context);
   context.Keep("gradient of a linear layer's input",
                context.engine()->BackwardInput({.rows = args.rows,
                                                 .in = args.in,
@@ -130,20 +123,24 @@ void DeviceOps::LinearBackwardInput(const LinearBackwardInputArgs& args, Context
 
 void DeviceOps::LinearBackwardWeight(const LinearBackwardWeightArgs& args, Context& context) {
   if (!context.ok()) return;
-  context.Keep("gradient of a linear layer's weight",
-               context.engine()->BackwardWeight({.rows = args.rows,
-                                                 .in = args.in,
-                                                 .out = args.out,
-                                                 .x = args.x,
-                                                 .dy = args.dy,
-                                                 .dweight = args.dweight},
-                                                context.stream()));
+  if (HasWholeUnits(args.in, args.out)) {
+    context.Keep("gradient of a linear layer's weight",
+                 context.engine()->BackwardWeight({.rows = args.rows,
+                                                   .in = args.in,
+                                                   .out = args.out,
+                                                   .x = args.x,
+                                                   .dy = args.dy,
+                                                   .dweight = args.dweight},
+                                                  context.stream()));
+  } else {
+    PaddedLinearBackwardWeight(args, context);
+  }
   if (args.dbias != nullptr) SumColumns(args.rows, args.out, args.dy, args.dbias, context);
 }
 
 void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.erf) {
+  if (args.erf || !HasWholeUnits(args.in, args.out)) {
     LinearForward({.rows = args.rows,
                    .in = args.in,
                    .out = args.out,
@@ -157,9 +154,8 @@ void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& co
                         .x = args.hidden,
                         .bias = args.bias,
                         .y = args.y,
-                        .erf = true});
+                        .erf = args.erf});
   }
-  if (!HasLinear(args.in, args.out, context)) return;
   context.Keep("linear layer with GELU",
                context.engine()->Forward({.rows = args.rows,
                                           .in = args.in,
@@ -174,7 +170,7 @@ void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& co
 
 void DeviceOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.erf) {
+  if (args.erf || !HasWholeUnits(args.in, args.out)) {
     LinearBackwardInput({.rows = args.rows,
                          .in = args.in,
                          .out = args.out,
@@ -191,7 +187,7 @@ void DeviceOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& 
                         .dx = args.dhidden,
                         .dbias = args.dbias,
                         .partial = SumPartial(args.rows, args.in, context),
-                        .erf = true});
+                        .erf = args.erf});
   }
   context.Keep("gradient of a linear layer's input and GELU",
                context.engine()->BackwardInput({.rows = args.rows,
