@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/cuda/column_sum.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/map_pool_attention.h"
 #include "kernels/cuda/qk_norm_rope.h"
 #include "kernels/cuda/segment_pool.h"
@@ -79,6 +80,30 @@ TEST_F(HeadsTest, QkNormAndRope) {
     ExpectClose(dqkv, got[0], Largest(dqkv) / 128, 0, "dqkv");
     ExpectClose(dq_gain, got[1], 1e-4f, 1e-4f, "dq_gain");
     ExpectClose(dk_gain, got[2], 1e-4f, 1e-4f, "dk_gain");
+  }
+}
+
+TEST_F(HeadsTest, RopeAlone) {
+  for (const int64_t head_dim : kHeadDims) {
+    SCOPED_TRACE(head_dim);
+    const int64_t tokens = head_dim == 64 ? 37 : 3, heads = head_dim % 3 + 1;
+    const Floats qkv = RandomBf16(tokens * 3 * heads * head_dim, 1);
+    Floats coordinates = RandomFloats(tokens * 2, 5, 10), cos_sin(tokens * head_dim);
+    RopeTable(tokens, head_dim, coordinates.data(), cos_sin.data());
+    for (const bool inverse : {false, true}) {
+      Floats turned = qkv;
+      ref::Rope({tokens, heads, head_dim, cos_sin.data(), turned.data(), inverse});
+      const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+        const DeviceArray<Bf16> device_qkv(ToBf16(qkv));
+        const DeviceArray<float> device_cos_sin(cos_sin);
+        EXPECT_TRUE(
+            Rope({tokens, heads, head_dim, device_cos_sin.data(), device_qkv.data(), inverse},
+                 nullptr)
+                .ok());
+        return {ToFloats(device_qkv.Read())};
+      });
+      ExpectClose(turned, got[0], Largest(turned) / 256, 0, "turned");
+    }
   }
 }
 

@@ -196,6 +196,27 @@ struct BackwardKernel {
 };
 
 template <int kDim>
+struct RopeKernel {
+  using Args = RopeArgs;
+  static constexpr int kThreads = 256;
+  static constexpr int kHeads = kThreads / Head<kDim>::kLanes;
+
+  NAVIT_DEVICE static void Run(const Args& args) {
+    using H = Head<kDim>;
+    const int64_t index = BlockIndex() * kHeads + ThreadIndex() / H::kLanes;
+    const bool valid = index < args.tokens * 2 * args.heads && H::HasChannels();
+    const auto heads = static_cast<uint32_t>(args.heads);
+    const uint32_t part = static_cast<uint32_t>(index) / heads;
+    const int64_t head = static_cast<uint32_t>(index) - part * heads, token = part / 2;
+    const int64_t at = ((token * 3 + part % 2) * args.heads + head) * kDim;
+    float x[8] = {};
+    if (valid) H::Load(x, Global<const Bf16>(args.qkv), at);
+    H::Rotate(x, Global<const float>(args.cos_sin), token, valid, args.inverse);
+    if (valid) H::Store(x, Global<Bf16>(args.qkv), at);
+  }
+};
+
+template <int kDim>
 LaunchError Forward(const QkNormRopeForwardArgs& args, Stream stream) {
   using Kernel = ForwardKernel<kDim>;
   const int64_t heads = args.tokens * 3 * args.heads;
@@ -215,7 +236,19 @@ LaunchError Backward(const QkNormRopeBackwardArgs& args, Stream stream) {
   return error;
 }
 
+template <int kDim>
+LaunchError RopeAlone(const RopeArgs& args, Stream stream) {
+  using Kernel = RopeKernel<kDim>;
+  const int64_t heads = args.tokens * 2 * args.heads;
+  return Launch<Kernel>({(heads + Kernel::kHeads - 1) / Kernel::kHeads, Kernel::kThreads, 0},
+                        stream, args);
+}
+
 }  // namespace
+
+LaunchError Rope(const RopeArgs& args, Stream stream) {
+  return ForHeadDim(args.head_dim, [&](auto dim) { return RopeAlone<dim()>(args, stream); });
+}
 
 LaunchError QkNormRopeForward(const QkNormRopeForwardArgs& args, Stream stream) {
   return ForHeadDim(args.head_dim, [&](auto dim) { return Forward<dim()>(args, stream); });

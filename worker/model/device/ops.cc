@@ -31,6 +31,19 @@ void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
               {.rows = rows, .dim = dim, .a = a, .sum = sum, .partial = partial});
 }
 
+// Null angles turn nothing.
+void Rotate(int64_t tokens, int64_t heads, int64_t head_dim, const float* cos_sin, cuda::Bf16* qkv,
+            bool inverse, DeviceContext& context) {
+  if (cos_sin == nullptr) return;
+  context.Run("RoPE", cuda::Rope,
+              {.tokens = tokens,
+               .heads = heads,
+               .head_dim = head_dim,
+               .cos_sin = cos_sin,
+               .qkv = qkv,
+               .inverse = inverse});
+}
+
 }  // namespace
 
 void DeviceOps::Missing(absl::string_view what, Context& context) {
@@ -238,13 +251,19 @@ void DeviceOps::L2NormalizeBackward(const cuda::L2NormalizeBackwardArgs& args, C
 
 void DeviceOps::QkNormRopeForward(const cuda::QkNormRopeForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.q_gain == nullptr && args.cos_sin == nullptr) return;
-  if (args.q_gain == nullptr) return Missing("RoPE without QK-norm", context);
+  if (args.q_gain == nullptr) {
+    // Without the norm `normed` is qkv.
+    return Rotate(args.tokens, args.heads, args.head_dim, args.cos_sin, args.normed,
+                  /*inverse=*/false, context);
+  }
   context.Run("QK-norm", cuda::QkNormRopeForward, args);
 }
 
 void DeviceOps::QkNormRopeBackward(cuda::QkNormRopeBackwardArgs args, Context& context) {
-  if (args.q_gain == nullptr) return;
+  if (args.q_gain == nullptr) {
+    return Rotate(args.tokens, args.heads, args.head_dim, args.cos_sin, args.dqkv,
+                  /*inverse=*/true, context);
+  }
   args.partial = context.Scratch<float>(2 * cuda::QkNormSlabs(args.tokens) * args.head_dim);
   context.Run("gradient of QK-norm", cuda::QkNormRopeBackward, args);
 }

@@ -32,9 +32,6 @@ absl::Status CheckTower(const TowerConfig& tower, const std::string& path) {
 
 absl::Status CheckDeviceModel(const ModelConfig& config) {
   NAVIT_RETURN_IF_ERROR(CheckTower(config.image, "model.image"));
-  if (config.position == v1::ImageTowerSpec::ROPE && !config.image.qk_norm) {
-    return Missing("model.image.encoder.qk_norm", "RoPE without it");
-  }
   return config.has_text() ? CheckTower(config.text, "model.text") : absl::OkStatus();
 }
 

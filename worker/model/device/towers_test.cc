@@ -266,6 +266,16 @@ TEST_F(DeviceTowersTest, PrefixTokensDoNotTurn) {
   RunBoth<ImageTower>(config, "image.");
 }
 
+TEST_F(DeviceTowersTest, RopeAndNothingWithoutQkNorm) {
+  for (const auto position : {Image::ROPE, Image::FACTORIZED_SUM}) {
+    ModelConfig config = SmallModelConfig();
+    config.image.qk_norm = false;
+    config.position = position;
+    config.image.prefix_tokens = position == Image::ROPE ? 1 : 0;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
 TEST_F(DeviceTowersTest, PrefixTokenThatIsPooled) {
   ModelConfig config = SmallModelConfig();
   config.image.prefix_tokens = 1;
