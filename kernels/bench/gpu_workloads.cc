@@ -24,8 +24,8 @@ std::unique_ptr<Workload> AttentionWorkload(int64_t heads, int64_t head_dim,
     cu_seqlens.push_back(cu_seqlens.back() + length);
     squares += static_cast<double>(length) * length;
   }
-  const AttentionWork work =
-      MakeAttentionWork(cu_seqlens.data(), static_cast<int64_t>(lengths.size()), kAttentionRows);
+  const AttentionWork work = MakeAttentionWork(
+      cu_seqlens.data(), static_cast<int64_t>(lengths.size()), AttentionRows(head_dim));
   const DeviceAttentionWork device_work = {static_cast<int64_t>(work.blocks.size()),
                                            memory.Upload(work.blocks),
                                            memory.Upload(work.segments),

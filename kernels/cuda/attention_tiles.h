@@ -10,6 +10,7 @@
 
 #include "kernels/cuda/attention_work.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/shared_rows.h"
 
 namespace navit::kernels::cuda {
@@ -18,13 +19,18 @@ inline constexpr int kAttentionThreads = kAttentionWarps * kWarp;
 inline constexpr float kLog2E = 1.44269504088896f;
 inline constexpr float kLn2 = 0.69314718055995f;
 
-// Starts to copy rows [chunk, chunk + rows) of the block's segments to `to`. Row r of a segment
-// comes from from[(begin + r)·stride]; rows behind its last token become zero.
+// A head of several tokens.
 template <int kDim>
-NAVIT_DEVICE void CopySegments(const SharedRows<kDim>& to, Global<const Bf16> from, int64_t stride,
+using HeadRows = SharedRows<kPaddedHeadDim<kDim>>;
+
+// Starts to copy rows [chunk, chunk + rows) of the block's segments to `to`. Row r of a segment
+// comes from from[(begin + r)·stride]; rows behind its last token become zero, and so does what is
+// behind the kDim values of a row.
+template <int kDim>
+NAVIT_DEVICE void CopySegments(const HeadRows<kDim>& to, Global<const Bf16> from, int64_t stride,
                                Global<const AttentionSegment> segments, int count, int chunk,
                                int rows) {
-  constexpr int kPieces = SharedRows<kDim>::kPieces;
+  constexpr int kPieces = HeadRows<kDim>::kPieces;
   for (int s = 0; s < count; ++s) {
     const AttentionSegment segment = segments.Load(s);
     // The part of the segment that lies in the chunk.
@@ -35,26 +41,31 @@ NAVIT_DEVICE void CopySegments(const SharedRows<kDim>& to, Global<const Bf16> fr
     for (int i = first * kPieces + ThreadIndex(); i < last * kPieces; i += kAttentionThreads) {
       const int row = i / kPieces, piece = i % kPieces;
       const bool valid = row < segment.length;
+      const bool padding = kPieces > kDim / 8 && piece == kDim / 8;
       const int64_t token = segment.begin + (valid ? row : 0);
-      CopyAsync16(to.Piece(segment.row + row - chunk, piece), from + (token * stride + piece * 8),
-                  valid);
+      CopyAsync16(to.Piece(segment.row + row - chunk, piece),
+                  from + (token * stride + (padding ? 0 : piece * 8)), valid && !padding);
     }
   }
 }
 
-// 16 rows of kDim values as A operands. Rows from `valid` on are zero and are not read.
+// 16 rows of kDim values as A operands. Rows from `valid` on are zero and are not read. Behind a
+// row's last value, where B operands are zero, its first ones lie again: zeros there would take
+// registers of their own.
 template <int kDim>
 struct Fragment {
-  uint32_t a[kDim / 16][4];
+  static constexpr int kSteps = kPaddedHeadDim<kDim> / 16;
+  uint32_t a[kSteps][4];
 
   NAVIT_DEVICE void Load(Global<const Bf16> from, int64_t stride, int valid) {
     const int row = LaneIndex() / 4, column = LaneIndex() % 4 * 2;
     NAVIT_UNROLL
-    for (int k = 0; k < kDim / 16; ++k) {
+    for (int k = 0; k < kSteps; ++k) {
       NAVIT_UNROLL
       for (int i = 0; i < 4; ++i) {
-        const int r = row + i % 2 * 8;
-        a[k][i] = r < valid ? from.LoadAs<uint32_t>(r * stride + k * 16 + i / 2 * 8 + column) : 0;
+        const int r = row + i % 2 * 8, first = k * 16 + i / 2 * 8;
+        a[k][i] =
+            r < valid ? from.LoadAs<uint32_t>(r * stride + (first < kDim ? first : 0) + column) : 0;
       }
     }
   }
@@ -74,13 +85,13 @@ struct Accumulator {
   }
 
   // += A·R, A [16, 16], R rows [row, row + 16).
-  NAVIT_DEVICE void Add(const uint32_t (&a)[4], const SharedRows<kDim>& rows, int row) {
+  NAVIT_DEVICE void Add(const uint32_t (&a)[4], const HeadRows<kDim>& rows, int row) {
     NAVIT_UNROLL
-    for (int n = 0; n < kDim / 16; ++n) {
+    for (int n = 0; n < kPaddedHeadDim<kDim> / 16; ++n) {
       uint32_t b[4];
       rows.LoadAsRows(b, row, n);
       Mma16x8x16(c[2 * n], a, b[0], b[1]);
-      Mma16x8x16(c[2 * n + 1], a, b[2], b[3]);
+      if (2 * n + 1 < kDim / 8) Mma16x8x16(c[2 * n + 1], a, b[2], b[3]);
     }
   }
 
@@ -99,21 +110,6 @@ struct Accumulator {
     }
   }
 };
-
-// s [16 rows of `fragment`, rows [row, row + 16)]: their products.
-template <int kDim>
-NAVIT_DEVICE void Products(float (&s)[2][4], const Fragment<kDim>& fragment,
-                           const SharedRows<kDim>& rows, int row) {
-  NAVIT_UNROLL
-  for (int i = 0; i < 4; ++i) s[0][i] = s[1][i] = 0;
-  NAVIT_UNROLL
-  for (int k = 0; k < kDim / 16; ++k) {
-    uint32_t b[4];
-    rows.LoadAsColumns(b, row, k);
-    Mma16x8x16(s[0], fragment.a[k], b[0], b[1]);
-    Mma16x8x16(s[1], fragment.a[k], b[2], b[3]);
-  }
-}
 
 // A 16×16 accumulator as an A operand.
 NAVIT_DEVICE void ToOperand(uint32_t (&a)[4], const float (&s)[2][4]) {

@@ -11,12 +11,25 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cuda/head_dims.h"
+
 namespace navit::kernels::cuda {
 
 inline constexpr int kAttentionTileRows = 16;
 inline constexpr int kAttentionWarps = 4;
-// The max_rows of trainers and benchmarks.
-inline constexpr int32_t kAttentionRows = 256;
+
+// Bytes of shared memory that a row takes: two arrays of bf16 and, in the backward pass, two fp32.
+inline constexpr int64_t AttentionRowBytes(int64_t head_dim) {
+  return 4 * PaddedHeadDim(head_dim) + 8;
+}
+
+// The max_rows of trainers and benchmarks: what 66 KiB hold, at most 256. Those are a third of an
+// SM's shared memory on sm_90, and less than one block may have on any card since sm_80 (99 KiB on
+// sm_86 and sm_89); more on cards with more would make a model's bits depend on the card.
+inline constexpr int32_t AttentionRows(int64_t head_dim) {
+  const int64_t rows = 66 * 1024 / AttentionRowBytes(head_dim) / 64 * 64;
+  return static_cast<int32_t>(rows < 256 ? rows : 256);
+}
 
 // A segment that is not empty, at a place among the block's rows in shared memory. It takes its
 // length rounded up to 16 rows there; what lies behind its last token is zero, so that nothing of a
@@ -49,9 +62,8 @@ struct AttentionWork {
   int32_t used_tokens = 0;  // cu_seqlens[segments]; padding follows
 };
 
-// cu_seqlens [segments + 1] ascends from 0. At most max_rows (a multiple of 64) are held at a time;
-// 256 leave room for three blocks on an SM at head dim 64. What is computed of a segment depends on
-// its own tokens and max_rows alone, bit for bit.
+// cu_seqlens [segments + 1] ascends from 0. At most max_rows (a multiple of 64) are held at a time.
+// What is computed of a segment depends on its own tokens and max_rows alone, bit for bit.
 AttentionWork MakeAttentionWork(const int32_t* cu_seqlens, int64_t segments, int32_t max_rows);
 
 }  // namespace navit::kernels::cuda

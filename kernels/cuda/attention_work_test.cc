@@ -38,6 +38,19 @@ TEST(AttentionWorkTest, LongSegmentsHaveABlockForEach64Rows) {
   EXPECT_EQ(64, work.chunk_rows);
 }
 
+// On all cards alike: 66 KiB fit the 99 KiB that a block may have on sm_86 and sm_89.
+TEST(AttentionWorkTest, RowsOfEachHeadDim) {
+  EXPECT_EQ(256, AttentionRows(16));
+  EXPECT_EQ(256, AttentionRows(64));
+  EXPECT_EQ(192, AttentionRows(72));
+  EXPECT_EQ(128, AttentionRows(96));
+  EXPECT_EQ(128, AttentionRows(128));
+  for (const int64_t head_dim : kHeadDims) {
+    EXPECT_EQ(0, AttentionRows(head_dim) % 64);
+    EXPECT_LE(AttentionRows(head_dim) * AttentionRowBytes(head_dim), 66 * 1024);
+  }
+}
+
 // Whatever the lengths: each 16 rows of each segment are in one tile, of a block that holds the
 // segment at that place; places of a block do not overlap; blocks of several segments hold them
 // all.

@@ -4,6 +4,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/cuda/column_sum.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/map_pool_attention.h"
 #include "kernels/cuda/qk_norm_rope.h"
 #include "kernels/cuda/segment_pool.h"
@@ -27,7 +28,12 @@ struct Shape {
 TEST_F(HeadsTest, QkNormAndRope) {
   for (const auto& [tokens, heads, head_dim, rope] :
        {Shape{0, 1, 64, true}, Shape{1, 1, 16, false}, Shape{19, 3, 64, true},
-        Shape{37, 2, 16, true}, Shape{5, 3, 64, false}}) {
+        Shape{37, 2, 16, true}, Shape{5, 3, 64, false}, Shape{34, 1, 8, true},
+        Shape{3, 2, 24, true}, Shape{19, 2, 32, true}, Shape{5, 3, 40, false},
+        Shape{9, 1, 48, true}, Shape{7, 2, 56, true}, Shape{33, 3, 72, true}, Shape{5, 2, 80, true},
+        Shape{2, 2, 88, true}, Shape{4, 1, 96, true}, Shape{3, 1, 104, true},
+        Shape{1, 2, 112, false}, Shape{35, 2, 128, true}}) {
+    SCOPED_TRACE(head_dim);
     const int64_t size = tokens * 3 * heads * head_dim;
     const Floats qkv = RandomBf16(size, 1), gradient = RandomBf16(size, 2);
     const Floats q_gain = RandomFloats(head_dim, 3), k_gain = RandomFloats(head_dim, 4);
@@ -77,14 +83,45 @@ TEST_F(HeadsTest, QkNormAndRope) {
   }
 }
 
+TEST_F(HeadsTest, RopeAlone) {
+  for (const int64_t head_dim : kHeadDims) {
+    SCOPED_TRACE(head_dim);
+    const int64_t tokens = head_dim == 64 ? 37 : 3, heads = head_dim % 3 + 1;
+    const Floats qkv = RandomBf16(tokens * 3 * heads * head_dim, 1);
+    Floats coordinates = RandomFloats(tokens * 2, 5, 10), cos_sin(tokens * head_dim);
+    RopeTable(tokens, head_dim, coordinates.data(), cos_sin.data());
+    for (const bool inverse : {false, true}) {
+      Floats turned = qkv;
+      ref::Rope({tokens, heads, head_dim, cos_sin.data(), turned.data(), inverse});
+      const auto got = RunOnDevice([&]() -> std::vector<Floats> {
+        const DeviceArray<Bf16> device_qkv(ToBf16(qkv));
+        const DeviceArray<float> device_cos_sin(cos_sin);
+        EXPECT_TRUE(
+            Rope({tokens, heads, head_dim, device_cos_sin.data(), device_qkv.data(), inverse},
+                 nullptr)
+                .ok());
+        return {ToFloats(device_qkv.Read())};
+      });
+      ExpectClose(turned, got[0], Largest(turned) / 256, 0, "turned");
+    }
+  }
+}
+
 struct Pack {
   std::vector<int32_t> cu_seqlens;
   int64_t tokens, heads, head_dim;
 };
-const Pack kPacks[] = {{{0, 5, 5, 6, 49}, 53, 3, 64}, {{0, 0, 40}, 40, 2, 16}, {{0, 0}, 4, 1, 16}};
+const Pack kPacks[] = {
+    {{0, 5, 5, 6, 49}, 53, 3, 64}, {{0, 0, 40}, 40, 2, 16}, {{0, 0}, 4, 1, 16},
+    {{0, 70}, 70, 2, 8},           {{0, 9, 31}, 31, 1, 24}, {{0, 5, 22}, 25, 2, 32},
+    {{0, 11}, 11, 3, 40},          {{0, 1, 13}, 13, 2, 48}, {{0, 9}, 10, 1, 56},
+    {{0, 6, 25}, 25, 2, 72},       {{0, 17}, 17, 2, 80},    {{0, 8}, 8, 1, 88},
+    {{0, 3, 12}, 12, 2, 96},       {{0, 5}, 5, 1, 104},     {{0, 7}, 9, 2, 112},
+    {{0, 2, 21}, 21, 2, 128}};
 
 TEST_F(HeadsTest, MapPoolAttention) {
   for (const auto& [cu, tokens, heads, head_dim] : kPacks) {
+    SCOPED_TRACE(head_dim);
     const auto segments = static_cast<int64_t>(cu.size()) - 1;
     const int64_t width = heads * head_dim, used = cu.back();
     const int64_t rows = PooledRows(cu.data(), segments);
@@ -129,6 +166,7 @@ TEST_F(HeadsTest, MapPoolAttention) {
 
 TEST_F(HeadsTest, SegmentPool) {
   for (const auto& [cu, tokens, heads, head_dim] : kPacks) {
+    SCOPED_TRACE(head_dim);
     const auto segments = static_cast<int64_t>(cu.size()) - 1;
     const int64_t dim = heads * head_dim + 1, used = cu.back();
     Floats x = RandomBf16(tokens * dim, 1);

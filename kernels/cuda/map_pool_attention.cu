@@ -2,6 +2,7 @@
 
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/map_pool_attention.h"
 #include "kernels/cuda/rows.h"
 
@@ -14,13 +15,25 @@ constexpr float kLn2 = 0.69314718055995f;
 constexpr int kBatch = 4;  // turns of the forward pass whose loads are in flight together
 
 // A warp has one head of one segment. kLanes lanes share a token, eight channels each, and kGroups
-// tokens are taken at a time.
+// tokens are taken at a time. Lanes behind the head's channels read the first ones, with zeros as
+// query and gradient, and write nothing.
 template <int kDim>
 struct Layout {
-  static constexpr int kLanes = kDim / 8;
+  static constexpr int kLanes = kHeadLanes<kDim>;
   static constexpr int kGroups = kWarp / kLanes;
   NAVIT_DEVICE static int Group() { return LaneIndex() / kLanes; }
-  NAVIT_DEVICE static int Channel() { return LaneIndex() % kLanes * 8; }
+  NAVIT_DEVICE static bool HasChannels() {
+    return kLanes == kDim / 8 || LaneIndex() % kLanes < kDim / 8;
+  }
+  NAVIT_DEVICE static int Channel() { return HasChannels() ? LaneIndex() % kLanes * 8 : 0; }
+
+  template <typename T>
+  NAVIT_DEVICE static void Load(float (&values)[8], Global<const T> head) {
+    LoadEight(values, head, Channel(), kDim);
+    if (HasChannels()) return;
+    NAVIT_UNROLL
+    for (int i = 0; i < 8; ++i) values[i] = 0;
+  }
 
   // The sum over the groups of what lanes of equal channels have; all get it.
   NAVIT_DEVICE static float GroupSum(float value) {
@@ -51,7 +64,7 @@ struct Forward {
     const SegmentRange segment = Global<const SegmentRange>(pool.segment).Load(index / pool.heads);
     const Global<const Bf16> kv(pool.kv);
     float query[8], sum = 0, max = -INFINITY, out[8] = {};
-    LoadEight(query, Global<const float>(pool.query) + head * kDim, L::Channel(), kDim);
+    L::Load(query, Global<const float>(pool.query) + head * kDim);
     const float scale = args.scale * kLog2E;
     for (int base = L::Group(); base < segment.length + L::Group(); base += kBatch * L::kGroups) {
       // The loads of several tokens come before the first waits for its own.
@@ -84,7 +97,7 @@ struct Forward {
     const float all_sum = L::GroupSum(sum * factor);
     NAVIT_UNROLL
     for (int i = 0; i < 8; ++i) out[i] = L::GroupSum(out[i] * factor) / all_sum;
-    if (L::Group() == 0) {
+    if (L::Group() == 0 && L::HasChannels()) {
       StoreEight(out, Global<Bf16>(pool.pooled), index * kDim + L::Channel(), kDim);
     }
     if (LaneIndex() == 0) {
@@ -110,9 +123,9 @@ struct Backward {
     const Global<const Bf16> kv(pool.kv);
     const Global<Bf16> dkv(pool.dkv);
     float query[8], pooled[8], dpooled[8], dquery[8] = {};
-    LoadEight(query, Global<const float>(pool.query) + head * kDim, L::Channel(), kDim);
-    LoadEight(pooled, Global<const Bf16>(pool.pooled), index * kDim + L::Channel(), kDim);
-    LoadEight(dpooled, Global<const Bf16>(pool.dpooled), index * kDim + L::Channel(), kDim);
+    L::Load(query, Global<const float>(pool.query) + head * kDim);
+    L::Load(pooled, Global<const Bf16>(pool.pooled) + index * kDim);
+    L::Load(dpooled, Global<const Bf16>(pool.dpooled) + index * kDim);
     const float delta = LaneSum<L::kLanes>(Dot(pooled, dpooled));
     const float lse = Global<const float>(pool.lse).Load(index) * kLog2E;
     for (int base = 0; base < segment.length; base += L::kGroups) {
@@ -124,7 +137,7 @@ struct Backward {
       LoadEight(v, kv, at + width, kDim);
       const float z = LaneSum<L::kLanes>(Dot(query, k)) * args.scale * kLog2E;
       const float dp = LaneSum<L::kLanes>(Dot(dpooled, v));
-      if (!valid) continue;
+      if (!valid || !L::HasChannels()) continue;
       const float p = Exp2(z - lse), dz = p * (dp - delta) * args.scale;
       NAVIT_UNROLL
       for (int i = 0; i < 8; ++i) {
@@ -137,7 +150,7 @@ struct Backward {
     }
     NAVIT_UNROLL
     for (int i = 0; i < 8; ++i) dquery[i] = L::GroupSum(dquery[i]);
-    if (L::Group() != 0) return;
+    if (L::Group() != 0 || !L::HasChannels()) return;
     NAVIT_UNROLL
     for (int i = 0; i < 8; ++i) {
       Global<float>(pool.partial).Store(index * kDim + L::Channel() + i, dquery[i]);
@@ -154,16 +167,16 @@ LaunchError LaunchPool(const PoolArgs& args, Stream stream) {
 }  // namespace
 
 LaunchError MapPoolAttentionForward(const MapPoolAttentionForwardArgs& args, Stream stream) {
-  return args.head_dim == 16 ? LaunchPool<Forward<16>>(args, stream)
-                             : LaunchPool<Forward<64>>(args, stream);
+  return ForHeadDim(args.head_dim,
+                    [&](auto dim) { return LaunchPool<Forward<dim()>>(args, stream); });
 }
 
 LaunchError MapPoolAttentionBackward(const MapPoolAttentionBackwardArgs& args, Stream stream) {
   const int64_t width = args.heads * args.head_dim;
   LaunchError error = FillZeroRows(args.dkv, args.used_tokens, args.tokens, 2 * width, stream);
   if (error.ok()) {
-    error = args.head_dim == 16 ? LaunchPool<Backward<16>>(args, stream)
-                                : LaunchPool<Backward<64>>(args, stream);
+    error = ForHeadDim(args.head_dim,
+                       [&](auto dim) { return LaunchPool<Backward<dim()>>(args, stream); });
   }
   if (error.ok()) error = AddRows(args.pooled_rows, width, args.partial, args.dquery, stream);
   return error;

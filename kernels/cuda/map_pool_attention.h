@@ -11,7 +11,7 @@
 namespace navit::kernels::cuda {
 
 // pooled[p, h, :] = softmax_t(query[h]·k[t, h]/√head_dim)·v[t, h, :], t in segment p of the ranges.
-// head_dim is 16 or 64; device memory, 16-byte aligned.
+// head_dim is one of head_dims.h; device memory, 16-byte aligned.
 //   segment  [pooled_rows]                      PooledSegments, in device memory
 //   query    [heads, head_dim] fp32             kv   [tokens, 2, heads, head_dim] bf16
 //   pooled   [pooled_rows, heads, head_dim] bf16, assigned

@@ -16,7 +16,6 @@ ELSEWHERE = {
     "PositionTableBackward": "ScatterRows",
     "QkNormBackward": "QkNormRopeBackward",  # one pass over q and k for both
     "QkNormForward": "QkNormRopeForward",
-    "Rope": "QkNormRopeForward",
     "Scale": "AdamW",  # its grad_scale, read on the device
     "SumSquares": "GradientNorm",
 }

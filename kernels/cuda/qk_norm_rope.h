@@ -1,4 +1,4 @@
-// qk_norm.h and rope.h (kernels/) on a GPU, in one pass over q and k.
+// qk_norm.h and rope.h (kernels/) on a GPU: both in one pass over q and k, and rotation alone.
 #ifndef NAVIT_KERNELS_CUDA_QK_NORM_ROPE_H_
 #define NAVIT_KERNELS_CUDA_QK_NORM_ROPE_H_
 
@@ -9,8 +9,8 @@
 
 namespace navit::kernels::cuda {
 
-// RMSNorm over each head of q and k, then their rotation. head_dim is 16 or 64; 3·tokens·heads is
-// below 2^31.
+// RMSNorm over each head of q and k, then their rotation. head_dim is one of head_dims.h;
+// 3·tokens·heads is below 2^31.
 //   qkv, normed     [tokens, 3, heads, head_dim] bf16; v is copied, or stays where they alias (then
 //                   there is no backward pass)
 //   q_gain, k_gain  [head_dim] fp32
@@ -45,6 +45,15 @@ struct QkNormRopeBackwardArgs {
   float* partial = nullptr;
 };
 
+// Turns q and k in place, or back; v is not touched. The shapes and limits are those above.
+// Tolerance: 2^-8 of the largest element of a head.
+struct RopeArgs {
+  int64_t tokens = 0, heads = 0, head_dim = 0;
+  const float* cos_sin = nullptr;
+  Bf16* qkv = nullptr;
+  bool inverse = false;  // the backward pass
+};
+
 inline constexpr int64_t kQkNormSlab = 32;  // tokens of a block
 inline constexpr int64_t QkNormSlabs(int64_t tokens) {
   return (tokens + kQkNormSlab - 1) / kQkNormSlab;
@@ -52,6 +61,7 @@ inline constexpr int64_t QkNormSlabs(int64_t tokens) {
 
 LaunchError QkNormRopeForward(const QkNormRopeForwardArgs& args, Stream stream);
 LaunchError QkNormRopeBackward(const QkNormRopeBackwardArgs& args, Stream stream);
+LaunchError Rope(const RopeArgs& args, Stream stream);
 
 }  // namespace navit::kernels::cuda
 

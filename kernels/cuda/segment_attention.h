@@ -20,7 +20,7 @@ struct DeviceAttentionWork {
   int32_t used_tokens = 0;
 };
 
-// The shapes are those of the CPU's operation; head_dim is 16 or 64:
+// The shapes are those of the CPU's operation; head_dim is one of head_dims.h:
 //   qkv  [tokens, 3, heads, head_dim] bf16   out  [tokens, heads, head_dim] bf16
 //   lse  [tokens, heads] fp32
 // out and lse are assigned; those of padding become 0, whose qkv is not read. All of it in device

@@ -11,7 +11,7 @@
 namespace navit::kernels::cuda {
 namespace {
 
-// δ of each row: kDim / 8 lanes have a head of a token.
+// δ of each row: kLanes lanes have a head of a token.
 template <int kDim>
 struct DeltaKernel {
   struct Args {
@@ -21,14 +21,14 @@ struct DeltaKernel {
     float* delta;
   };
   static constexpr int kThreads = 256;
-  static constexpr int kLanes = kDim / 8;
+  static constexpr int kLanes = kHeadLanes<kDim>;
   static constexpr int kRows = kThreads / kLanes;
 
   NAVIT_DEVICE static void Run(const Args& args) {
     const int64_t row = BlockIndex() * kRows + ThreadIndex() / kLanes;
     const int piece = ThreadIndex() % kLanes;
     float sum = 0;
-    if (row < args.rows) {
+    if (row < args.rows && piece < kDim / 8) {
       float out[8], dout[8];
       Unpack(Global<const Bf16>(args.out).LoadAs<Vector16>(row * kDim + piece * 8), out);
       Unpack(Global<const Bf16>(args.dout).LoadAs<Vector16>(row * kDim + piece * 8), dout);
@@ -61,7 +61,7 @@ struct BackwardKernel {
     Bf16* dqkv;
   };
   static constexpr int kThreads = kAttentionThreads;
-  static constexpr int kMinBlocks = 3;
+  static constexpr int kMinBlocks = kDim <= 64 ? 3 : 2;  // by the registers of a thread
 
   // The block's place in the work and in shared memory.
   struct Block {
@@ -71,7 +71,7 @@ struct BackwardKernel {
     int head;
     int rows;       // of all of its segments
     int64_t width;  // of a token in out and dout; a third of one in qkv
-    SharedRows<kDim> first, second;
+    HeadRows<kDim> first, second;
     Shared<float> lse, delta;  // of the chunk's rows
   };
 
@@ -80,10 +80,10 @@ struct BackwardKernel {
                                      Global<const Bf16> first, int64_t first_stride,
                                      Global<const Bf16> second, int64_t second_stride) {
     BlockBarrier();
-    CopySegments(block.first, first, first_stride, block.segments, block.work.segments, chunk,
-                 args.chunk_rows);
-    CopySegments(block.second, second, second_stride, block.segments, block.work.segments, chunk,
-                 args.chunk_rows);
+    CopySegments<kDim>(block.first, first, first_stride, block.segments, block.work.segments, chunk,
+                       args.chunk_rows);
+    CopySegments<kDim>(block.second, second, second_stride, block.segments, block.work.segments,
+                       chunk, args.chunk_rows);
     CopyAsyncCommit();
   }
 
@@ -116,7 +116,7 @@ struct BackwardKernel {
   NAVIT_DEVICE static void TwoProducts(float (&p)[2][4], float (&ds)[2][4], const Fragment<kDim>& a,
                                        const Fragment<kDim>& b, const Block& block, int row) {
     NAVIT_UNROLL
-    for (int k = 0; k < kDim / 16; ++k) {
+    for (int k = 0; k < Fragment<kDim>::kSteps; ++k) {
       uint32_t first[4], second[4];
       block.first.LoadAsColumns(first, row, k);
       block.second.LoadAsColumns(second, row, k);
@@ -178,11 +178,11 @@ struct BackwardKernel {
               ds[n][i] = value * (ds[n][i] - delta.of[i % 2]);
             }
           }
-          uint32_t a[4], da[4];
+          uint32_t a[4];
           ToOperand(a, p);
-          ToOperand(da, ds);
           dv.Add(a, block.second, row);
-          dk.Add(da, block.first, row);
+          ToOperand(a, ds);
+          dk.Add(a, block.first, row);
         }
         if (chunk + args.chunk_rows >= block.rows) {
           const Global<Bf16> to =
@@ -272,9 +272,10 @@ struct BackwardKernel {
     block.rows = BlockRows(block.segments, block.work.segments);
     block.width = static_cast<int64_t>(args.heads) * kDim;
     const int rows = args.chunk_rows;
-    const int64_t bytes = static_cast<int64_t>(sizeof(Bf16)) * rows * kDim;
-    block.first.data = SharedMemory<Bf16>(0, rows * kDim);
-    block.second.data = SharedMemory<Bf16>(bytes, rows * kDim);
+    const int values = rows * kPaddedHeadDim<kDim>;
+    const int64_t bytes = static_cast<int64_t>(sizeof(Bf16)) * values;
+    block.first.data = SharedMemory<Bf16>(0, values);
+    block.second.data = SharedMemory<Bf16>(bytes, values);
     block.lse = SharedMemory<float>(2 * bytes, rows);
     block.delta = SharedMemory<float>(2 * bytes + 4 * rows, rows);
     KeysAndValues(args, block);
@@ -291,9 +292,10 @@ LaunchError Backward(const SegmentAttentionBackwardArgs& args, Stream stream) {
       Launch<Delta>({(rows + Delta::kRows - 1) / Delta::kRows, Delta::kThreads, 0}, stream,
                     {rows, args.out, args.dout, args.delta});
   if (!error.ok()) return error;
-  const int64_t row_bytes = 2 * static_cast<int64_t>(sizeof(Bf16)) * kDim + 2 * sizeof(float);
   return Launch<Kernel>(
-      {args.work.blocks * args.heads, Kernel::kThreads, row_bytes * args.work.chunk_rows}, stream,
+      {args.work.blocks * args.heads, Kernel::kThreads,
+       AttentionRowBytes(kDim) * args.work.chunk_rows},
+      stream,
       {args.work.block, args.work.segment, args.work.tile, args.work.chunk_rows,
        static_cast<int32_t>(args.heads), args.causal, 1 / std::sqrt(static_cast<float>(kDim)),
        args.qkv, args.dout, args.lse, args.delta, args.dqkv});
@@ -305,7 +307,7 @@ LaunchError SegmentAttentionBackward(const SegmentAttentionBackwardArgs& args, S
   const int64_t used = args.work.used_tokens, width = 3 * args.heads * args.head_dim;
   const LaunchError error = FillZeroRows(args.dqkv, used, args.tokens, width, stream);
   if (!error.ok()) return error;
-  return args.head_dim == 16 ? Backward<16>(args, stream) : Backward<64>(args, stream);
+  return ForHeadDim(args.head_dim, [&](auto dim) { return Backward<dim()>(args, stream); });
 }
 
 }  // namespace navit::kernels::cuda

@@ -27,7 +27,8 @@ struct ForwardKernel {
     float* lse;
   };
   static constexpr int kThreads = kAttentionThreads;
-  static constexpr int kMinBlocks = kDim == 64 ? 3 : 4;
+  // As many as leave each thread the registers it takes.
+  static constexpr int kMinBlocks = kDim <= 32 ? 4 : kDim <= 64 ? 3 : 2;
 
   // The softmax of one tile's rows so far, of two rows per lane: lane / 4 and lane / 4 + 8.
   struct State {
@@ -41,12 +42,12 @@ struct ForwardKernel {
   // the loops are ordered so that these lie side by side.
   template <int kCount, bool kEdge>
   NAVIT_DEVICE static void AddKeys(const Args& args, State& state, const Fragment<kDim>& q,
-                                   const SharedRows<kDim>& keys, const SharedRows<kDim>& values,
+                                   const HeadRows<kDim>& keys, const HeadRows<kDim>& values,
                                    const AttentionTile& tile, int row, int key) {
     const float scale = args.scale * kLog2E;
     float s[kCount][2][4] = {};
     NAVIT_UNROLL
-    for (int k = 0; k < kDim / 16; ++k) {
+    for (int k = 0; k < Fragment<kDim>::kSteps; ++k) {
       NAVIT_UNROLL
       for (int g = 0; g < kCount; ++g) {
         uint32_t b[4];
@@ -133,18 +134,20 @@ struct ForwardKernel {
     const Global<const AttentionTile> tiles =
         Global<const AttentionTile>(args.tile) + block.first_tile;
     const int chunk_rows = args.chunk_rows;
-    const SharedRows<kDim> keys{SharedMemory<Bf16>(0, chunk_rows * kDim)};
-    const SharedRows<kDim> values{
-        SharedMemory<Bf16>(chunk_rows * kDim * sizeof(Bf16), chunk_rows * kDim)};
+    const int values_of_chunk = chunk_rows * kPaddedHeadDim<kDim>;
+    const HeadRows<kDim> keys{SharedMemory<Bf16>(0, values_of_chunk)};
+    const HeadRows<kDim> values{
+        SharedMemory<Bf16>(values_of_chunk * sizeof(Bf16), values_of_chunk)};
     const int64_t width = static_cast<int64_t>(args.heads) * kDim;
     const Global<const Bf16> q_from = Global<const Bf16>(args.qkv) + head * kDim;
     const int rows = BlockRows(segments, block.segments);
     State state;
     for (int chunk = 0; chunk < rows; chunk += chunk_rows) {
       if (chunk > 0) BlockBarrier();  // all have done with the rows of the last chunk
-      CopySegments(keys, q_from + width, 3 * width, segments, block.segments, chunk, chunk_rows);
-      CopySegments(values, q_from + 2 * width, 3 * width, segments, block.segments, chunk,
-                   chunk_rows);
+      CopySegments<kDim>(keys, q_from + width, 3 * width, segments, block.segments, chunk,
+                         chunk_rows);
+      CopySegments<kDim>(values, q_from + 2 * width, 3 * width, segments, block.segments, chunk,
+                         chunk_rows);
       CopyAsyncCommit();
       AttentionTile tile;
       Fragment<kDim> q;
@@ -203,12 +206,13 @@ struct ForwardKernel {
 template <int kDim>
 LaunchError Forward(const SegmentAttentionForwardArgs& args, Stream stream) {
   using Kernel = ForwardKernel<kDim>;
-  return Launch<Kernel>({args.work.blocks * args.heads, Kernel::kThreads,
-                         static_cast<int64_t>(2 * sizeof(Bf16)) * args.work.chunk_rows * kDim},
-                        stream,
-                        {args.work.block, args.work.segment, args.work.tile, args.work.chunk_rows,
-                         static_cast<int32_t>(args.heads), args.causal,
-                         1 / std::sqrt(static_cast<float>(kDim)), args.qkv, args.out, args.lse});
+  return Launch<Kernel>(
+      {args.work.blocks * args.heads, Kernel::kThreads,
+       static_cast<int64_t>(2 * sizeof(Bf16)) * args.work.chunk_rows * kPaddedHeadDim<kDim>},
+      stream,
+      {args.work.block, args.work.segment, args.work.tile, args.work.chunk_rows,
+       static_cast<int32_t>(args.heads), args.causal, 1 / std::sqrt(static_cast<float>(kDim)),
+       args.qkv, args.out, args.lse});
 }
 
 }  // namespace
@@ -218,7 +222,7 @@ LaunchError SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Str
   LaunchError error = FillZeroRows(args.out, used, args.tokens, args.heads * args.head_dim, stream);
   if (error.ok()) error = FillZeroRows(args.lse, used, args.tokens, args.heads, stream);
   if (!error.ok()) return error;
-  return args.head_dim == 16 ? Forward<16>(args, stream) : Forward<64>(args, stream);
+  return ForHeadDim(args.head_dim, [&](auto dim) { return Forward<dim()>(args, stream); });
 }
 
 }  // namespace navit::kernels::cuda

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/segment_attention.h"
 #include "kernels/cuda/test_device.h"
 #include "kernels/cuda/test_values.h"
@@ -46,17 +47,26 @@ struct Case {
 };
 
 // Odd lengths, empty and one-token segments, several in one block, more than one pass over the
-// scores (over 128), more than one chunk (over max_rows), padding, nothing at all.
-const Case kCases[] = {
-    {{0, 5}, 5, 1, 64, false},
-    {{0, 0, 1, 17, 17, 33, 70}, 75, 2, 16, false},
-    {{0, 16, 64}, 64, 1, 64, false},
-    {{0, 3, 74, 80}, 80, 2, 64, true},
-    {{0, 145}, 150, 1, 64, false},
-    {{0, 145, 300}, 300, 1, 16, true, 64},
-    {{0, 70, 205, 210}, 211, 1, 16, false, 64},
-    {{0, 0}, 3, 2, 16, false},
-};
+// scores (over 128), more than one chunk (over max_rows), padding, nothing at all; then all sizes
+// of heads.
+std::vector<Case> Cases() {
+  std::vector<Case> cases = {
+      {{0, 5}, 5, 1, 64, false},
+      {{0, 0, 1, 17, 17, 33, 70}, 75, 2, 16, false},
+      {{0, 16, 64}, 64, 1, 64, false},
+      {{0, 3, 74, 80}, 80, 2, 64, true},
+      {{0, 145}, 150, 1, 64, false},
+      {{0, 145, 300}, 300, 1, 16, true, 64},
+      {{0, 70, 205, 210}, 211, 1, 16, false, 64},
+      {{0, 0}, 3, 2, 16, false},
+      {{0, 70, 75}, 75, 1, 72, true, 64},
+      {{0, 150}, 150, 1, 128, false, 128},
+  };
+  for (const int64_t head_dim : kHeadDims) {
+    cases.push_back({{0, 5, 5, 38}, 41, 2, head_dim, head_dim % 16 == 8});
+  }
+  return cases;
+}
 
 struct Inputs {
   explicit Inputs(const Case& c)
@@ -85,8 +95,8 @@ std::vector<Floats> Forward(const Case& c, const Inputs& inputs) {
 }
 
 TEST_F(SegmentAttentionTest, Forward) {
-  for (const Case& c : kCases) {
-    SCOPED_TRACE(testing::PrintToString(c.cu_seqlens));
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(testing::PrintToString(c.cu_seqlens) + testing::PrintToString(c.head_dim));
     const Inputs inputs(c);
     Floats out(c.tokens * inputs.width), lse(c.tokens * c.heads);
     ref::SegmentAttentionForward({c.tokens, static_cast<int64_t>(c.cu_seqlens.size()) - 1, c.heads,
@@ -99,8 +109,8 @@ TEST_F(SegmentAttentionTest, Forward) {
 }
 
 TEST_F(SegmentAttentionTest, Backward) {
-  for (const Case& c : kCases) {
-    SCOPED_TRACE(testing::PrintToString(c.cu_seqlens));
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(testing::PrintToString(c.cu_seqlens) + testing::PrintToString(c.head_dim));
     const Inputs inputs(c);
     const auto segments = static_cast<int64_t>(c.cu_seqlens.size()) - 1;
     Floats out(c.tokens * inputs.width), lse(c.tokens * c.heads), dqkv(3 * out.size());

@@ -8,15 +8,21 @@
 
 namespace navit::kernels::cuda {
 
-// Rows of kDim values. The 16-byte pieces of a row are exchanged by a pattern of the row's number,
-// so that eight rows read at one column lie in different banks.
+// Rows of kDim values, a multiple of 16. The 16-byte pieces of a row are exchanged by a pattern of
+// the row's number, so that eight rows read at one column lie in different banks.
 template <int kDim>
 struct SharedRows {
   static constexpr int kPieces = kDim / 8;
+  // The banks are eight pieces. kShared, the power of two in kPieces, is what a row's length and
+  // the banks have in common: 8 / kShared rows begin in different ones, then they repeat. The next
+  // rows exchange pieces inside of groups of kShared.
+  static constexpr int kShared = kPieces % 8 == 0 ? 8 : kPieces % 4 == 0 ? 4 : 2;
+  static constexpr int kShift = kShared == 8 ? 0 : kShared == 4 ? 1 : 2;  // log2(8 / kShared)
+  static_assert(kPieces % 2 == 0);
   Shared<Bf16> data;
 
   NAVIT_DEVICE Shared<Bf16> Piece(int row, int piece) const {
-    const int pattern = kPieces >= 8 ? row & 7 : (row >> 2) & (kPieces - 1);
+    const int pattern = (row >> kShift) & (kShared - 1);
     return data + (row * kDim + (piece ^ pattern) * 8);
   }
   // Piece(row + lane_row, piece) for a multiple of 8 as `row`: what depends on the lane alone is

@@ -68,11 +68,11 @@ class Packer {
   std::vector<std::function<void(const char*)>> places_;
 };
 
-void AddSegments(const std::vector<int32_t>& cu_seqlens, int64_t prefix_tokens, Packer* packer,
-                 DeviceSegments* to) {
+void AddSegments(const std::vector<int32_t>& cu_seqlens, int64_t prefix_tokens, int64_t head_dim,
+                 Packer* packer, DeviceSegments* to) {
   if (prefix_tokens > 0) {
     auto longer = std::make_shared<DeviceSegments>();
-    AddSegments(WithPrefix(cu_seqlens, prefix_tokens), 0, packer, longer.get());
+    AddSegments(WithPrefix(cu_seqlens, prefix_tokens), 0, head_dim, packer, longer.get());
     to->with_prefix = std::move(longer);
   }
   to->tokens = cu_seqlens.back();
@@ -80,7 +80,7 @@ void AddSegments(const std::vector<int32_t>& cu_seqlens, int64_t prefix_tokens, 
   packer->Add(cu_seqlens, &to->cu_seqlens);
   packer->Add(kernels::cuda::PooledSegments(cu_seqlens.data(), to->segments), &to->ranges);
   const kernels::cuda::AttentionWork work = kernels::cuda::MakeAttentionWork(
-      cu_seqlens.data(), to->segments, kernels::cuda::kAttentionRows);
+      cu_seqlens.data(), to->segments, kernels::cuda::AttentionRows(head_dim));
   to->attention.blocks = static_cast<int64_t>(work.blocks.size());
   to->attention.chunk_rows = work.chunk_rows;
   to->attention.used_tokens = work.used_tokens;
@@ -210,10 +210,12 @@ absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, c
   DeviceBatch to;
   Packer packer(std::move(memory_));
   to.count = batch.examples();
-  AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, &packer, &to.image_cu_seqlens);
+  AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, config.image.head_dim(), &packer,
+              &to.image_cu_seqlens);
   AddPositions(config, batch, &packer, &to);
   if (config.has_text()) {
-    AddSegments(batch.text_cu_seqlens, config.text.prefix_tokens, &packer, &to.text_cu_seqlens);
+    AddSegments(batch.text_cu_seqlens, config.text.prefix_tokens, config.text.head_dim(), &packer,
+                &to.text_cu_seqlens);
     AddText(config, batch, &packer, &to.text);
   }
   packer.AddLast(batch.patches, &to.patches);

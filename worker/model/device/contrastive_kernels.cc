@@ -4,12 +4,14 @@
 #include <cstddef>
 
 #include "common/status_macros.h"
+#include "kernels/cuda/padded_rows.h"
 #include "kernels/cuda/sigmoid_contrastive.h"
 
 namespace navit {
 
 namespace cuda = kernels::cuda;
 using cuda::Bf16;
+using cuda::PaddedLength;
 
 absl::Status DeviceContrastiveKernels::Run(const std::function<void(Arena*)>& layout) {
   Arena count;
@@ -19,6 +21,13 @@ absl::Status DeviceContrastiveKernels::Run(const std::function<void(Arena*)>& la
   layout(&arena);
   NAVIT_RETURN_IF_ERROR(context_.status());
   context_.Keep(context_.device()->Synchronize(context_.stream()));
+  for (const PaddedRows& rows : padded_) {
+    float* to = rows.host;
+    for (auto row = rows.values.begin(); row != rows.values.end(); row += PaddedLength(rows.dim)) {
+      to = std::copy_n(row, rows.dim, to);
+    }
+  }
+  padded_.clear();
   return context_.status();
 }
 
@@ -33,10 +42,16 @@ T* DeviceContrastiveKernels::Put(const T* host, int64_t count, Arena* arena) {
   return device;
 }
 
-Bf16* DeviceContrastiveKernels::PutRounded(const float* host, int64_t count, Arena* arena) {
-  rounded_.resize(count);
-  if (arena->placed()) std::transform(host, host + count, rounded_.begin(), cuda::FloatToBf16);
-  return Put(rounded_.data(), count, arena);
+Bf16* DeviceContrastiveKernels::PutRounded(const float* host, int64_t rows, int64_t dim,
+                                           Arena* arena) {
+  const int64_t padded = PaddedLength(dim);
+  rounded_.resize(rows * padded);
+  for (int64_t row = 0; arena->placed() && row < rows; ++row) {
+    const auto to = rounded_.begin() + row * padded;
+    std::transform(host + row * dim, host + (row + 1) * dim, to, cuda::FloatToBf16);
+    std::fill(to + dim, to + padded, Bf16());
+  }
+  return Put(rounded_.data(), rows * padded, arena);
 }
 
 template <typename T>
@@ -46,14 +61,22 @@ void DeviceContrastiveKernels::Get(const T* device, int64_t count, T* host) {
                                         context_.stream()));
 }
 
+void DeviceContrastiveKernels::GetRows(const float* device, int64_t rows, int64_t dim,
+                                       float* host) {
+  const int64_t padded = PaddedLength(dim);
+  if (padded == dim) return Get(device, rows * dim, host);
+  padded_.push_back({dim, host, std::vector<float>(rows * padded)});
+  Get(device, rows * padded, padded_.back().values.data());
+}
+
 cuda::ContrastiveStrip DeviceContrastiveKernels::Put(const kernels::ContrastiveStrip& strip,
                                                      Arena* arena) {
   const int64_t rows = strip.rows, columns = strip.columns;
   return {.rows = rows,
           .columns = columns,
-          .dim = strip.dim,
-          .x = PutRounded(strip.x, rows * strip.dim, arena),
-          .y = PutRounded(strip.y, columns * strip.dim, arena),
+          .dim = PaddedLength(strip.dim),
+          .x = PutRounded(strip.x, rows, strip.dim, arena),
+          .y = PutRounded(strip.y, columns, strip.dim, arena),
           .scale = strip.scale,
           .positive = Put(strip.positive, rows, arena),
           .column_valid = Put(strip.column_valid, columns, arena),
@@ -103,14 +126,14 @@ absl::Status DeviceContrastiveKernels::Backward(const kernels::ContrastiveBackwa
     device.column_lse = Put(args.column_lse, columns, arena);
     device.row_weight = args.row_weight;
     device.column_weight = args.column_weight;
-    device.dx = arena->Take(rows * dim);
-    device.dy = arena->Take(columns * dim);
+    device.dx = arena->Take(rows * device.strip.dim);
+    device.dy = arena->Take(columns * device.strip.dim);
     device.dscale = arena->Take<double>(1);
     device.workspace = arena->Take<char>(cuda::ContrastiveGradientWorkspace(device.strip));
     if (!arena->placed()) return;
     context_.Run("contrastive gradients", cuda::ContrastiveBackward, device);
-    Get(device.dx, rows * dim, args.dx);
-    Get(device.dy, columns * dim, args.dy);
+    GetRows(device.dx, rows, dim, args.dx);
+    GetRows(device.dy, columns, dim, args.dy);
     Get(device.dscale, 1, args.dscale);
   });
 }
@@ -124,16 +147,16 @@ absl::Status DeviceContrastiveKernels::Sigmoid(const kernels::SigmoidContrastive
     device.bias = args.bias;
     device.smoothing = args.smoothing;
     device.weight = args.weight;
-    device.dx = arena->Take(rows * dim);
-    device.dy = arena->Take(columns * dim);
+    device.dx = arena->Take(rows * device.strip.dim);
+    device.dy = arena->Take(columns * device.strip.dim);
     device.loss = arena->Take<double>(1);
     device.dscale = arena->Take<double>(1);
     device.dbias = arena->Take<double>(1);
     device.workspace = arena->Take<char>(cuda::ContrastiveGradientWorkspace(device.strip));
     if (!arena->placed()) return;
     context_.Run("sigmoid contrastive loss", cuda::SigmoidContrastive, device);
-    Get(device.dx, rows * dim, args.dx);
-    Get(device.dy, columns * dim, args.dy);
+    GetRows(device.dx, rows, dim, args.dx);
+    GetRows(device.dy, columns, dim, args.dy);
     Get(device.loss, 1, args.loss);
     Get(device.dscale, 1, args.dscale);
     Get(device.dbias, 1, args.dbias);

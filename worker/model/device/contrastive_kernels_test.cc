@@ -28,11 +28,11 @@ class DeviceContrastiveKernelsTest : public MachineTest {
   }
 
   // The last `rows` of the columns' examples are this rank's.
-  kernels::ContrastiveStrip Strip(int64_t rows) {
+  kernels::ContrastiveStrip Strip(int64_t rows, int64_t dim = kDim) {
     kernels::ContrastiveStrip strip;
     strip.rows = rows;
     strip.columns = kColumns;
-    strip.dim = kDim;
+    strip.dim = dim;
     strip.x = features_.data();
     strip.y = features_.data() + kColumns * kDim;
     strip.scale = 8;
@@ -44,14 +44,18 @@ class DeviceContrastiveKernelsTest : public MachineTest {
   }
 
   struct Softmax {
-    explicit Softmax(int64_t rows)
-        : row_lse(rows), column_lse(kColumns), positive(rows), smooth(rows), dx(rows * kDim) {}
-    std::vector<float> row_lse, column_lse, positive, smooth, dx;
-    std::vector<float> dy = std::vector<float>(kColumns * kDim);
+    Softmax(int64_t rows, int64_t dim)
+        : row_lse(rows),
+          column_lse(kColumns),
+          positive(rows),
+          smooth(rows),
+          dx(rows * dim),
+          dy(kColumns * dim) {}
+    std::vector<float> row_lse, column_lse, positive, smooth, dx, dy;
     double dscale = 0;
   };
   static Softmax RunSoftmax(const kernels::ContrastiveStrip& strip, ContrastiveKernels& kernels) {
-    Softmax result(strip.rows);
+    Softmax result(strip.rows, strip.dim);
     std::vector<float> row_max(strip.rows), column_max(strip.columns);
     EXPECT_TRUE(kernels
                     .Stats({.strip = strip,
@@ -126,6 +130,17 @@ TEST_F(DeviceContrastiveKernelsTest, SoftmaxIsThatOfTheCpu) {
       }
     }
   }
+}
+
+// Rows of no whole 16-byte units.
+TEST_F(DeviceContrastiveKernelsTest, OddDim) {
+  DeviceContext context(device(), nullptr, engine(), nullptr, nullptr);
+  DeviceContrastiveKernels on_device(&context);
+  const kernels::ContrastiveStrip strip = Strip(4, 21);
+  const Softmax want = RunSoftmax(strip, cpu_), got = RunSoftmax(strip, on_device);
+  ExpectClose(want.row_lse, got.row_lse, 1e-4);
+  ExpectClose(want.dx, got.dx, 1.0 / 128);
+  ExpectClose(want.dy, got.dy, 1.0 / 128);
 }
 
 TEST_F(DeviceContrastiveKernelsTest, SigmoidIsThatOfTheCpu) {

@@ -5,12 +5,13 @@
 #include "kernels/cuda/column_sum.h"
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/embedding.h"
+#include "kernels/cuda/head_dims.h"
 #include "kernels/cuda/map_pool_attention.h"
 #include "kernels/cuda/prefix_tokens.h"
 #include "kernels/cuda/scatter_rows.h"
 #include "kernels/cuda/segment_attention.h"
 #include "kernels/cuda/segment_pool.h"
-#include "worker/model/device/supported.h"
+#include "worker/model/device/padded_linear.h"
 
 namespace navit {
 
@@ -30,18 +31,23 @@ void SumColumns(int64_t rows, int64_t dim, const cuda::Bf16* a, float* sum,
               {.rows = rows, .dim = dim, .a = a, .sum = sum, .partial = partial});
 }
 
+// Null angles turn nothing.
+void Rotate(int64_t tokens, int64_t heads, int64_t head_dim, const float* cos_sin, cuda::Bf16* qkv,
+            bool inverse, DeviceContext& context) {
+  if (cos_sin == nullptr) return;
+  context.Run("RoPE", cuda::Rope,
+              {.tokens = tokens,
+               .heads = heads,
+               .head_dim = head_dim,
+               .cos_sin = cos_sin,
+               .qkv = qkv,
+               .inverse = inverse});
+}
+
 }  // namespace
 
 void DeviceOps::Missing(absl::string_view what, Context& context) {
   context.Keep(absl::UnimplementedError(absl::StrCat(what, " has no kernel on a GPU yet")));
-}
-
-bool DeviceOps::HasLinear(int64_t in, int64_t out, Context& context) {
-  if (in % kLinearMultiple == 0 && out % kLinearMultiple == 0) return true;
-  Missing(absl::StrCat("a linear layer of ", in, " to ", out, " (no multiples of ", kLinearMultiple,
-                       ")"),
-          context);
-  return false;
 }
 
 void DeviceOps::Copy(int64_t count, const Value* from, Value* to, Context& context) {
@@ -102,7 +108,7 @@ void DeviceOps::Scatter(const DeviceScatter& scatter, int64_t dim, const Value* 
 
 void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (!HasLinear(args.in, args.out, context)) return;
+  if (!HasWholeUnits(args.in, args.out)) return PaddedLinearForward(args, context);
   context.Keep("linear layer", context.engine()->Forward({.rows = args.rows,
                                                           .in = args.in,
                                                           .out = args.out,
@@ -116,6 +122,7 @@ void DeviceOps::LinearForward(const LinearForwardArgs& args, Context& context) {
 
 void DeviceOps::LinearBackwardInput(const LinearBackwardInputArgs& args, Context& context) {
   if (!context.ok()) return;
+  if (!HasWholeUnits(args.in, args.out)) return PaddedLinearBackwardInput(args, context);
   context.Keep("gradient of a linear layer's input",
                context.engine()->BackwardInput({.rows = args.rows,
                                                 .in = args.in,
@@ -129,20 +136,24 @@ void DeviceOps::LinearBackwardInput(const LinearBackwardInputArgs& args, Context
 
 void DeviceOps::LinearBackwardWeight(const LinearBackwardWeightArgs& args, Context& context) {
   if (!context.ok()) return;
-  context.Keep("gradient of a linear layer's weight",
-               context.engine()->BackwardWeight({.rows = args.rows,
-                                                 .in = args.in,
-                                                 .out = args.out,
-                                                 .x = args.x,
-                                                 .dy = args.dy,
-                                                 .dweight = args.dweight},
-                                                context.stream()));
+  if (HasWholeUnits(args.in, args.out)) {
+    context.Keep("gradient of a linear layer's weight",
+                 context.engine()->BackwardWeight({.rows = args.rows,
+                                                   .in = args.in,
+                                                   .out = args.out,
+                                                   .x = args.x,
+                                                   .dy = args.dy,
+                                                   .dweight = args.dweight},
+                                                  context.stream()));
+  } else {
+    PaddedLinearBackwardWeight(args, context);
+  }
   if (args.dbias != nullptr) SumColumns(args.rows, args.out, args.dy, args.dbias, context);
 }
 
 void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.erf) {
+  if (args.erf || !HasWholeUnits(args.in, args.out)) {
     LinearForward({.rows = args.rows,
                    .in = args.in,
                    .out = args.out,
@@ -156,9 +167,8 @@ void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& co
                         .x = args.hidden,
                         .bias = args.bias,
                         .y = args.y,
-                        .erf = true});
+                        .erf = args.erf});
   }
-  if (!HasLinear(args.in, args.out, context)) return;
   context.Keep("linear layer with GELU",
                context.engine()->Forward({.rows = args.rows,
                                           .in = args.in,
@@ -173,7 +183,7 @@ void DeviceOps::LinearGeluForward(const LinearGeluForwardArgs& args, Context& co
 
 void DeviceOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.erf) {
+  if (args.erf || !HasWholeUnits(args.in, args.out)) {
     LinearBackwardInput({.rows = args.rows,
                          .in = args.in,
                          .out = args.out,
@@ -190,7 +200,7 @@ void DeviceOps::LinearGeluBackward(const LinearGeluBackwardArgs& args, Context& 
                         .dx = args.dhidden,
                         .dbias = args.dbias,
                         .partial = SumPartial(args.rows, args.in, context),
-                        .erf = true});
+                        .erf = args.erf});
   }
   context.Keep("gradient of a linear layer's input and GELU",
                context.engine()->BackwardInput({.rows = args.rows,
@@ -241,20 +251,26 @@ void DeviceOps::L2NormalizeBackward(const cuda::L2NormalizeBackwardArgs& args, C
 
 void DeviceOps::QkNormRopeForward(const cuda::QkNormRopeForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (args.q_gain == nullptr && args.cos_sin == nullptr) return;
-  if (args.q_gain == nullptr) return Missing("RoPE without QK-norm", context);
+  if (args.q_gain == nullptr) {
+    // Without the norm `normed` is qkv.
+    return Rotate(args.tokens, args.heads, args.head_dim, args.cos_sin, args.normed,
+                  /*inverse=*/false, context);
+  }
   context.Run("QK-norm", cuda::QkNormRopeForward, args);
 }
 
 void DeviceOps::QkNormRopeBackward(cuda::QkNormRopeBackwardArgs args, Context& context) {
-  if (args.q_gain == nullptr) return;
+  if (args.q_gain == nullptr) {
+    return Rotate(args.tokens, args.heads, args.head_dim, args.cos_sin, args.dqkv,
+                  /*inverse=*/true, context);
+  }
   args.partial = context.Scratch<float>(2 * cuda::QkNormSlabs(args.tokens) * args.head_dim);
   context.Run("gradient of QK-norm", cuda::QkNormRopeBackward, args);
 }
 
 void DeviceOps::SegmentAttentionForward(const SegmentAttentionForwardArgs& args, Context& context) {
   if (!context.ok()) return;
-  if (!HasHeadDim(args.head_dim)) {
+  if (!cuda::HasHeadDim(args.head_dim)) {
     return Missing(absl::StrCat("attention with heads of ", args.head_dim), context);
   }
   context.Run("attention", cuda::SegmentAttentionForward,

@@ -95,8 +95,9 @@ struct DeviceOps {
   static void LinearBackwardInput(const LinearBackwardInputArgs& args, Context& context);
   static void LinearBackwardWeight(const LinearBackwardWeightArgs& args, Context& context);
 
-  // The tanh form is fused into the products, and `hidden` is GELU's argument. The form with erf
-  // takes passes of its own, and `hidden` is without the bias.
+  // The tanh form is fused into the products, and `hidden` is GELU's argument. The form with erf,
+  // and layers that padded_linear.h computes, take passes of their own, and `hidden` is without the
+  // bias.
   struct LinearGeluForwardArgs {
     int64_t rows = 0, in = 0, out = 0;
     const Value* x = nullptr;
@@ -212,8 +213,6 @@ struct DeviceOps {
 
  private:
   static void Missing(absl::string_view what, Context& context);
-  // False: it is missing.
-  static bool HasLinear(int64_t in, int64_t out, Context& context);
 };
 
 }  // namespace navit

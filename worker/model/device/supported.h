@@ -9,18 +9,11 @@
 
 namespace navit {
 
-// Both sides of a linear layer's weight are multiples of this: cuBLASLt's kernels for bf16 want
-// rows of whole 16-byte units.
-inline constexpr int64_t kLinearMultiple = 8;
-
 // The widest rows that rms_norm.h and layer_norm.h (kernels/cuda/) take.
 inline constexpr int64_t kMaxWidth = 8192;
 
-// Of attention's kernels.
-bool HasHeadDim(int64_t head_dim);
-
 // Unimplemented names the first field of the job that has none, as
-// "model.image.patch_size: ... has no kernel on a GPU yet".
+// "model.image.size.heads: ... has no kernel on a GPU yet".
 absl::Status CheckDeviceModel(const ModelConfig& config);
 
 }  // namespace navit

@@ -9,9 +9,9 @@
 namespace navit {
 namespace {
 
-void ExpectMissing(const std::function<void(ModelConfig&)>& change, absl::string_view field,
-                   ModelConfig config = SmallModelConfig()) {
-  ASSERT_TRUE(CheckDeviceModel(config).ok() || config.classes > 0);
+void ExpectMissing(const std::function<void(ModelConfig&)>& change, absl::string_view field) {
+  ModelConfig config = SmallModelConfig();
+  ASSERT_TRUE(CheckDeviceModel(config).ok());
   change(config);
   const absl::Status status = CheckDeviceModel(config);
   EXPECT_EQ(absl::StatusCode::kUnimplemented, status.code());
@@ -19,29 +19,45 @@ void ExpectMissing(const std::function<void(ModelConfig&)>& change, absl::string
 }
 
 TEST(CheckDeviceModel, NamesTheFieldThatHasNoKernel) {
-  ExpectMissing([](ModelConfig& c) { c.image.width = 4 * c.image.heads * 16 + 4; },
-                "model.image.size.width: ");
   ExpectMissing([](ModelConfig& c) { c.text.width = kMaxWidth + 64; }, "model.text.size.width: ");
-  ExpectMissing([](ModelConfig& c) { c.text.mlp_dim = 100; }, "model.text.size.mlp_dim: ");
-  ExpectMissing([](ModelConfig& c) { c.text.width = 32 * c.text.heads; },
+  ExpectMissing([](ModelConfig& c) { c.text.width = 12 * c.text.heads; },
                 "model.text.size.heads: ");
-  ExpectMissing([](ModelConfig& c) { c.patch_size = 14; }, "model.image.patch_size: ");
-  ExpectMissing([](ModelConfig& c) { c.embedding_dim = 12; }, "model.embedding_dim: ");
-  ExpectMissing(
-      [](ModelConfig& c) {
-        c.position = v1::ImageTowerSpec::ROPE;
-        c.image.qk_norm = false;
-      },
-      "model.image.encoder.qk_norm: ");
-  ExpectMissing([](ModelConfig& c) { c.classes = 1001; },
-                "model.classes: ", SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION));
+  ExpectMissing([](ModelConfig& c) { c.image.width = 136 * c.image.heads; },
+                "model.image.size.heads: ");
+}
+
+TEST(CheckDeviceModel, SizesOfHeads) {
+  for (const int64_t head_dim : {16, 32, 48, 64, 72, 80, 96, 128}) {
+    ModelConfig config = SmallModelConfig();
+    config.image.width = head_dim * config.image.heads;
+    EXPECT_TRUE(CheckDeviceModel(config).ok()) << head_dim;
+  }
 }
 
 TEST(CheckDeviceModel, SaysTheNumber) {
   ModelConfig config = SmallModelConfig();
-  config.patch_size = 14;
-  EXPECT_EQ("model.image.patch_size: a patch of 588, no multiple of 8, has no kernel on a GPU yet",
-            CheckDeviceModel(config).message());
+  config.image.width = config.image.heads * 12;
+  EXPECT_EQ(
+      "model.image.size.heads: attention with heads of 12 numbers, none of 8 16 24 32 40 48 56 64 "
+      "72 80 88 96 104 112 128, has no kernel on a GPU yet",
+      CheckDeviceModel(config).message());
+}
+
+TEST(CheckDeviceModel, RopeWithoutQkNorm) {
+  ModelConfig config = SmallModelConfig();
+  config.position = v1::ImageTowerSpec::ROPE;
+  config.image.qk_norm = false;
+  EXPECT_TRUE(CheckDeviceModel(config).ok());
+}
+
+TEST(CheckDeviceModel, AnyPatchMlpEmbeddingAndNumberOfClasses) {
+  ModelConfig config = SmallModelConfig();
+  config.image.mlp_dim = 101;
+  config.embedding_dim = 13;
+  for (config.patch_size = 2; config.patch_size <= 64; ++config.patch_size) {
+    EXPECT_TRUE(CheckDeviceModel(config).ok()) << config.patch_size;
+  }
+  EXPECT_TRUE(CheckDeviceModel(SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION)).ok());
 }
 
 }  // namespace

@@ -218,6 +218,17 @@ TEST_F(DeviceTowersTest, PackedTextsEqualThoseAlone) {
   RunPackedAndAlone<TextTower>(SmallModelConfig(), "text.");
 }
 
+// Of 1280 / 16 and 1152 / 16 (ViT-H, SoViT) and others; one tower of each size.
+TEST_F(DeviceTowersTest, SizesOfHeads) {
+  for (const int64_t head_dim : {32, 72, 80, 128}) {
+    SCOPED_TRACE(head_dim);
+    ModelConfig config = SmallModelConfig();
+    config.image.width = config.image.heads * head_dim;
+    config.position = head_dim == 80 ? Image::FACTORIZED_SUM : Image::ROPE;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
 TEST_F(DeviceTowersTest, CausalTextWithBiases) {
   ModelConfig config = SmallModelConfig();
   config.text.causal = true;
@@ -255,6 +266,16 @@ TEST_F(DeviceTowersTest, PrefixTokensDoNotTurn) {
   RunBoth<ImageTower>(config, "image.");
 }
 
+TEST_F(DeviceTowersTest, RopeAndNothingWithoutQkNorm) {
+  for (const auto position : {Image::ROPE, Image::FACTORIZED_SUM}) {
+    ModelConfig config = SmallModelConfig();
+    config.image.qk_norm = false;
+    config.position = position;
+    config.image.prefix_tokens = position == Image::ROPE ? 1 : 0;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
 TEST_F(DeviceTowersTest, PrefixTokenThatIsPooled) {
   ModelConfig config = SmallModelConfig();
   config.image.prefix_tokens = 1;
@@ -289,17 +310,41 @@ TEST_F(DeviceTowersTest, ResampledPositions) {
   RunBoth<ImageTower>(config, "image.");
 }
 
-TEST_F(DeviceTowersTest, ClassifierOfEightClasses) {
-  ModelConfig config = SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION);
-  config.classes = 8;
-  RunBoth<ImageTower>(config, "image.");
+TEST_F(DeviceTowersTest, Classifiers) {
+  for (const int64_t classes : {8, 7}) {
+    ModelConfig config = SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION);
+    config.classes = classes;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
+// 12, 27, 300 and 588 numbers, with and without a bias.
+TEST_F(DeviceTowersTest, PatchesThatAreNoWholeUnits) {
+  for (const int64_t patch_size : {2, 3, 10, 14}) {
+    SCOPED_TRACE(patch_size);
+    ModelConfig config = SmallModelConfig();
+    config.patch_size = patch_size;
+    config.patch_bias = patch_size != 10;
+    RunBoth<ImageTower>(config, "image.");
+  }
+}
+
+TEST_F(DeviceTowersTest, MlpsAndEmbeddingsThatAreNoWholeUnits) {
+  for (const bool erf : {false, true}) {
+    ModelConfig config = SmallModelConfig();
+    config.image.mlp_dim = config.text.mlp_dim = 50;
+    config.image.gelu_erf = config.text.gelu_erf = erf;
+    config.embedding_dim = 21;
+    RunBoth<ImageTower>(config, "image.");
+    RunBoth<TextTower>(config, "text.");
+  }
 }
 
 TEST_F(DeviceTowersTest, WhatHasNoKernelIsNamed) {
   DeviceContext context(device(), nullptr, engine(), nullptr, nullptr);
-  DeviceOps::LinearForward({.rows = 1, .in = 588, .out = 64}, context);
-  EXPECT_EQ(context.status().message(),
-            "a linear layer of 588 to 64 (no multiples of 8) has no kernel on a GPU yet");
+  DeviceOps::SegmentAttentionForward({.tokens = 1, .segments = 1, .heads = 1, .head_dim = 12},
+                                     context);
+  EXPECT_EQ(context.status().message(), "attention with heads of 12 has no kernel on a GPU yet");
 }
 
 }  // namespace

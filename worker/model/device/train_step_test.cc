@@ -198,7 +198,7 @@ TEST_F(DeviceAverageTest, TheAverageFollowsTheCpuTrainers) { FollowTheCpuTrainer
 
 TEST_F(DeviceTrainStepTest, AModelWithoutKernelsIsRefused) {
   ModelConfig config = SmallModelConfig();
-  config.patch_size = 14;
+  config.image.width = config.image.heads * 12;
   const ParameterTable table(config);
   ModelState state(table);
   EXPECT_EQ(
@@ -206,13 +206,26 @@ TEST_F(DeviceTrainStepTest, AModelWithoutKernelsIsRefused) {
       absl::StatusCode::kUnimplemented);
 }
 
+// Patches of 147 numbers, MLPs of 50, embeddings of 21.
+class DeviceOddSidesTest : public DeviceTrainStepTest {
+ protected:
+  DeviceOddSidesTest() : DeviceTrainStepTest(Config()) {}
+  static ModelConfig Config() {
+    ModelConfig config = SmallModelConfig();
+    config.patch_size = 7;
+    config.image.mlp_dim = config.text.mlp_dim = 50;
+    config.embedding_dim = 21;
+    return config;
+  }
+};
+
+TEST_F(DeviceOddSidesTest, StepsFollowTheCpuTrainer) { FollowTheCpuTrainer(3); }
+
 class DeviceClassifierTest : public DeviceTrainStepTest {
  protected:
   DeviceClassifierTest() : DeviceTrainStepTest(Config()) {}
   static ModelConfig Config() {
-    ModelConfig config = SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION);
-    config.classes = 8;
-    return config;
+    return SmallClassifierConfig(v1::LossSpec::SOFTMAX_CLASSIFICATION);
   }
 };
 
