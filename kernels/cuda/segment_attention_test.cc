@@ -140,7 +140,9 @@ TEST_F(SegmentAttentionTest, Backward) {
 // A segment packed with others, at another place, has the bits of the segment alone.
 TEST_F(SegmentAttentionTest, PackedEqualsAlone) {
   for (const bool causal : {false, true}) {
-    const Case packed{{0, 9, 46, 50}, 50, 2, 16, causal}, alone{{0, 37}, 37, 2, 16, causal};
+    const int64_t head_dim = causal ? 72 : 16;
+    const Case packed{{0, 9, 46, 50}, 50, 2, head_dim, causal};
+    const Case alone{{0, 37}, 37, 2, head_dim, causal};
     const Inputs inputs(packed);
     Inputs part(alone);
     std::copy_n(inputs.qkv.begin() + 9 * 3 * part.width, part.qkv.size(), part.qkv.begin());
