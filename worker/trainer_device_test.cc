@@ -154,7 +154,8 @@ TEST_F(TrainerOnDeviceTest, StopsAfterTheNamedStepAndGoesOnFromThere) {
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {
-  options_.job.mutable_spec()->mutable_model()->mutable_image()->mutable_size()->set_heads(1);
+  // Of 4 numbers.
+  options_.job.mutable_spec()->mutable_model()->mutable_image()->mutable_size()->set_heads(8);
   const Trained trained = TrainOnDevice();
   EXPECT_FALSE(trained.done);
   EXPECT_TRUE(absl::StrContains(trained.failure, "model.image.size.heads")) << trained.failure;
