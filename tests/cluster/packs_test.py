@@ -10,7 +10,7 @@ FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
 
 
 class PacksTest(unittest.TestCase):
-    def digests(self, name, packers, disturb=None, steps=200, train=None):
+    def digests(self, name, packers, disturb=None, steps=1000, train=None):
         """The digest of (ordinal, content hash) of every step, with so many packers."""
         folder = FOLDER / name
         with Cluster(folder) as cluster:
