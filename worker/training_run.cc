@@ -263,46 +263,31 @@ absl::StatusOr<bool> TrainingRun::AwaitStart(uint64_t step) {
   return start;
 }
 
-absl::Status TrainingRun::Parse(StepInput* input) const {
-  // A first try may have left something.
-  StepPacks packs = std::move(input->packs);
-  *input = StepInput();
-  input->packs = std::move(packs);
-  for (const v1::Frame& pack : input->packs.packs) {
-    absl::StatusOr<Batch> batch = ParseBatch(pack.payload(), model_->table.config());
-    if (!batch.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("pack ", pack.header().index(), " of window ",
-                                                     pack.header().window(), ": ",
-                                                     batch.status().message()));
-    }
-    input->examples += batch->examples();
-    input->image_tokens += batch->image_tokens();
-    input->text_tokens += batch->text_tokens();
-    input->batches.push_back(*std::move(batch));
-  }
-  return absl::OkStatus();
-}
-
 void TrainingRun::PrepareAhead(uint64_t step) {
   std::optional<StepPacks> packs = source_->TakeIfHere(step);
   if (!packs.has_value()) return;
   StepInput& input = ahead_.emplace();
   input.packs = *std::move(packs);
   // An error comes again, and is told, when it is the step's turn.
-  input.prepared = Parse(&input).ok() && step_->Prepare(input.batches).ok();
-  input.batches.clear();
+  absl::StatusOr<ParsedPacks> parsed = ParsePacks(input.packs, model_->table.config());
+  if (!parsed.ok()) return;
+  input.prepared = step_->Prepare(parsed->batches).ok();
+  parsed->batches.clear();
+  input.parsed = *std::move(parsed);
 }
 
 absl::Status TrainingRun::TrainOn(StepInput* input, absl::Duration start) {
   const v1::StepDeal& deal = input->packs.deal;
   if (!input->prepared) {
     Enter(v1::PHASE_DATA_WAIT, deal.step(), "copy");
-    if (absl::Status status = Parse(input); !status.ok()) return Fatal(std::move(status));
+    absl::StatusOr<ParsedPacks> parsed = ParsePacks(input->packs, model_->table.config());
+    if (!parsed.ok()) return Fatal(parsed.status());
+    input->parsed = *std::move(parsed);
   }
   const auto while_busy = [this, next = deal.step() + 1] { PrepareAhead(next); };
   const absl::StatusOr<StepGradients> computed =
       input->prepared ? step_->ComputePrepared(collective_, while_busy)
-                      : step_->ComputeGradients(input->batches, collective_, while_busy);
+                      : step_->ComputeGradients(input->parsed.batches, collective_, while_busy);
   // Of the model, what has no kernel on the GPU.
   if (absl::IsUnimplemented(computed.status())) return Fatal(computed.status());
   NAVIT_RETURN_IF_ERROR(computed.status());
@@ -336,7 +321,8 @@ absl::Status TrainingRun::TrainOn(StepInput* input, absl::Duration start) {
   report.set_logit_scale(static_cast<float>(gradients.logit_scale));
   report.set_skipped(update.skipped || gradients.valid_examples == 0);
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnStepApplied(report); });
-  metrics_->StepApplied(Now() - start, input->examples, input->image_tokens, input->text_tokens,
+  const ParsedPacks& parsed = input->parsed;
+  metrics_->StepApplied(Now() - start, parsed.examples, parsed.image_tokens, parsed.text_tokens,
                         gradients.useful_flops);
   if (OnGpu(spec_)) {
     NAVIT_ASSIGN_OR_RETURN(const Device::Memory memory, options_.accelerator->gpu.device->memory());

@@ -34,8 +34,8 @@
 #include "worker/communicator.h"
 #include "worker/evaluation.h"
 #include "worker/metrics.h"
-#include "worker/model/batch.h"
 #include "worker/model/train_step.h"
+#include "worker/parsed_packs.h"
 #include "worker/phase_clock.h"
 #include "worker/port_range.h"
 #include "worker/protocol_cell.h"
@@ -110,13 +110,10 @@ class TrainingRun {
   // A step's packs.
   struct StepInput {
     StepPacks packs;
-    // Empty where `step_` has them already.
-    std::vector<Batch> batches;
+    // Whether `step_` has its batches already, which then are not in `parsed`.
     bool prepared = false;
-    uint64_t examples = 0, image_tokens = 0, text_tokens = 0;
+    ParsedPacks parsed;
   };
-  // Fills in all but `packs`.
-  absl::Status Parse(StepInput* input) const;
   // While step - 1 computes.
   void PrepareAhead(uint64_t step);
   absl::Status TrainOn(StepInput* input, absl::Duration waiting_since);
