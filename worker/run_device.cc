@@ -11,16 +11,6 @@
 #include "worker/nccl/nccl_library.h"
 
 namespace navit {
-namespace {
-
-// Of this process; probed once.
-double PeakFlopsPerThread() {
-  static const double peak = kernels::ProbePeakFlops();
-  return peak;
-}
-
-}  // namespace
-
 bool OnGpu(const v1::JobSpec& spec) {
   return spec.workers().trainers().device() == v1::TrainersSpec::CUDA;
 }
@@ -48,8 +38,9 @@ absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(const v1::JobSpec
   return std::make_unique<GlooCollective>(gloo);
 }
 
-std::optional<double> PeakFlops(const v1::JobSpec& spec, const Accelerator* accelerator) {
-  if (!OnGpu(spec)) return spec.workers().trainers().threads() * PeakFlopsPerThread();
+std::optional<double> PeakFlops(const v1::JobSpec& spec, kernels::ThreadPool* pool,
+                                const Accelerator* accelerator) {
+  if (!OnGpu(spec)) return kernels::ProbePeakFlops(*pool);
   if (accelerator == nullptr) return std::nullopt;
   return DevicePeakFlops(accelerator->gpu.device->name());
 }

@@ -33,8 +33,9 @@ absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(const v1::JobSpec
                                                                const RunPlace& place,
                                                                const Accelerator* accelerator);
 
-// Operations per second of this rank, as far as they are known.
-std::optional<double> PeakFlops(const v1::JobSpec& spec, const Accelerator* accelerator);
+// Operations per second of this rank, as far as they are known; of the CPU, measured on `pool`.
+std::optional<double> PeakFlops(const v1::JobSpec& spec, kernels::ThreadPool* pool,
+                                const Accelerator* accelerator);
 
 // For a job on a GPU `accelerator` is not null. All must outlive the step. Unimplemented names what
 // has no kernel on a GPU.

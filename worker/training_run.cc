@@ -77,8 +77,10 @@ absl::Status TrainingRun::Fatal(absl::Status status) {
 }
 
 TrainingRun::Outcome TrainingRun::Execute() {
+  pool_ =
+      std::make_unique<kernels::ThreadPool>(static_cast<int>(spec_.workers().trainers().threads()));
   metrics_->SetRun(run_.job.job(), run_.rank, run_.members.size(),
-                   PeakFlops(spec_, options_.accelerator));
+                   PeakFlops(spec_, pool_.get(), options_.accelerator));
   metrics_->SetModelParameters(model_->table.parameter_count());
   absl::Status status = Main();
   // The others must not wait for a rank that has left. A run that ended well keeps its connections
@@ -111,8 +113,6 @@ TrainingRun::Outcome TrainingRun::Execute() {
 absl::Status TrainingRun::Main() {
   const absl::Duration start = Now();
   Enter(v1::PHASE_LOAD_STATE, run_.committed_step, "");
-  pool_ =
-      std::make_unique<kernels::ThreadPool>(static_cast<int>(spec_.workers().trainers().threads()));
   const absl::StatusOr<TrainStepOptions> options = ResolveTrainStepOptions(spec_, model_->table);
   if (!options.ok()) return Fatal(options.status());
   // No other trainer is chosen for a job that runs again.

@@ -33,11 +33,11 @@ void Report(benchmark::State& state, double flops_per_call, double peak, double 
 enum Pass : int64_t { kForward, kBackwardInput, kBackwardWeight };
 
 void Linear(benchmark::State& state) {
-  const double peak = ProbePeakFlops() / 1e9;
+  ThreadPool pool(1);
+  const double peak = ProbePeakFlops(pool) / 1e9;
   const int64_t rows = state.range(0), in = state.range(1), out = state.range(2);
   const bool onednn = state.range(4) != 0;
   std::vector<float> x = Random(rows * in), w = Random(out * in), y = Random(rows * out);
-  ThreadPool pool(1);
   const auto run = [&] {
     switch (state.range(3)) {
       case kForward:
@@ -78,14 +78,14 @@ BENCHMARK(Linear)
 // Forward and backward of `segments` segments of `length` tokens, 12 heads of 64: 4·l²·D useful
 // FLOPs forward, 8·l²·D backward, of each.
 void SegmentAttention(benchmark::State& state) {
-  const double peak = ProbePeakFlops() / 1e9;
+  ThreadPool pool(1);
+  const double peak = ProbePeakFlops(pool) / 1e9;
   const int64_t length = state.range(0), segments = state.range(1), heads = 12, dim = 64;
   const int64_t width = heads * dim, tokens = segments * length;
   const std::vector<float> qkv = Random(tokens * 3 * width), dout = Random(tokens * width);
   std::vector<float> out(tokens * width), lse(tokens * heads), dqkv(qkv.size());
   std::vector<int32_t> cu;
   for (int64_t i = 0; i <= segments; ++i) cu.push_back(static_cast<int32_t>(i * length));
-  ThreadPool pool(1);
   const auto start = Clock::now();
   for (auto _ : state) {
     SegmentAttentionForward(

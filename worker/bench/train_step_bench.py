@@ -6,12 +6,14 @@
 
 A step is the forward pass of both towers, the softmax contrastive loss, the backward pass, clipping
 and AdamW. Both sides run as many threads as there are cores. The peers compute with the same model
-in float32 and the same segments, which stay the same in all steps: torch.compile traces once.
+in float32 and the same segments, which stay the same in all steps: torch.compile traces once. The
+sides take turns step by step, in one process each, so that a slow second of the machine falls on
+all of them.
 
 per_segment  linear layers over all tokens at once, attention segment by segment
 dense_mask   attention over rows of 576 tokens with a block-diagonal mask
 
-One line per width: seconds of ours, and per peer its seconds over ours, the median of the rounds.
+One line per width: seconds of ours, and per peer its seconds over ours; medians of the rounds.
 """
 
 import os
@@ -23,8 +25,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-ROUNDS = 5
-STEPS = 3
+ROUNDS = 11
 SEQUENCES = 4
 ROW = 576
 # Width and depth: ViT-S whole, and ViT-B's width at a depth that fits the time.
@@ -190,24 +191,36 @@ class Peer:
         self.optimizer.step()
 
     def seconds(self):
-        durations = []
-        for _ in range(STEPS):
-            start = time.perf_counter()
-            self.step()
-            durations.append(time.perf_counter() - start)
-        return statistics.median(durations)
+        start = time.perf_counter()
+        self.step()
+        return time.perf_counter() - start
 
 
-def run_ours(program, threads, width, depth):
-    """The printed lines as dictionaries, by their first word."""
-    out = subprocess.run(
-        [program, str(threads), str(SEQUENCES), str(STEPS), str(width), str(depth)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    lines = (line.split() for line in out.splitlines())
-    return {line[0]: dict(field.split("=") for field in line[1:]) for line in lines}
+class Ours:
+    def __init__(self, program, threads, width, depth):
+        self.child = subprocess.Popen(
+            [program, *map(str, (threads, SEQUENCES, width, depth))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        segments = self.line()
+        self.image, self.text = ([int(n) for n in segments[k].split(",")] for k in ("image", "text"))
+
+    def line(self):
+        """The fields of the next line that the program prints."""
+        words = self.child.stdout.readline().split()
+        if not words:
+            sys.exit(f"train_step_bench ended with {self.child.wait()}")
+        return dict(word.split("=") for word in words[1:])
+
+    def step(self):
+        print(file=self.child.stdin, flush=True)
+        return {key: float(value) for key, value in self.line().items()}
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
 
 
 def main():
@@ -217,18 +230,17 @@ def main():
     torch.set_num_threads(threads)
     print(f"torch={torch.__version__} threads={threads} sequences={SEQUENCES} row={ROW}")
     for width, depth in SIZES:
-        segments = run_ours(sys.argv[1], threads, width, depth)["segments"]
-        image, text = ([int(n) for n in segments[k].split(",")] for k in ("image", "text"))
-        peers = {kind: Peer(kind, width, depth, image, text) for kind in PEERS[width]}
-        ours, ratios = [], {kind: [] for kind in peers}
+        ours = Ours(sys.argv[1], threads, width, depth)
+        peers = {kind: Peer(kind, width, depth, ours.image, ours.text) for kind in PEERS[width]}
+        steps, ratios = [], {kind: [] for kind in peers}
         for _ in range(ROUNDS):
-            step = run_ours(sys.argv[1], threads, width, depth)["train_step"]
-            ours.append(step)
+            steps.append(ours.step())
             for kind, peer in peers.items():
-                ratios[kind].append(peer.seconds() / float(step["seconds_median"]))
+                ratios[kind].append(peer.seconds() / steps[-1]["seconds"])
+        ours.close()
         line = f"train_step_bench width={width} depth={depth}"
-        for key in ("seconds_median", "gflops_median", "of_peak"):
-            line += f" {key}={statistics.median(float(step[key]) for step in ours):.4g}"
+        for key in ("seconds", "gflops", "of_peak"):
+            line += f" {key}={statistics.median(step[key] for step in steps):.4g}"
         for kind, values in ratios.items():
             line += f" {kind}={statistics.median(values):.3f}"
         print(line, flush=True)
