@@ -12,7 +12,8 @@ namespace navit {
 // Bytes to which buffers and the tensors in them are aligned.
 inline constexpr size_t kTensorAlignment = 64;
 
-// Owns `size` floats, zero at first, aligned to kTensorAlignment. Movable.
+// Owns `size` floats, zero at first, aligned to kTensorAlignment; large ones lie on huge pages where
+// the system has them. Movable.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
@@ -26,6 +27,7 @@ class AlignedBuffer {
 
  private:
   struct Free {
+    size_t alignment;
     void operator()(float* data) const;
   };
   std::unique_ptr<float[], Free> data_;
