@@ -30,8 +30,8 @@ class DeviceArena {
  public:
   virtual ~DeviceArena() = default;
 
-  // A piece for the use of every stream, aligned to 256 bytes; uninitialised. ResourceExhausted
-  // says how much was wanted, is in use and free; before, all was tried that the arena can give up.
+  // A piece for the use of every stream, aligned to 256 bytes; uninitialised. ResourceExhausted,
+  // where a Trim did not help either, says how much was wanted, is in use and is free.
   absl::StatusOr<void*> Take(size_t bytes);
   // Waits for all work of the device, which may still use the piece.
   virtual void Return(void* piece) = 0;
