@@ -5,8 +5,8 @@
 // which run beside it, on another (input.h). The host waits for the outputs of the towers (once for
 // all micro-batches, so that it prepares the next one while the device computes) and the
 // contrastive loss, whose steps over ranks are the host's, for the gradients, and for their norm.
-// Buffers, which are pieces of the device's arena or pinned, grow to what the largest step so far
-// needed, so that later steps take nothing.
+// Buffers, pinned ones too, grow to what the largest step so far needed, so that later steps
+// allocate nothing.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 #define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 
