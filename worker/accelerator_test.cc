@@ -21,13 +21,13 @@ TEST(OptionsOnDevice, ActivationsGetHalfOfWhatTheWeightsLeave) {
   const ParameterTable table(SmallModelConfig());
   HostDevice device;
   const size_t weights = 22 * table.total_size();
-  device.SetLimit(weights + 1000);
+  device.arena()->SetLimit(weights + 1000);
   EXPECT_EQ(500, OptionsOnDevice({}, table, device)->activation_bytes);
   EXPECT_EQ(16384, OptionsOnDevice({}, table, device)->micro_batch_tokens);
   TrainStepOptions larger;
   larger.micro_batch_tokens = 20000;
   EXPECT_EQ(20000, OptionsOnDevice(larger, table, device)->micro_batch_tokens);
-  device.SetLimit(weights - 1);
+  device.arena()->SetLimit(weights - 1);
   EXPECT_EQ(0, OptionsOnDevice({}, table, device)->activation_bytes);
 }
 

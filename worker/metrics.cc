@@ -93,10 +93,12 @@ TrainerMetrics::TrainerMetrics()
                       .Help("What this rank's device could compute: probed on CPU at the start, of "
                             "a GPU its data sheet's dense bf16; absent where that is not known.")
                       .Register(*registry_)),
-      device_memory_(BuildGauge()
-                         .Name("navit_device_memory_bytes")
-                         .Help("Memory of this rank's GPU after the last step: used, total.")
-                         .Register(*registry_)),
+      device_memory_(
+          BuildGauge()
+              .Name("navit_device_memory_bytes")
+              .Help("Memory of this rank's GPU after the last step: total, used, what the "
+                    "trainer's arena holds of it, what of that is in use.")
+              .Register(*registry_)),
       time_(BuildCounter()
                 .Name("navit_trainer_time_seconds_total")
                 .Help("All time of this process by what became of it.")
@@ -249,10 +251,15 @@ void TrainerMetrics::SetPrefetch(size_t packs, uint64_t bytes, uint64_t cap_byte
   Present(prefetch_cap_bytes_).Set(static_cast<double>(cap_bytes));
 }
 
-void TrainerMetrics::SetDeviceMemory(size_t used_bytes, size_t total_bytes) {
+void TrainerMetrics::SetDeviceMemory(const DeviceMemory& memory) {
   std::lock_guard<std::mutex> lock(mutex_);
-  Present(device_memory_, {{"kind", "used"}}).Set(static_cast<double>(used_bytes));
-  Present(device_memory_, {{"kind", "total"}}).Set(static_cast<double>(total_bytes));
+  const auto set = [&](const char* kind, size_t bytes) {
+    Present(device_memory_, {{"kind", kind}}).Set(static_cast<double>(bytes));
+  };
+  set("total", memory.total);
+  set("used", memory.used);
+  set("arena_reserved", memory.arena_reserved);
+  set("arena_used", memory.arena_used);
 }
 
 void TrainerMetrics::SetTraffic(const CollectiveTraffic& traffic) {

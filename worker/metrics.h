@@ -51,7 +51,12 @@ class TrainerMetrics {
   void SetLag(absl::Duration lag);
   // What waits for later steps, and the bytes of it that may.
   void SetPrefetch(size_t packs, uint64_t bytes, uint64_t cap_bytes);
-  void SetDeviceMemory(size_t used_bytes, size_t total_bytes);
+  // Of this rank's GPU: all of it, what is in use by whomever, and what this process's arena holds
+  // of it and has given out. In bytes.
+  struct DeviceMemory {
+    size_t total = 0, used = 0, arena_reserved = 0, arena_used = 0;
+  };
+  void SetDeviceMemory(const DeviceMemory& memory);
   // Totals of the communicator so far.
   void SetTraffic(const CollectiveTraffic& traffic);
   void RunStarted(absl::Duration recovery);

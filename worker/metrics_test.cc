@@ -33,7 +33,7 @@ class TrainerMetricsTest : public ::testing::Test {
     metrics_.SetRun("job", 1, 2, 5e9);
     metrics_.SetLag(absl::Seconds(1));
     metrics_.SetPrefetch(3, 300, 1000);
-    metrics_.SetDeviceMemory(1, 2);
+    metrics_.SetDeviceMemory({.total = 4, .used = 3, .arena_reserved = 2, .arena_used = 1});
     metrics_.StepApplied(absl::Seconds(1), 8, 100, 50, 3e6);
     metrics_.CheckpointWritten(77, absl::UnixEpoch());
   }
@@ -72,6 +72,18 @@ TEST_F(TrainerMetricsTest, WhatARankDidGoesFifteenMinutesAfterItsRun) {
   EXPECT_FALSE(absl::StrContains(text, "navit_job=")) << text;
   // Of the process, not of a job.
   EXPECT_TRUE(absl::StrContains(text, "navit_trainer_time_seconds_total{")) << text;
+}
+
+TEST_F(TrainerMetricsTest, MemoryOfTheGpuIsShownByKind) {
+  const std::string text = MetricsText({metrics_.registry()});
+  const auto shown = [](const char* kind, int value) {
+    return absl::StrCat("navit_device_memory_bytes{kind=\"", kind,
+                        "\",navit_job=\"job\",rank=\"1\"} ", value, "\n");
+  };
+  EXPECT_TRUE(absl::StrContains(text, shown("total", 4))) << text;
+  EXPECT_TRUE(absl::StrContains(text, shown("used", 3))) << text;
+  EXPECT_TRUE(absl::StrContains(text, shown("arena_reserved", 2))) << text;
+  EXPECT_TRUE(absl::StrContains(text, shown("arena_used", 1))) << text;
 }
 
 TEST_F(TrainerMetricsTest, ARankThatRunsAgainCountsOn) {

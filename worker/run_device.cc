@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "kernels/peak_flops.h"
 #include "worker/device/peak_flops.h"
@@ -43,6 +45,25 @@ std::optional<double> PeakFlops(const v1::JobSpec& spec, kernels::ThreadPool* po
   if (!OnGpu(spec)) return kernels::ProbePeakFlops(*pool);
   if (accelerator == nullptr) return std::nullopt;
   return DevicePeakFlops(accelerator->gpu.device->name());
+}
+
+RunMemory::RunMemory(const Accelerator* accelerator) : accelerator_(accelerator) {
+  // A device that is broken is told of by what computes on it.
+  if (accelerator != nullptr) accelerator->gpu.device->arena()->ResetPeak().IgnoreError();
+}
+
+RunMemory::~RunMemory() {
+  if (accelerator_ == nullptr) return;
+  DeviceArena* const arena = accelerator_->gpu.device->arena();
+  const absl::StatusOr<DeviceMemory> memory = arena->memory();
+  if (const absl::Status trimmed = arena->Trim(); !trimmed.ok()) {
+    NAVIT_LOG(WARNING) << "the GPU's memory was not given back: " << trimmed.message();
+  } else if (memory.ok()) {
+    constexpr double kMib = 1 << 20;
+    NAVIT_LOG(INFO) << absl::StrFormat(
+        "memory of the GPU: at most %.1f MiB in use, %.1f MiB reserved",
+        memory->arena_peak_bytes / kMib, memory->arena_reserved_bytes / kMib);
+  }
 }
 
 absl::StatusOr<std::unique_ptr<TrainStep>> MakeTrainStep(

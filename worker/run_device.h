@@ -37,6 +37,20 @@ absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(const v1::JobSpec
 std::optional<double> PeakFlops(const v1::JobSpec& spec, kernels::ThreadPool* pool,
                                 const Accelerator* accelerator);
 
+// Lives longer than all that a run has on its GPU. At the end the arena's memory goes back to the
+// driver, and a line of the log says how much it was.
+class RunMemory {
+ public:
+  // `accelerator` may be null and must outlive this object.
+  explicit RunMemory(const Accelerator* accelerator);
+  RunMemory(const RunMemory&) = delete;
+  RunMemory& operator=(const RunMemory&) = delete;
+  ~RunMemory();
+
+ private:
+  const Accelerator* const accelerator_;
+};
+
 // For a job on a GPU `accelerator` is not null. All must outlive the step. Unimplemented names what
 // has no kernel on a GPU.
 absl::StatusOr<std::unique_ptr<TrainStep>> MakeTrainStep(

@@ -92,7 +92,14 @@ class TrainerOnDeviceTest : public MachineTest {
     trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
     return trained;
   }
-  Trained TrainOnDevice() { return Train(v1::TrainersSpec::CUDA, &accelerator_); }
+  Trained TrainOnDevice() {
+    const DeviceMemory before = *accelerator_.gpu.device->memory();
+    const Trained trained = Train(v1::TrainersSpec::CUDA, &accelerator_);
+    const DeviceMemory after = *accelerator_.gpu.device->memory();
+    EXPECT_EQ(before.arena_used_bytes, after.arena_used_bytes);
+    EXPECT_EQ(before.arena_reserved_bytes, after.arena_reserved_bytes) << "kept after the run";
+    return trained;
+  }
 
   FakeCoordinatorOptions options_;
   Accelerator accelerator_;

@@ -48,6 +48,7 @@ TrainingRun::TrainingRun(const TrainingRunOptions& options, const TrainerProtoco
       cell_(cell),
       phases_(phases),
       metrics_(metrics),
+      memory_(OnGpu(spec_) ? options_.accelerator : nullptr),
       client_(options.channel, ClientOptions(options, run)),
       communicator_(MakeCommunicator(spec_, PlaceOf(options_, run_), options_.accelerator)),
       collective_(communicator_.ok() ? communicator_->get() : nullptr) {}
@@ -326,7 +327,10 @@ absl::Status TrainingRun::TrainOn(StepInput* input, absl::Duration start) {
                         gradients.useful_flops);
   if (OnGpu(spec_)) {
     NAVIT_ASSIGN_OR_RETURN(const Device::Memory memory, options_.accelerator->gpu.device->memory());
-    metrics_->SetDeviceMemory(memory.total_bytes - memory.free_bytes, memory.total_bytes);
+    metrics_->SetDeviceMemory({.total = memory.total_bytes,
+                               .used = memory.total_bytes - memory.free_bytes,
+                               .arena_reserved = memory.arena_reserved_bytes,
+                               .arena_used = memory.arena_used_bytes});
   }
   WatchLoss(deal.step(), gradients);
   if (update.skipped && gradients.valid_examples > 0) {

@@ -40,6 +40,7 @@
 #include "worker/port_range.h"
 #include "worker/protocol_cell.h"
 #include "worker/run_client.h"
+#include "worker/run_device.h"
 #include "worker/step_reporter.h"
 #include "worker/stuck_loss.h"
 
@@ -143,6 +144,8 @@ class TrainingRun {
   PhaseClock* const phases_;
   TrainerMetrics* const metrics_;
 
+  // Of the GPU, where the job is on one.
+  const RunMemory memory_;
   RunClient client_;
   // Null where there can be none, and then why.
   absl::StatusOr<std::unique_ptr<Communicator>> communicator_;

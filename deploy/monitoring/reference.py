@@ -103,7 +103,7 @@ VALUES = {
     ("navit_checkpoint_failures_total", "reason"): "no_space permission refused io",
     ("navit_checkpoint_duration_seconds", "phase"): "copy write commit",
     ("navit_comm_bytes_total", "op"): "all_reduce all_gather reduce_scatter broadcast",
-    ("navit_device_memory_bytes", "kind"): "used total",
+    ("navit_device_memory_bytes", "kind"): "total used arena_reserved arena_used",
     ("navit_index_shards", "state"): "indexed pending",
     ("navit_leases", "state"): "indexing planning window evaluation audit probe",
     ("navit_nonfinite_total", "where"): "gradient",

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "kernels/cuda/test_device.h"
 #include "worker/device/cuda_device.h"
@@ -105,9 +107,59 @@ TEST_F(CudaDeviceTest, TooLittleMemoryIsToldAndHarmsNothing) {
   ASSERT_TRUE(memory.ok());
   EXPECT_GT(memory->free_bytes, 0u);
   EXPECT_LE(memory->free_bytes, memory->total_bytes);
-  EXPECT_EQ(absl::StatusCode::kResourceExhausted,
-            device_->Allocate(memory->total_bytes * 2).status().code());
+  const auto none = DeviceBuffer::Make(device_.get(), memory->total_bytes * 2);
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, none.status().code());
+  EXPECT_TRUE(absl::StrContains(none.status().message(),
+                                absl::StrCat("no ", memory->total_bytes * 2, " bytes")))
+      << none.status();
   EXPECT_TRUE(DeviceBuffer::Make(device_.get(), 1000).ok());
+}
+
+TEST_F(CudaDeviceTest, TheArenaKeepsWhatComesBackUntilItIsTrimmed) {
+  constexpr size_t kBytes = size_t{64} << 20;
+  const auto memory = [this] { return *device_->memory(); };
+  ASSERT_EQ(0u, memory().arena_used_bytes);
+  DeviceBuffer large = *DeviceBuffer::Make(device_.get(), kBytes);
+  const size_t reserved = memory().arena_reserved_bytes;
+  EXPECT_GE(reserved, kBytes);
+  EXPECT_GE(memory().arena_used_bytes, kBytes);
+  large = DeviceBuffer();
+  EXPECT_EQ(0u, memory().arena_used_bytes);
+  EXPECT_GE(memory().arena_peak_bytes, kBytes);
+  for (int i = 0; i < 5; ++i) {
+    const DeviceBuffer one = *DeviceBuffer::Make(device_.get(), kBytes / 2);
+    const DeviceBuffer two = *DeviceBuffer::Make(device_.get(), kBytes / 4);
+    EXPECT_EQ(reserved, memory().arena_reserved_bytes) << "the driver was asked again";
+  }
+  ASSERT_TRUE(device_->arena()->Trim().ok());
+  EXPECT_EQ(0u, memory().arena_reserved_bytes);
+  EXPECT_GE(memory().arena_peak_bytes, kBytes);
+  ASSERT_TRUE(device_->arena()->ResetPeak().ok());
+  EXPECT_EQ(0u, memory().arena_peak_bytes);
+}
+
+// A piece whose stream is busy, and gone, when it is returned: who takes it next writes after that.
+TEST_F(CudaDeviceTest, AReturnedPieceIsInNobodysUse) {
+  constexpr size_t kBytes = size_t{64} << 20;
+  const DeviceBuffer ones = *DeviceBuffer::MakePinned(device_.get(), kBytes);
+  const DeviceBuffer seen = *DeviceBuffer::MakePinned(device_.get(), kBytes);
+  std::fill_n(static_cast<char*>(ones.data()), kBytes, 'a');
+  DeviceBuffer first = *DeviceBuffer::Make(device_.get(), kBytes);
+  {
+    const OwnedStream other = *OwnedStream::Make(device_.get());
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(device_->Copy(first.data(), ones.data(), kBytes, other.get()).ok());
+    }
+  }
+  const void* const place = first.data();
+  first = DeviceBuffer();
+  const DeviceBuffer second = *DeviceBuffer::Make(device_.get(), kBytes);
+  if (place != second.data()) GTEST_SKIP() << "the pool gave another piece, which shows nothing";
+  ASSERT_TRUE(device_->FillZero(second.data(), kBytes, stream_).ok());
+  ASSERT_TRUE(device_->Copy(seen.data(), second.data(), kBytes, stream_).ok());
+  ASSERT_TRUE(device_->Synchronize(stream_).ok());
+  const char* const got = static_cast<const char*>(seen.data());
+  EXPECT_EQ(static_cast<long>(kBytes), std::count(got, got + kBytes, '\0'));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace navit {
 
 absl::StatusOr<DeviceBuffer> DeviceBuffer::Make(Device* device, size_t bytes) {
   DeviceBuffer buffer;
-  NAVIT_ASSIGN_OR_RETURN(buffer.data_, device->Allocate(bytes));
+  NAVIT_ASSIGN_OR_RETURN(buffer.data_, device->arena()->Take(bytes));
   buffer.device_ = device;
   buffer.bytes_ = bytes;
   return buffer;
@@ -35,7 +35,7 @@ DeviceBuffer& DeviceBuffer::operator=(DeviceBuffer&& other) noexcept {
 
 DeviceBuffer::~DeviceBuffer() {
   if (data_ == nullptr) return;
-  pinned_ ? device_->FreePinned(data_) : device_->Free(data_);
+  pinned_ ? device_->FreePinned(data_) : device_->arena()->Return(data_);
 }
 
 absl::StatusOr<OwnedStream> OwnedStream::Make(Device* device) {

@@ -1,5 +1,5 @@
-// A GPU as the trainer drives it: memory, streams and copies. Implementations: CUDA's runtime
-// (cuda_device.h), and host memory for tests (host_device.h).
+// A GPU as the trainer drives it: memory (arena.h), streams and copies. Implementations: CUDA's
+// runtime (cuda_device.h), and host memory for tests (host_device.h).
 #ifndef NAVIT_WORKER_DEVICE_DEVICE_H_
 #define NAVIT_WORKER_DEVICE_DEVICE_H_
 
@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/cuda/launch.h"
+#include "worker/device/arena.h"
 
 struct CUevent_st;
 
@@ -32,9 +33,8 @@ class Device {
   // does so first. The methods below need it not.
   virtual absl::Status MakeCurrent() = 0;
 
-  // Aligned to 256 bytes; uninitialised. Free waits for all work of the device.
-  virtual absl::StatusOr<void*> Allocate(size_t bytes) = 0;
-  virtual void Free(void* memory) = 0;
+  // Of all memory of the device that this process uses, but for what libraries take for themselves.
+  virtual DeviceArena* arena() = 0;
   // Host memory that copies to and from the device may use while the host goes on.
   virtual absl::StatusOr<void*> AllocatePinned(size_t bytes) = 0;
   virtual void FreePinned(void* memory) = 0;
@@ -69,14 +69,12 @@ class Device {
   // Waits until it is.
   virtual absl::Status Synchronize(DeviceStream stream) = 0;
 
-  struct Memory {
-    size_t total_bytes = 0;
-    size_t free_bytes = 0;
-  };
+  using Memory = DeviceMemory;
+  // The arena's.
   virtual absl::StatusOr<Memory> memory() const = 0;
 };
 
-// Memory of a device, freed at the end.
+// A piece of a device's arena, or pinned memory of the host, which goes back at the end.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;
@@ -127,8 +125,8 @@ class OwnedEvent {
   DeviceEvent event_ = nullptr;
 };
 
-// Makes the buffer at least that large; what it held is lost if it grows. It is freed first, since
-// both at once may not fit.
+// Makes the buffer at least that large; what it held is lost if it grows. Its piece is returned
+// first, since both at once may not fit.
 absl::Status GrowBuffer(size_t bytes, Device* device, DeviceBuffer* buffer);
 // The same of pinned memory.
 absl::Status GrowPinnedBuffer(size_t bytes, Device* device, DeviceBuffer* buffer);

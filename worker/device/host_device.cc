@@ -10,12 +10,8 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 namespace navit {
 namespace {
-
-constexpr size_t kAlignment = 256;
 
 struct HostStream {
   std::mutex mutex;
@@ -33,60 +29,16 @@ HostEvent* Of(DeviceEvent event) { return reinterpret_cast<HostEvent*>(event); }
 
 HostStream* Of(DeviceStream stream) { return reinterpret_cast<HostStream*>(stream); }
 
-void* AlignedBytes(size_t bytes) {
-  return std::aligned_alloc(kAlignment, (bytes + kAlignment) / kAlignment * kAlignment);
-}
-
 }  // namespace
-
-HostDevice::HostDevice() = default;
-
-HostDevice::~HostDevice() {
-  absl::MutexLock lock(&mutex_);
-  if (!owned_.empty()) std::abort();
-}
 
 void HostDevice::Enqueue(DeviceStream stream, std::function<bool()> task) {
   std::lock_guard<std::mutex> lock(Of(stream)->mutex);
   Of(stream)->tasks.push_back(std::move(task));
 }
 
-void HostDevice::SetLimit(size_t bytes) {
-  absl::MutexLock lock(&mutex_);
-  limit_ = bytes;
-}
-
-absl::StatusOr<void*> HostDevice::Allocate(size_t bytes) {
-  absl::MutexLock lock(&mutex_);
-  if (used_ + bytes > limit_) {
-    return absl::ResourceExhaustedError(absl::StrCat("out of memory: ", bytes, " bytes of ", limit_,
-                                                     ", of which ", used_, " are in use"));
-  }
-  char* memory = static_cast<char*>(AlignedBytes(bytes));
-  used_ += bytes;
-  owned_[memory] = bytes;
-  return memory;
-}
-
-void HostDevice::Free(void* memory) {
-  absl::MutexLock lock(&mutex_);
-  const auto entry = owned_.find(static_cast<char*>(memory));
-  used_ -= entry->second;
-  owned_.erase(entry);
-  std::free(memory);
-}
-
-absl::StatusOr<void*> HostDevice::AllocatePinned(size_t bytes) { return AlignedBytes(bytes); }
+absl::StatusOr<void*> HostDevice::AllocatePinned(size_t bytes) { return std::malloc(bytes + 1); }
 
 void HostDevice::FreePinned(void* memory) { std::free(memory); }
-
-bool HostDevice::Owns(const void* memory) const {
-  absl::MutexLock lock(&mutex_);
-  auto next = owned_.upper_bound(static_cast<const char*>(memory));
-  if (next == owned_.begin()) return false;
-  --next;
-  return memory < next->first + next->second;
-}
 
 absl::StatusOr<DeviceStream> HostDevice::CreateStream() {
   return reinterpret_cast<DeviceStream>(new HostStream);
@@ -157,11 +109,6 @@ absl::StatusOr<bool> HostDevice::Idle(DeviceStream stream) {
 absl::Status HostDevice::Synchronize(DeviceStream stream) {
   while (!*Idle(stream)) std::this_thread::yield();
   return absl::OkStatus();
-}
-
-absl::StatusOr<Device::Memory> HostDevice::memory() const {
-  absl::MutexLock lock(&mutex_);
-  return Memory{limit_, limit_ - used_};
 }
 
 }  // namespace navit

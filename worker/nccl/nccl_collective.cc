@@ -205,10 +205,7 @@ absl::Status NcclCollective::Start(size_t staging_bytes) {
   if (stream_ == nullptr) {
     NAVIT_ASSIGN_OR_RETURN(stream_, device_->CreateStream());
   }
-  if (staging_.bytes() >= staging_bytes) return absl::OkStatus();
-  staging_ = DeviceBuffer();
-  NAVIT_ASSIGN_OR_RETURN(staging_, DeviceBuffer::Make(device_, staging_bytes));
-  return absl::OkStatus();
+  return GrowBuffer(staging_bytes, device_, &staging_);
 }
 
 absl::Status NcclCollective::CopyIn(size_t offset, const void* from, size_t bytes) {

@@ -315,7 +315,7 @@ TEST_F(NcclCollectiveTest, ACancelledRendezvousEnds) {
 }
 
 TEST_F(NcclCollectiveTest, WithoutDeviceMemoryTheCallFails) {
-  device_.SetLimit(0);
+  device_.arena()->SetLimit(0);
   Connected(1, [](NcclCollective* collective) {
     float one = 1;
     EXPECT_EQ(collective->AllReduceSum(absl::MakeSpan(&one, 1)).code(),

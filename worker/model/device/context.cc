@@ -1,7 +1,5 @@
 #include "worker/model/device/context.h"
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
 
 namespace navit {
@@ -19,18 +17,9 @@ void DeviceContext::Keep(absl::string_view operation, kernels::cuda::LaunchError
 }
 
 void* DeviceContext::ScratchBytes(size_t bytes) {
-  if (!ok()) return nullptr;
-  if (scratch_.bytes() < bytes) {
-    // Freeing waits for what still uses it.
-    scratch_ = DeviceBuffer();
-    absl::StatusOr<DeviceBuffer> larger = DeviceBuffer::Make(device_, bytes);
-    if (!larger.ok()) {
-      Keep(larger.status());
-      return nullptr;
-    }
-    scratch_ = *std::move(larger);
-  }
-  return scratch_.data();
+  // What still uses a smaller one is waited for.
+  if (ok()) Keep(GrowBuffer(bytes, device_, &scratch_));
+  return ok() ? scratch_.data() : nullptr;
 }
 
 }  // namespace navit

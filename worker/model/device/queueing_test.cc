@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "kernels/cuda/host_twin/linear.h"
 #include "kernels/cuda/host_twin/memory.h"
 #include "kernels/cuda/host_twin/streams.h"
@@ -131,6 +133,10 @@ class StreamsTest : public testing::Test {
     Waits waits;
     // Until after each step.
     std::vector<int> allocations;
+    // Of the arena, in all.
+    int takes = 0, reservations = 0;
+    // After the last step, once nothing of the training is left, and after Trim.
+    DeviceMemory last, left, trimmed;
   };
 
   Trained Train(uint64_t seed, int64_t activation_bytes, uint64_t steps,
@@ -161,7 +167,13 @@ class StreamsTest : public testing::Test {
       trained.allocations.push_back(device.allocations());
     }
     EXPECT_TRUE(step->ReadState().ok());
+    trained.takes = device.arena()->takes();
+    trained.reservations = device.arena()->reservations();
+    trained.last = *device.memory();
     step.reset();
+    trained.left = *device.memory();
+    EXPECT_TRUE(device.arena()->Trim().ok());
+    trained.trimmed = *device.memory();
     trained.parameters.assign(state.parameters.span().begin(), state.parameters.span().end());
     trained.findings = kernels::cuda::twin::TakeFindings().texts;
     trained.waits = device.schedule().waits();
@@ -184,6 +196,59 @@ TEST_F(StreamsTest, NothingIsAllocatedAfterTheSecondStep) {
     EXPECT_EQ(allocations[1], allocations[2]);
     EXPECT_EQ(allocations[1], allocations[3]);
   }
+}
+
+TEST_F(StreamsTest, AllMemoryIsTheArenasAndComesBack) {
+  const Trained trained = Train(kAtOnce, kSlotForEach, 3);
+  const size_t state = table_.total_size() * (4 * sizeof(float) + sizeof(uint16_t));
+  EXPECT_GT(trained.last.arena_used_bytes, state);
+  EXPECT_GE(trained.last.arena_peak_bytes, trained.last.arena_used_bytes);
+  EXPECT_GE(trained.last.arena_reserved_bytes, trained.last.arena_peak_bytes);
+  EXPECT_LT(trained.reservations, trained.takes)
+      << "what buffers left as they grew served no other";
+  EXPECT_EQ(0u, trained.left.arena_used_bytes);
+  EXPECT_EQ(trained.last.arena_reserved_bytes, trained.left.arena_reserved_bytes);
+  EXPECT_EQ(trained.last.arena_peak_bytes, trained.left.arena_peak_bytes);
+  EXPECT_EQ(0u, trained.trimmed.arena_reserved_bytes);
+}
+
+// As after the loss of a rank: the next generation's buffers are the last one's.
+TEST_F(StreamsTest, ASecondTrainStepReservesNothing) {
+  TwinDevice device;
+  kernels::cuda::TwinLinearEngine engine;
+  ModelState state(table_);
+  InitializeState(table_, 3, &state);
+  std::vector<int> reservations;
+  for (int generation = 0; generation < 2; ++generation) {
+    const auto step = *MakeDeviceTrainStep(&table_, {}, &state, &pool_, &device, &engine, {});
+    ASSERT_TRUE(step->ComputeGradients(Packs(1), alone_[0].get()).ok());
+    reservations.push_back(device.arena()->reservations());
+  }
+  EXPECT_GT(reservations[0], 0);
+  EXPECT_EQ(reservations[0], reservations[1]);
+}
+
+TEST_F(StreamsTest, WantOfMemorySaysHowMuchThereIs) {
+  TwinDevice device;
+  kernels::cuda::TwinLinearEngine engine;
+  ModelState state(table_);
+  InitializeState(table_, 3, &state);
+  const size_t too_little = 3 * table_.total_size() * sizeof(float);
+  device.arena()->SetLimit(too_little);
+  absl::Status status =
+      MakeDeviceTrainStep(&table_, {}, &state, &pool_, &device, &engine, {}).status();
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, status.code());
+  EXPECT_TRUE(absl::StrContains(status.message(), absl::StrCat(" of ", too_little, " are free")))
+      << status;
+  EXPECT_EQ(0u, device.memory()->arena_used_bytes);
+
+  // Room for the weights, and for no activations.
+  device.arena()->SetLimit(size_t{1} << 30);
+  const auto step = *MakeDeviceTrainStep(&table_, {}, &state, &pool_, &device, &engine, {});
+  device.arena()->SetLimit(device.memory()->arena_used_bytes + 10);
+  status = step->ComputeGradients(Packs(1), alone_[0].get()).status();
+  EXPECT_EQ(absl::StatusCode::kResourceExhausted, status.code());
+  EXPECT_TRUE(absl::StrContains(status.message(), " 10 of ")) << status;
 }
 
 TEST_F(StreamsTest, PacksThatAreGivenAheadGiveTheSameBits) {

@@ -21,23 +21,22 @@ void CopyNow(void* to, const void* from, size_t bytes) {
 
 }  // namespace
 
-absl::StatusOr<void*> TwinDevice::Allocate(size_t bytes) {
-  ++allocations_;
+void* TwinDevice::Arena::Make(size_t bytes) {
   auto region = std::make_unique<twin::Region>(absl::StrCat("memory of ", bytes), bytes);
-  void* const memory = region->data();
-  regions_[memory] = std::move(region);
-  return memory;
+  void* const piece = region->data();
+  regions_[piece] = std::move(region);
+  return piece;
 }
 
-void TwinDevice::Free(void* memory) {
+void TwinDevice::Arena::Drop(void* piece) {
   schedule_.RunAll();
-  const auto region = regions_.find(memory);
+  const auto region = regions_.find(piece);
   region->second->CheckGuards();
   regions_.erase(region);
 }
 
 absl::StatusOr<void*> TwinDevice::AllocatePinned(size_t bytes) {
-  ++allocations_;
+  ++pinned_allocations_;
   Pinned pinned{std::unique_ptr<char[]>(new char[bytes + 1]), bytes};
   char* const memory = pinned.memory.get();
   pinned_[memory] = std::move(pinned);
