@@ -10,10 +10,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/job_kind.h"
 #include "gtest/gtest.h"
 #include "worker/checkpoint.h"
 #include "worker/device/peak_flops.h"
 #include "worker/fake_coordinator.h"
+#include "worker/model/device/embed.h"
 #include "worker/model/device/test_machine.h"
 #include "worker/model/device/train_step.h"
 #include "worker/tiny_job.h"
@@ -34,6 +36,7 @@ class TrainerOnDeviceTest : public MachineTest {
     if (IsSkipped()) return;
     accelerator_.gpu = MakeTestMachine();
     accelerator_.make_train_step = &MakeDeviceTrainStep;
+    accelerator_.make_embedder = &MakeDeviceEmbedder;
   }
 
   struct Trained {
@@ -48,6 +51,8 @@ class TrainerOnDeviceTest : public MachineTest {
     std::set<uint64_t> late_steps;
     // Names of the series before the last step.
     std::set<std::string> series;
+    // Of the last evaluation, by metric.
+    std::map<std::string, double> scores;
   };
 
   Trained Train(v1::TrainersSpec::Device device, Accelerator* accelerator) {
@@ -81,11 +86,16 @@ class TrainerOnDeviceTest : public MachineTest {
     trained.failure = coordinator.failure();
     trained.generation = coordinator.generation();
     for (const v1::StepReport& step : coordinator.history()) trained.losses.push_back(step.loss());
-    if (!trained.done) return trained;
+    for (const v1::ReportEventRequest& event : coordinator.events()) {
+      for (const v1::Scores::Score& score : event.scores().scores()) {
+        trained.scores[score.metric()] = score.value();
+      }
+    }
+    const auto checkpoints = coordinator.checkpoints();
+    if (!trained.done || checkpoints.empty()) return trained;
     const TrainerModel model(*ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()),
                              false);
     ModelState state(model.table);
-    const auto checkpoints = coordinator.checkpoints();
     trained.checkpoint = checkpoints.rbegin()->second;
     const auto manifest = LoadCheckpoint(trained.checkpoint, options_.job, model.table, &state);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
@@ -93,6 +103,17 @@ class TrainerOnDeviceTest : public MachineTest {
     return trained;
   }
   Trained TrainOnDevice() { return Train(v1::TrainersSpec::CUDA, &accelerator_); }
+
+  // Retrieval both ways over the 20 pairs of the evaluation. What bf16 leaves may change the order
+  // of a pair or two.
+  static void ExpectNearlyTheSameScores(const Trained& cpu, const Trained& device) {
+    EXPECT_EQ(12u, cpu.scores.size());
+    for (const auto& [metric, score] : cpu.scores) {
+      ASSERT_TRUE(device.scores.contains(metric)) << metric;
+      EXPECT_NEAR(score, device.scores.at(metric), 0.101) << metric;
+    }
+    EXPECT_EQ(cpu.scores.size(), device.scores.size());
+  }
 
   FakeCoordinatorOptions options_;
   Accelerator accelerator_;
@@ -151,6 +172,54 @@ TEST_F(TrainerOnDeviceTest, StopsAfterTheNamedStepAndGoesOnFromThere) {
   losses.insert(losses.end(), resumed.losses.begin(), resumed.losses.end());
   EXPECT_EQ(undisturbed.losses, losses);
   EXPECT_EQ(undisturbed.parameters, resumed.parameters);
+}
+
+TEST_F(TrainerOnDeviceTest, EvaluatesTheAverageOnTheDevice) {
+  options_.job.mutable_spec()->mutable_optimizer()->set_ema_decay(0.5);
+  options_.job.mutable_spec()->mutable_evaluation()->set_every_steps(3);
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  const Trained device = TrainOnDevice();
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  ExpectNearlyTheSameScores(cpu, device);
+  // The evaluations changed nothing of the steps.
+  options_.job.mutable_spec()->mutable_evaluation()->set_every_steps(0);
+  EXPECT_EQ(device.parameters, TrainOnDevice().parameters);
+}
+
+// Embedders that runs had made.
+int made_embedders = 0;
+
+TEST_F(TrainerOnDeviceTest, EvaluatesACheckpointOnTheDevice) {
+  const Trained trained = Train(v1::TrainersSpec::CPU, &accelerator_);
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.set_kind(kEvaluationJob);
+  spec.mutable_evaluation()->set_checkpoint(trained.checkpoint);
+  made_embedders = 0;
+  accelerator_.make_embedder = [](const ParameterTable* table, const float* parameters,
+                                  int64_t joined_tokens, Device* device,
+                                  kernels::cuda::LinearEngine* engine) {
+    ++made_embedders;
+    return MakeDeviceEmbedder(table, parameters, joined_tokens, device, engine);
+  };
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  EXPECT_EQ(0, made_embedders);
+  const Trained device = TrainOnDevice();
+  EXPECT_EQ(1, made_embedders);
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  EXPECT_EQ(cpu.scores, trained.scores);
+  ExpectNearlyTheSameScores(cpu, device);
+}
+
+TEST_F(TrainerOnDeviceTest, WhatADeviceCannotEvaluateIsNamed) {
+  // Of 4 numbers.
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.mutable_model()->mutable_image()->mutable_size()->set_heads(8);
+  const Trained trained = Train(v1::TrainersSpec::CPU, &accelerator_);
+  spec.set_kind(kEvaluationJob);
+  spec.mutable_evaluation()->set_checkpoint(trained.checkpoint);
+  const Trained device = TrainOnDevice();
+  EXPECT_FALSE(device.done);
+  EXPECT_TRUE(absl::StrContains(device.failure, "model.image.size.heads")) << device.failure;
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {
