@@ -34,8 +34,8 @@ struct Embeddings {
 };
 
 // The towers with one set of weights, which nobody changes meanwhile: on the CPU (below), on a GPU
-// (device/embed.h). The forward pass of training, with room for the activations of two blocks in
-// all. Of one thread.
+// (device/embed.h). The forward pass of training, with room for the activations of one block. Of one
+// thread.
 class PackEmbedder {
  public:
   virtual ~PackEmbedder() = default;

@@ -33,7 +33,7 @@ class DeviceEmbedTest : public MachineTest {
     ModelState state;
   };
 
-  // Of three blocks, so that some of them share their room.
+  // Of three blocks, which share their room.
   static ModelConfig Deep(ModelConfig config) {
     config.image.depth = config.text.depth = 3;
     return config;
