@@ -23,15 +23,9 @@ TowerActivations<Ops> Tower<Ops>::LayOut(int64_t tokens, int64_t segments, Arena
                                          Keep keep) const {
   const int64_t all = tokens + segments * size_.prefix_tokens;
   TowerActivations<Ops> a;
-  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-    if (keep == Keep::kAll || layer == 0) {
-      a.blocks.push_back(blocks_[layer].LayOut(all, arena));
-      continue;
-    }
-    // A block writes the input of the next one, where that of the one before it was.
-    BlockActivations<Ops> shared = a.blocks.back();
-    shared.x = layer == 1 ? arena->Take<Value>(all * size_.width) : a.blocks[layer - 2].x;
-    a.blocks.push_back(shared);
+  for (const Block<Ops>& block : blocks_) {
+    const bool shares = keep == Keep::kOutputs && !a.blocks.empty();
+    a.blocks.push_back(shares ? a.blocks.front() : block.LayOut(all, arena));
   }
   a.last = arena->Take<Value>(all * size_.width);
   if (norm_.has_value()) a.norm = norm_->LayOut(all, arena);

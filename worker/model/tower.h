@@ -41,7 +41,7 @@ struct TowerActivations {
 enum class Keep {
   // What the backward pass reads.
   kAll,
-  // A forward pass alone: blocks share the room of one, and one more input of a block.
+  // A forward pass alone, in which all blocks share the room of one.
   kOutputs,
 };
 

@@ -225,11 +225,8 @@ TEST_P(TowerTest, AForwardPassAloneHasRoomForOneBlock) {
     ImageTower(of_depth).LayOut(batch_, &counted, keep);
     return counted.used();
   };
-  EXPECT_EQ(room(1, Keep::kAll), room(1, Keep::kOutputs));
-  // An input of a block is less than a tenth of its activations.
-  const size_t block = room(2, Keep::kAll) - room(1, Keep::kAll);
-  EXPECT_LT(room(2, Keep::kOutputs), room(1, Keep::kAll) + block / 10);
-  EXPECT_EQ(room(2, Keep::kOutputs), room(5, Keep::kOutputs));
+  EXPECT_LT(room(1, Keep::kAll), room(5, Keep::kAll));
+  EXPECT_EQ(room(1, Keep::kAll), room(5, Keep::kOutputs));
 }
 
 TEST_P(TowerTest, ABatchOfHolesHasNoEmbeddings) {
