@@ -105,10 +105,10 @@ class TrainerOnDeviceTest : public MachineTest {
   }
   Trained TrainOnDevice() { return Train(v1::TrainersSpec::CUDA, &accelerator_); }
 
-  // Retrieval both ways over the 20 pairs of the evaluation. What bf16 leaves may change the order
-  // of a pair or two.
-  static void ExpectNearlyTheSameScores(const Trained& cpu, const Trained& device) {
-    EXPECT_EQ(12u, cpu.scores.size());
+  // Over the 20 examples of the evaluation. What bf16 leaves may change the rank of one or two.
+  static void ExpectNearlyTheSameScores(const Trained& cpu, const Trained& device,
+                                        size_t scores = 12) {
+    EXPECT_EQ(scores, cpu.scores.size());
     for (const auto& [metric, score] : cpu.scores) {
       ASSERT_TRUE(device.scores.contains(metric)) << metric;
       EXPECT_NEAR(score, device.scores.at(metric), 0.101) << metric;
@@ -216,6 +216,28 @@ TEST_F(TrainerOnDeviceTest, EvaluatesACheckpointOnTheDeviceAsTheRunDid) {
   ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
   EXPECT_EQ(trained.scores, device.scores);
   ExpectNearlyTheSameScores(cpu, device);
+}
+
+// With prompts, which are texts alone, and features for the probe.
+TEST_F(TrainerOnDeviceTest, ZeroShotAndTheLinearProbeAreNearlyTheCpus) {
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.mutable_model()->set_classes(3);
+  spec.mutable_evaluation()->clear_tasks();
+  spec.mutable_evaluation()->add_tasks(v1::EvaluationSpec::ZERO_SHOT);
+  spec.mutable_evaluation()->add_tasks(v1::EvaluationSpec::LINEAR_PROBE);
+  for (const char* name : {"one", "two", "three"}) {
+    spec.mutable_evaluation()->mutable_zero_shot()->add_class_names(name);
+  }
+  spec.mutable_evaluation()->mutable_linear_probe()->set_l2(1e-2);
+  spec.mutable_evaluation()->mutable_linear_probe()->set_iterations(50);
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  const Trained device = TrainOnDevice();
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  ExpectNearlyTheSameScores(cpu, device, 10);
+  // What bf16 leaves shows in the calibration.
+  for (const char* metric : {"heldout/zero_shot/ece", "heldout/linear_probe/ece"}) {
+    EXPECT_NE(cpu.scores.at(metric), device.scores.at(metric)) << metric;
+  }
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotEvaluateIsNamed) {
