@@ -25,10 +25,10 @@ absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeDeviceEmbedder(
     const ParameterTable* table, const float* parameters, int64_t joined_tokens, Device* device,
     kernels::cuda::LinearEngine* engine);
 
-// The same of a flat array in device memory, which must outlive the embedder, as it must be done
-// when this is called: of a training step, so that no second copy is made. `weights` is the same as
-// bf16; null, as of a moving average, which no training step multiplies with: two bytes for each
-// parameter are taken for it, until the embedder is gone.
+// The same of a flat array that is on the device already, a training step's, so that no second copy
+// is made; it must outlive the embedder, and what writes it must be done. `weights` is the same as
+// bf16. Null, as of a moving average, which no step multiplies with: two bytes for each parameter
+// are taken for it until the embedder is gone.
 absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedderOf(const ParameterTable* table,
                                                              const float* parameters,
                                                              const kernels::cuda::Bf16* weights,
