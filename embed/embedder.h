@@ -32,8 +32,8 @@ struct EmbedderOptions {
 };
 
 // Collects inputs of one kind, then runs them through their tower together, packed: each attends to
-// itself alone, and its numbers are bit for bit those of the job's evaluation (for the same kind of
-// processor), whatever else is in the batch. Not thread-safe.
+// itself alone, and its numbers are bit for bit those of the job's evaluation on CPUs (for the same
+// kind of processor), whatever else is in the batch. Not thread-safe.
 class Embedder {
  public:
   // Of a classifier there are only images' features. InvalidArgument: embeddings of it are wanted.

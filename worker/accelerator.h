@@ -1,4 +1,4 @@
-// The GPU of a trainer, and how a run trains on it.
+// The GPU of a trainer, and how a run trains and embeds on it.
 #ifndef NAVIT_WORKER_ACCELERATOR_H_
 #define NAVIT_WORKER_ACCELERATOR_H_
 
@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "kernels/cuda/linear_choices.h"
 #include "worker/device/gpu.h"
+#include "worker/model/device/embed.h"
 #include "worker/model/device/train_step.h"
 
 namespace navit {
@@ -17,6 +18,7 @@ struct Accelerator {
   Gpu gpu;
   // With the kernels that run on this device.
   decltype(&MakeDeviceTrainStep) make_train_step = nullptr;
+  decltype(&MakeDeviceEmbedder) make_embedder = nullptr;
 };
 
 // What `cpu`, `cuda` or `cuda:N` names: no GPU, GPU 0, GPU N. InvalidArgument: anything else.

@@ -10,6 +10,7 @@ absl::StatusOr<std::unique_ptr<Accelerator>> OpenAccelerator(
   auto accelerator = std::make_unique<Accelerator>();
   NAVIT_ASSIGN_OR_RETURN(accelerator->gpu, OpenGpu(ordinal, choices));
   accelerator->make_train_step = &MakeDeviceTrainStep;
+  accelerator->make_embedder = &MakeDeviceEmbedder;
   return accelerator;
 }
 

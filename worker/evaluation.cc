@@ -3,20 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/job_kind.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "kernels/linear.h"
 #include "worker/batch_source.h"
 #include "worker/model/batch.h"
+#include "worker/model/batch_joiner.h"
 #include "worker/model/class_scores.h"
-#include "worker/model/embed.h"
 #include "worker/model/linear_probe.h"
 #include "worker/model/retrieval.h"
 
@@ -83,12 +83,18 @@ class Evaluator {
   }
 
  private:
-  // This rank's packs of a split; then waits until all ranks have theirs.
-  absl::Status Pull(v1::Split split, const std::function<absl::Status(const std::string&)>& take) {
+  // This rank's packs of a split, several at a time; then waits until all ranks have theirs.
+  using Parse = absl::StatusOr<Batch>(absl::string_view payload, const ModelConfig& config);
+  absl::Status Pull(v1::Split split, Parse* parse, BatchJoiner::Take take) {
     const int rank = args_.collective->rank();
-    NAVIT_RETURN_IF_ERROR(
-        PullEvaluation(args_.client, rank, args_.collective->world_size(), split,
-                       [&](const v1::Frame& pack) { return take(pack.payload()); }));
+    BatchJoiner joiner(args_.embedder->joined_tokens(), std::move(take));
+    NAVIT_RETURN_IF_ERROR(PullEvaluation(args_.client, rank, args_.collective->world_size(), split,
+                                         [&](const v1::Frame& pack) -> absl::Status {
+                                           NAVIT_ASSIGN_OR_RETURN(Batch batch,
+                                                                  parse(pack.payload(), config_));
+                                           return joiner.Add(std::move(batch));
+                                         }));
+    NAVIT_RETURN_IF_ERROR(joiner.Finish());
     const auto key = [&](int r) {
       return absl::StrCat("evaluated/", args_.step, "/", split, "/", r);
     };
@@ -105,8 +111,7 @@ class Evaluator {
       embeddings.dim = config_.image_outputs();
       embeddings.keep_features = features;
     }
-    NAVIT_RETURN_IF_ERROR(Pull(split, [&](const std::string& payload) -> absl::Status {
-      NAVIT_ASSIGN_OR_RETURN(const Batch batch, ParseBatch(payload, config_));
+    NAVIT_RETURN_IF_ERROR(Pull(split, &ParseBatch, [&](const Batch& batch) -> absl::Status {
       if (batch.epoch >= all.size()) {
         return absl::InvalidArgumentError(
             absl::StrCat("pack: is of token budget ", batch.epoch, " of ", all.size()));
@@ -116,8 +121,7 @@ class Evaluator {
         return absl::InvalidArgumentError(absl::StrCat("pack: has label ", label, ", there are ",
                                                        args_.spec->model().classes(), " classes"));
       }
-      navit::Embed(*args_.table, args_.weights, batch, args_.pool, &all[batch.epoch]);
-      return absl::OkStatus();
+      return args_.embedder->Embed(batch, &all[batch.epoch]);
     }));
     return all;
   }
@@ -155,19 +159,19 @@ class Evaluator {
     const int64_t classes = spec_.zero_shot().class_names_size();
     const int64_t dim = config_.embedding_dim;
     std::vector<double> sums(classes * dim);
-    NAVIT_RETURN_IF_ERROR(Pull(v1::SPLIT_PROMPTS, [&](const std::string& payload) -> absl::Status {
-      NAVIT_ASSIGN_OR_RETURN(const Batch batch, ParseTexts(payload, config_));
-      std::vector<float> texts;
-      EmbedTexts(*args_.table, args_.weights, batch, args_.pool, &texts);
-      for (size_t i = 0; i < batch.labels.size(); ++i) {
-        if (batch.labels[i] < 0 || batch.labels[i] >= classes) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("pack: prompt of class ", batch.labels[i], " of ", classes));
-        }
-        for (int64_t d = 0; d < dim; ++d) sums[batch.labels[i] * dim + d] += texts[i * dim + d];
-      }
-      return absl::OkStatus();
-    }));
+    NAVIT_RETURN_IF_ERROR(
+        Pull(v1::SPLIT_PROMPTS, &ParseTexts, [&](const Batch& batch) -> absl::Status {
+          std::vector<float> texts;
+          NAVIT_RETURN_IF_ERROR(args_.embedder->EmbedTexts(batch, &texts));
+          for (size_t i = 0; i < batch.labels.size(); ++i) {
+            if (batch.labels[i] < 0 || batch.labels[i] >= classes) {
+              return absl::InvalidArgumentError(
+                  absl::StrCat("pack: prompt of class ", batch.labels[i], " of ", classes));
+            }
+            for (int64_t d = 0; d < dim; ++d) sums[batch.labels[i] * dim + d] += texts[i * dim + d];
+          }
+          return absl::OkStatus();
+        }));
     NAVIT_RETURN_IF_ERROR(args_.collective->AllReduceSum(absl::MakeSpan(sums)));
     std::vector<float> means(sums.size());
     for (int64_t c = 0; c < classes; ++c) {
@@ -184,11 +188,16 @@ class Evaluator {
   absl::Status ZeroShot(const std::vector<Embeddings>& heldout) {
     NAVIT_ASSIGN_OR_RETURN(std::vector<float> classes, ClassEmbeddings());
     // As the loss scales its pairs.
-    const float scale = std::exp(Parameter("loss.logit_scale"));
+    NAVIT_ASSIGN_OR_RETURN(const float log_scale, Parameter("loss.logit_scale"));
+    const float scale = std::exp(log_scale);
     for (float& value : classes) value *= scale;
     const int64_t names = spec_.zero_shot().class_names_size();
     const bool sigmoid = config_.loss == v1::LossSpec::SIGMOID;
-    const std::vector<float> bias(names, sigmoid ? Parameter("loss.logit_bias") : 0.0f);
+    std::vector<float> bias(names);
+    if (sigmoid) {
+      NAVIT_ASSIGN_OR_RETURN(const float value, Parameter("loss.logit_bias"));
+      bias.assign(names, value);
+    }
     for (size_t b = 0; b < heldout.size(); ++b) {
       const Embeddings& e = heldout[b];
       const int64_t rows = static_cast<int64_t>(e.labels.size());
@@ -247,7 +256,9 @@ class Evaluator {
     return absl::OkStatus();
   }
 
-  float Parameter(const char* name) const { return args_.weights[args_.table->Find(name).offset]; }
+  absl::StatusOr<float> Parameter(const char* name) {
+    return args_.embedder->Parameter(args_.table->Find(name).offset);
+  }
 
   void Add(const std::string& metric, size_t budget, double value) {
     v1::Scores::Score* score = scores_->add_scores();

@@ -5,11 +5,11 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "absl/types/span.h"
 #include "kernels/thread_pool.h"
 #include "proto/job_spec.pb.h"
 #include "proto/pack.pb.h"
 #include "worker/collective.h"
+#include "worker/model/embed.h"
 #include "worker/model/parameters.h"
 #include "worker/run_client.h"
 
@@ -22,7 +22,9 @@ struct EvaluationArgs {
   // The weights are those after so many steps.
   uint64_t step = 0;
   const ParameterTable* table = nullptr;
-  absl::Span<const float> weights;
+  // With these weights, on the CPU or on this rank's GPU.
+  PackEmbedder* embedder = nullptr;
+  // For what is computed from embeddings.
   kernels::ThreadPool* pool = nullptr;
   Collective* collective = nullptr;
   RunClient* client = nullptr;
@@ -34,8 +36,10 @@ struct EvaluationArgs {
 //   zero_shot       scores of the classes' mean prompt embeddings
 //   classification  scores of the classifier
 //   linear_probe    scores of a logistic regression fitted to SPLIT_PROBE
-// All ranks call it after the same step. The wait for the slowest rank's packs goes through the
-// coordinator and not through the collective, whose deadline is meant for ranks that compute.
+// All ranks call it after the same step. InvalidArgument: a pack does not fit the job, and in what;
+// errors of the embedder, the collective and the client as they are. The wait for the slowest
+// rank's packs goes through the coordinator and not through the collective, whose deadline is meant
+// for ranks that compute.
 absl::Status EvaluateTasks(const EvaluationArgs& args, v1::Scores* scores);
 
 // The same retrieval over the training pairs, under "trained/".

@@ -80,4 +80,18 @@ absl::StatusOr<std::unique_ptr<TrainStep>> MakeTrainStep(
                                       gpu.engine.get(), std::move(on_phase));
 }
 
+absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder(const v1::JobSpec& spec,
+                                                           const ParameterTable& table,
+                                                           const float* parameters,
+                                                           kernels::ThreadPool* pool,
+                                                           const Accelerator* accelerator) {
+  const TrainStepOptions options;
+  if (!OnGpu(spec)) return MakeCpuEmbedder(&table, parameters, options.micro_batch_tokens, pool);
+  const Gpu& gpu = accelerator->gpu;
+  NAVIT_ASSIGN_OR_RETURN(const TrainStepOptions on_device,
+                         OptionsOnDevice(options, table, *gpu.device));
+  return accelerator->make_embedder(&table, parameters, on_device.micro_batch_tokens,
+                                    gpu.device.get(), gpu.engine.get());
+}
+
 }  // namespace navit

@@ -11,6 +11,7 @@
 #include "proto/job_spec.pb.h"
 #include "worker/accelerator.h"
 #include "worker/communicator.h"
+#include "worker/model/embed.h"
 #include "worker/model/train_step.h"
 #include "worker/port_range.h"
 
@@ -57,6 +58,14 @@ absl::StatusOr<std::unique_ptr<TrainStep>> MakeTrainStep(
     const v1::JobSpec& spec, const ParameterTable& table, const TrainStepOptions& options,
     ModelState* state, kernels::ThreadPool* pool, const Accelerator* accelerator,
     TrainStep::PhaseCallback on_phase);
+
+// The same for an evaluation without training; `parameters` is the host's flat array.
+// Unimplemented, ResourceExhausted, and what is wrong with the GPU.
+absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder(const v1::JobSpec& spec,
+                                                           const ParameterTable& table,
+                                                           const float* parameters,
+                                                           kernels::ThreadPool* pool,
+                                                           const Accelerator* accelerator);
 
 }  // namespace navit
 

@@ -37,6 +37,8 @@ v1::JobData TinyJob(const std::string& folder) {
 
 v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split) {
   std::mt19937_64 random(ordinal * 7 + split);
+  const bool texts_alone = split == v1::SPLIT_PROMPTS;
+  const uint32_t classes = job.spec().model().classes();
   v1::Pack pack;
   pack.set_patch_size(4);
   std::string patches, positions, text;
@@ -45,12 +47,12 @@ v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split
     out->push_back(static_cast<char>(value >> 8));
   };
   for (uint32_t i = 0; i < kTinyExamples; ++i) {
-    const uint32_t tokens = 2 + random() % 6;
+    const uint32_t tokens = texts_alone ? 0 : 2 + random() % 6;
     const uint32_t words = 2 + random() % 4;
     pack.add_samples(ordinal * kTinyExamples + i);
     pack.add_image_tokens(tokens);
-    pack.add_grid_rows(4);
-    pack.add_grid_columns(4);
+    pack.add_grid_rows(texts_alone ? 0 : 4);
+    pack.add_grid_columns(texts_alone ? 0 : 4);
     for (uint32_t t = 0; t < tokens; ++t) {
       put16(&positions, t / 4);
       put16(&positions, t % 4);
@@ -59,6 +61,7 @@ v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split
     pack.add_text_tokens(words);
     for (uint32_t w = 0; w < words; ++w) put16(&text, random() % 258);
     pack.add_caption_hashes(1 + random());
+    if (classes > 0) pack.add_labels((ordinal * kTinyExamples + i) % classes);
   }
   pack.set_patches(patches);
   pack.set_positions(positions);

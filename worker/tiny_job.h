@@ -15,7 +15,7 @@ inline constexpr uint32_t kTinyExamples = 4;
 
 // A job with a model of some thousand parameters; its checkpoints go below `folder`.
 v1::JobData TinyJob(const std::string& folder);
-// Pack `ordinal` of the job.
+// Pack `ordinal` of the job: of texts alone for SPLIT_PROMPTS, with labels where it has classes.
 v1::PullReply TinyPack(const v1::JobData& job, uint64_t ordinal, v1::Split split);
 
 }  // namespace navit

@@ -10,10 +10,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/job_kind.h"
 #include "gtest/gtest.h"
 #include "worker/checkpoint.h"
 #include "worker/device/peak_flops.h"
 #include "worker/fake_coordinator.h"
+#include "worker/model/device/embed.h"
 #include "worker/model/device/test_machine.h"
 #include "worker/model/device/train_step.h"
 #include "worker/tiny_job.h"
@@ -34,6 +36,7 @@ class TrainerOnDeviceTest : public MachineTest {
     if (IsSkipped()) return;
     accelerator_.gpu = MakeTestMachine();
     accelerator_.make_train_step = &MakeDeviceTrainStep;
+    accelerator_.make_embedder = &MakeDeviceEmbedder;
   }
 
   struct Trained {
@@ -48,6 +51,8 @@ class TrainerOnDeviceTest : public MachineTest {
     std::set<uint64_t> late_steps;
     // Names of the series before the last step.
     std::set<std::string> series;
+    // Of the first and the last evaluation, by metric.
+    std::map<std::string, double> first_scores, scores;
   };
 
   Trained Train(v1::TrainersSpec::Device device, Accelerator* accelerator) {
@@ -81,11 +86,17 @@ class TrainerOnDeviceTest : public MachineTest {
     trained.failure = coordinator.failure();
     trained.generation = coordinator.generation();
     for (const v1::StepReport& step : coordinator.history()) trained.losses.push_back(step.loss());
-    if (!trained.done) return trained;
+    for (const v1::ReportEventRequest& event : coordinator.events()) {
+      for (const v1::Scores::Score& score : event.scores().scores()) {
+        trained.scores[score.metric()] = score.value();
+      }
+      if (trained.first_scores.empty()) trained.first_scores = trained.scores;
+    }
+    const auto checkpoints = coordinator.checkpoints();
+    if (!trained.done || checkpoints.empty()) return trained;
     const TrainerModel model(*ResolveModelConfig(spec.model(), spec.preprocess(), spec.loss()),
                              false);
     ModelState state(model.table);
-    const auto checkpoints = coordinator.checkpoints();
     trained.checkpoint = checkpoints.rbegin()->second;
     const auto manifest = LoadCheckpoint(trained.checkpoint, options_.job, model.table, &state);
     EXPECT_TRUE(manifest.ok()) << manifest.status();
@@ -99,6 +110,17 @@ class TrainerOnDeviceTest : public MachineTest {
     EXPECT_EQ(before.arena_used_bytes, after.arena_used_bytes);
     EXPECT_EQ(before.arena_reserved_bytes, after.arena_reserved_bytes) << "kept after the run";
     return trained;
+  }
+
+  // Over the 20 examples of the evaluation. What bf16 leaves may change the rank of one or two.
+  static void ExpectNearlyTheSameScores(const Trained& cpu, const Trained& device,
+                                        size_t scores = 12) {
+    EXPECT_EQ(scores, cpu.scores.size());
+    for (const auto& [metric, score] : cpu.scores) {
+      ASSERT_TRUE(device.scores.contains(metric)) << metric;
+      EXPECT_NEAR(score, device.scores.at(metric), 0.101) << metric;
+    }
+    EXPECT_EQ(cpu.scores.size(), device.scores.size());
   }
 
   FakeCoordinatorOptions options_;
@@ -158,6 +180,83 @@ TEST_F(TrainerOnDeviceTest, StopsAfterTheNamedStepAndGoesOnFromThere) {
   losses.insert(losses.end(), resumed.losses.begin(), resumed.losses.end());
   EXPECT_EQ(undisturbed.losses, losses);
   EXPECT_EQ(undisturbed.parameters, resumed.parameters);
+}
+
+TEST_F(TrainerOnDeviceTest, EvaluatesTheAverageOnTheDevice) {
+  options_.job.mutable_spec()->mutable_optimizer()->set_ema_decay(0.5);
+  options_.job.mutable_spec()->mutable_evaluation()->set_every_steps(3);
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  const Trained device = TrainOnDevice();
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  ExpectNearlyTheSameScores(cpu, device);
+  // The evaluations changed nothing of the steps.
+  options_.job.mutable_spec()->mutable_evaluation()->set_every_steps(0);
+  EXPECT_EQ(device.parameters, TrainOnDevice().parameters);
+}
+
+// Embedders that runs had made.
+int made_embedders = 0;
+
+// The weights that the run's last evaluation had on the device are those of its checkpoint, and not
+// those of its start.
+TEST_F(TrainerOnDeviceTest, EvaluatesACheckpointOnTheDeviceAsTheRunDid) {
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.mutable_optimizer()->set_lr(0.02);
+  spec.mutable_optimizer()->set_ema_decay(0.5);
+  spec.mutable_evaluation()->set_every_steps(1);
+  const Trained trained = TrainOnDevice();
+  ASSERT_TRUE(trained.done) << trained.failure;
+  EXPECT_NE(trained.first_scores, trained.scores);
+  spec.set_kind(kEvaluationJob);
+  spec.mutable_evaluation()->set_checkpoint(trained.checkpoint);
+  made_embedders = 0;
+  accelerator_.make_embedder = [](const ParameterTable* table, const float* parameters,
+                                  int64_t joined_tokens, Device* device,
+                                  kernels::cuda::LinearEngine* engine) {
+    ++made_embedders;
+    return MakeDeviceEmbedder(table, parameters, joined_tokens, device, engine);
+  };
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  EXPECT_EQ(0, made_embedders);
+  const Trained device = TrainOnDevice();
+  EXPECT_EQ(1, made_embedders);
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  EXPECT_EQ(trained.scores, device.scores);
+  ExpectNearlyTheSameScores(cpu, device);
+}
+
+// With prompts, which are texts alone, and features for the probe.
+TEST_F(TrainerOnDeviceTest, ZeroShotAndTheLinearProbeAreNearlyTheCpus) {
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.mutable_model()->set_classes(3);
+  spec.mutable_evaluation()->clear_tasks();
+  spec.mutable_evaluation()->add_tasks(v1::EvaluationSpec::ZERO_SHOT);
+  spec.mutable_evaluation()->add_tasks(v1::EvaluationSpec::LINEAR_PROBE);
+  for (const char* name : {"one", "two", "three"}) {
+    spec.mutable_evaluation()->mutable_zero_shot()->add_class_names(name);
+  }
+  spec.mutable_evaluation()->mutable_linear_probe()->set_l2(1e-2);
+  spec.mutable_evaluation()->mutable_linear_probe()->set_iterations(50);
+  const Trained cpu = Train(v1::TrainersSpec::CPU, &accelerator_);
+  const Trained device = TrainOnDevice();
+  ASSERT_TRUE(cpu.done && device.done) << cpu.failure << device.failure;
+  ExpectNearlyTheSameScores(cpu, device, 10);
+  // What bf16 leaves shows in the calibration.
+  for (const char* metric : {"heldout/zero_shot/ece", "heldout/linear_probe/ece"}) {
+    EXPECT_NE(cpu.scores.at(metric), device.scores.at(metric)) << metric;
+  }
+}
+
+TEST_F(TrainerOnDeviceTest, WhatADeviceCannotEvaluateIsNamed) {
+  // Of 4 numbers.
+  v1::JobSpec& spec = *options_.job.mutable_spec();
+  spec.mutable_model()->mutable_image()->mutable_size()->set_heads(8);
+  const Trained trained = Train(v1::TrainersSpec::CPU, &accelerator_);
+  spec.set_kind(kEvaluationJob);
+  spec.mutable_evaluation()->set_checkpoint(trained.checkpoint);
+  const Trained device = TrainOnDevice();
+  EXPECT_FALSE(device.done);
+  EXPECT_TRUE(absl::StrContains(device.failure, "model.image.size.heads")) << device.failure;
 }
 
 TEST_F(TrainerOnDeviceTest, WhatADeviceCannotDoIsNamed) {

@@ -381,12 +381,12 @@ absl::Status TrainingRun::AfterStep(uint64_t step, bool last) {
   return absl::OkStatus();
 }
 
-EvaluationArgs TrainingRun::EvaluationOf(uint64_t step) {
+EvaluationArgs TrainingRun::EvaluationOf(uint64_t step, PackEmbedder* embedder) {
   EvaluationArgs args;
   args.spec = &spec_;
   args.step = step;
   args.table = &model_->table;
-  args.weights = model_->state.evaluated();
+  args.embedder = embedder;
   args.pool = pool_.get();
   args.collective = collective_;
   args.client = &client_;
@@ -394,12 +394,13 @@ EvaluationArgs TrainingRun::EvaluationOf(uint64_t step) {
 }
 
 absl::Status TrainingRun::Evaluate(bool trained_pairs, uint64_t step) {
-  NAVIT_RETURN_IF_ERROR(ReadState());
+  if (spec_.data().validation_size() == 0 && !trained_pairs) return absl::OkStatus();
   v1::ReportEventRequest event;
   event.set_step(step);
-  const EvaluationArgs args = EvaluationOf(step);
+  Enter(v1::PHASE_EVALUATE, step);
+  NAVIT_ASSIGN_OR_RETURN(const std::unique_ptr<PackEmbedder> embedder, step_->MakeEmbedder());
+  const EvaluationArgs args = EvaluationOf(step, embedder.get());
   if (spec_.data().validation_size() > 0) {
-    Enter(v1::PHASE_EVALUATE, step);
     NAVIT_RETURN_IF_ERROR(EvaluateTasks(args, event.mutable_scores()));
   }
   if (trained_pairs) {
@@ -424,7 +425,11 @@ absl::Status TrainingRun::RunEvaluationJob() {
   cell_->Change([&](TrainerProtocol& protocol) { protocol.OnLoaded(run_.committed_step); });
   current_step_ = manifest->step();
   Enter(v1::PHASE_EVALUATE, current_step_);
-  return EvaluateCheckpoint(EvaluationOf(current_step_));
+  const auto embedder = MakeEmbedder(spec_, model_->table, model_->state.evaluated().data(),
+                                     pool_.get(), options_.accelerator);
+  if (absl::IsUnimplemented(embedder.status())) return Fatal(embedder.status());
+  NAVIT_RETURN_IF_ERROR(embedder.status());
+  return EvaluateCheckpoint(EvaluationOf(current_step_, embedder->get()));
 }
 
 absl::Status TrainingRun::Finish(uint64_t step) {

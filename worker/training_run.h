@@ -11,9 +11,8 @@
 //   5. At the job's end: evaluation, last checkpoint, all reports acknowledged.
 //
 // A job of workers.trainers.device cuda trains on the trainer's GPU, and its ranks meet by NCCL.
-// The weights are on the device then; the host's are brought up to date before checkpoints,
-// evaluations and comparisons, and at the run's end, so that this rank can be a source. Evaluation
-// and embeddings compute on the CPU from the host's weights.
+// The weights are on the device then, and evaluation embeds there; the host's are brought up to
+// date before checkpoints and comparisons, and at the run's end, so that this rank can be a source.
 #ifndef NAVIT_WORKER_TRAINING_RUN_H_
 #define NAVIT_WORKER_TRAINING_RUN_H_
 
@@ -34,6 +33,7 @@
 #include "worker/communicator.h"
 #include "worker/evaluation.h"
 #include "worker/metrics.h"
+#include "worker/model/embed.h"
 #include "worker/model/train_step.h"
 #include "worker/parsed_packs.h"
 #include "worker/phase_clock.h"
@@ -123,7 +123,7 @@ class TrainingRun {
   absl::Status AfterStep(uint64_t step, bool last);
   absl::Status Finish(uint64_t step);
   absl::Status Stop(uint64_t step);
-  EvaluationArgs EvaluationOf(uint64_t step);
+  EvaluationArgs EvaluationOf(uint64_t step, PackEmbedder* embedder);
   // evaluation.tasks on held-out data, and retrieval over the trained pairs if they are wanted; all
   // splits in one report: a later one replaces it.
   absl::Status Evaluate(bool trained_pairs, uint64_t step);

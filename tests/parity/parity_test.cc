@@ -69,8 +69,9 @@ TEST_P(ParityTest, EmbeddingsLossAndGradients) {
   const Case& c = GetParam();
   Model model(c);
   Embeddings embeddings;
-  Embed(model.table_, model.state_.parameters.span(), DrawnBatch(c.config, 0), &model.pool_,
-        &embeddings);
+  const auto embedder =
+      MakeCpuEmbedder(&model.table_, model.state_.parameters.data(), 1, &model.pool_);
+  ASSERT_TRUE(embedder->Embed(DrawnBatch(c.config, 0), &embeddings).ok());
   ExpectParity(c.name + "/images", embeddings.images, kForwardTolerance);
   if (c.config.has_text()) ExpectParity(c.name + "/texts", embeddings.texts, kForwardTolerance);
   const float loss = static_cast<float>(model.Compute(0).loss);

@@ -58,8 +58,8 @@ class Block {
   BlockActivations<Ops> LayOut(int64_t tokens, Arena* arena) const;
   BlockScratch<Ops> LayOutScratch(int64_t tokens, Arena* arena) const;
 
-  // From `activations.x` to `out` [T, D], which is none of the activations. cu_seqlens [S + 1] ends
-  // in T.
+  // From `activations.x` to `out` [T, D], which is none of the activations, or x itself where no
+  // backward pass follows. cu_seqlens [S + 1] ends in T.
   void Forward(const float* parameters, Segments cu_seqlens,
                const BlockActivations<Ops>& activations, Value* out, Context& context) const;
 

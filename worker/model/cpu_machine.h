@@ -1,12 +1,13 @@
 // Where a training step's weights and activations are: here in the memory of the host.
 //
-// A Machine says what of a step depends on that: its Ops, memory for activations, inputs and
-// outputs of the towers, gradients and the update.
+// A Machine is a forward machine (cpu_forward.h) that says what else of a step depends on that:
+// gradients and the update.
 #ifndef NAVIT_WORKER_MODEL_CPU_MACHINE_H_
 #define NAVIT_WORKER_MODEL_CPU_MACHINE_H_
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,81 +15,33 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "kernels/thread_pool.h"
-#include "worker/model/aligned_buffer.h"
 #include "worker/model/contrastive_kernels.h"
-#include "worker/model/cpu_ops.h"
+#include "worker/model/cpu_forward.h"
 #include "worker/model/diagnosis.h"
+#include "worker/model/embed.h"
 #include "worker/model/gradient_reducer.h"
 #include "worker/model/optimizer.h"
 #include "worker/model/tower.h"
 
 namespace navit {
 
-class CpuMachine {
+class CpuMachine : public CpuForward {
  public:
-  using Ops = CpuOps;
-  using Memory = AlignedBuffer;
-
-  // A batch as the towers read it.
-  class Input {
-   public:
-    const Batch& batch() const { return *batch_; }
-
-   private:
-    friend class CpuMachine;
-    const Batch* batch_ = nullptr;
-  };
-
   // Whether work is queued, so that the host may go on with the next step while this one computes.
   static constexpr bool kRunsAhead = false;
 
   CpuMachine(ModelState* state, kernels::ThreadPool* pool)
-      : state_(state), pool_(pool), contrastive_(pool) {}
+      : CpuForward(state->parameters.data(), pool), state_(state), contrastive_(pool) {}
 
   // Of a batch that is not loaded: enough to lay out its activations.
   static const Batch& Shape(const Batch& batch) { return batch; }
 
-  // Before anything else of a step; then status() after every pass, and Finish() once all passes
-  // are queued: waits for them.
-  absl::Status Start() { return absl::OkStatus(); }
-  absl::Status status() const { return absl::OkStatus(); }
-  absl::Status Finish() { return absl::OkStatus(); }
-
-  kernels::ThreadPool& context() { return *pool_; }
-  const float* parameters() const { return state_->parameters.data(); }
   absl::Span<float> gradients() { return state_->gradients.span(); }
   // On the host.
   float LossParameter(size_t offset) const { return state_->parameters.data()[offset]; }
 
   // Of the loss over pairs.
   ContrastiveKernels& contrastive() { return contrastive_; }
-
-  // On a machine that runs ahead `input` has two places: Load brings `batch`, which outlives its
-  // use, to one beside that which passes read; Turn, after a Load, makes it the one that passes
-  // after it read; Release follows the passes that read it.
-  absl::Status Load(const Batch& batch, Input* input) {
-    input->batch_ = &batch;
-    return absl::OkStatus();
-  }
-  absl::Status Turn(Input* /*input*/) { return absl::OkStatus(); }
-  absl::Status Release(Input* /*input*/) { return absl::OkStatus(); }
-
-  // Memory of so many floats, which grows to the largest size asked for.
-  absl::StatusOr<float*> Reserve(size_t floats, Memory* memory) {
-    if (memory->size() < floats) {
-      *memory = AlignedBuffer();  // Frees first: both at once may not fit.
-      *memory = AlignedBuffer(floats);
-    }
-    return memory->data();
-  }
-
-  // Appends `count` outputs of a tower to a vector of the host; those of all calls are there after
-  // TakeOutputs.
-  absl::Status Append(const float* outputs, int64_t count, std::vector<float>* to) {
-    to->insert(to->end(), outputs, outputs + count);
-    return absl::OkStatus();
-  }
-  absl::Status TakeOutputs() { return absl::OkStatus(); }
 
   // Gradients of outputs, from the host to where a tower reads them, until the next call.
   absl::StatusOr<const float*> OutputGradients(const float* values, int64_t /*count*/) {
@@ -105,7 +58,13 @@ class CpuMachine {
 
   absl::StatusOr<UpdateResult> Update(const ParameterTable& table, const OptimizerOptions& options,
                                       double learning_rate) {
-    return ApplyUpdate(table, options, learning_rate, state_, *pool_);
+    return ApplyUpdate(table, options, learning_rate, state_, context());
+  }
+
+  // As TrainStep::MakeEmbedder.
+  absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder(const ParameterTable& table,
+                                                             int64_t joined_tokens) {
+    return MakeCpuEmbedder(&table, state_->evaluated().data(), joined_tokens, &context());
   }
 
   // Brings the host's state up to date: weights, moments and average, or gradients.
@@ -119,13 +78,12 @@ class CpuMachine {
     for (size_t layer = 0; layer < a.blocks.size(); ++layer) {
       diagnosis->attention_logits.emplace_back(
           absl::StrCat(name, ".blocks.", layer),
-          LargestAttentionLogit(tower, with_prefix, a.blocks[layer], *pool_));
+          LargestAttentionLogit(tower, with_prefix, a.blocks[layer], context()));
     }
   }
 
  private:
   ModelState* state_;
-  kernels::ThreadPool* pool_;
   CpuContrastiveKernels contrastive_;
 };
 

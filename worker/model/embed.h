@@ -2,10 +2,13 @@
 #ifndef NAVIT_WORKER_MODEL_EMBED_H_
 #define NAVIT_WORKER_MODEL_EMBED_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
-#include "absl/types/span.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
 #include "worker/model/batch.h"
 #include "worker/model/parameters.h"
@@ -30,15 +33,31 @@ struct Embeddings {
   std::vector<float> features;
 };
 
-// Forward pass of the towers over the examples of `batch`, appended to `*embeddings`. Keeps no
-// activations.
-void Embed(const ParameterTable& table, absl::Span<const float> parameters, const Batch& batch,
-           kernels::ThreadPool* pool, Embeddings* embeddings);
+// The towers with one set of weights, which nobody changes meanwhile: on the CPU (below), on a GPU
+// (device/embed.h). The forward pass of training, with room for the activations of one block. Of one
+// thread.
+class PackEmbedder {
+ public:
+  virtual ~PackEmbedder() = default;
 
-// The same of the text tower alone: [S, dim] of the batch's texts, of which an image may be
-// missing.
-void EmbedTexts(const ParameterTable& table, absl::Span<const float> parameters, const Batch& batch,
-                kernels::ThreadPool* pool, std::vector<float>* texts);
+  // Batches that are joined up to so many tokens of a tower take less time than one by one.
+  virtual int64_t joined_tokens() const = 0;
+
+  // Appends the examples of `batch`, which may have none, to `*embeddings`, and sets its dim.
+  // Errors are a device's alone: want of memory (ResourceExhausted), or what is wrong with the
+  // device; then neither `*embeddings` nor the embedder is of further use.
+  virtual absl::Status Embed(const Batch& batch, Embeddings* embeddings) = 0;
+  // The same of the text tower alone: [S, embedding_dim] of the batch's texts, of which an image
+  // may be missing.
+  virtual absl::Status EmbedTexts(const Batch& batch, std::vector<float>* texts) = 0;
+
+  // The weight at that place of the flat array.
+  virtual absl::StatusOr<float> Parameter(size_t offset) = 0;
+};
+
+// On the CPU, where nothing fails. `parameters` is the flat array; all must outlive the embedder.
+std::unique_ptr<PackEmbedder> MakeCpuEmbedder(const ParameterTable* table, const float* parameters,
+                                              int64_t joined_tokens, kernels::ThreadPool* pool);
 
 }  // namespace navit
 

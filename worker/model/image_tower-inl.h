@@ -15,11 +15,12 @@ ImageTower<Ops>::ImageTower(const ParameterTable& table)
       tower_(table, "image", table.config().image) {}
 
 template <typename Ops>
-ImageTowerActivations<Ops> ImageTower<Ops>::LayOut(const Batch& batch, Arena* arena) const {
+ImageTowerActivations<Ops> ImageTower<Ops>::LayOut(const Batch& batch, Arena* arena,
+                                                   Keep keep) const {
   ImageTowerActivations<Ops> a;
   a.patches = arena->Take<Value>(batch.image_tokens() * config_.patch_dim());
   a.position = position_.LayOut(batch, arena);
-  a.tower = tower_.LayOut(batch.image_tokens(), batch.examples(), arena);
+  a.tower = tower_.LayOut(batch.image_tokens(), batch.examples(), arena, keep);
   for (BlockActivations<Ops>& block : a.tower.blocks) block.rope = a.position.rope;
   return a;
 }

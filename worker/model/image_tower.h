@@ -27,7 +27,7 @@ class ImageTower {
 
   explicit ImageTower(const ParameterTable& table);
 
-  ImageTowerActivations<Ops> LayOut(const Batch& batch, Arena* arena) const;
+  ImageTowerActivations<Ops> LayOut(const Batch& batch, Arena* arena, Keep keep = Keep::kAll) const;
   TowerScratch<Ops> LayOutScratch(const Batch& batch, Arena* arena) const;
 
   // `batch` holds at least one example; embeddings are in activations.tower.embeddings().

@@ -14,8 +14,8 @@ TextTower<Ops>::TextTower(const ParameterTable& table)
       tower_(table, "text", table.config().text) {}
 
 template <typename Ops>
-TowerActivations<Ops> TextTower<Ops>::LayOut(const Batch& batch, Arena* arena) const {
-  return tower_.LayOut(batch.text_tokens(), batch.examples(), arena);
+TowerActivations<Ops> TextTower<Ops>::LayOut(const Batch& batch, Arena* arena, Keep keep) const {
+  return tower_.LayOut(batch.text_tokens(), batch.examples(), arena, keep);
 }
 
 template <typename Ops>

@@ -19,7 +19,7 @@ class TextTower {
 
   explicit TextTower(const ParameterTable& table);
 
-  TowerActivations<Ops> LayOut(const Batch& batch, Arena* arena) const;
+  TowerActivations<Ops> LayOut(const Batch& batch, Arena* arena, Keep keep = Keep::kAll) const;
   TowerScratch<Ops> LayOutScratch(const Batch& batch, Arena* arena) const;
 
   // `batch` holds at least one example; embeddings are in activations.embeddings().

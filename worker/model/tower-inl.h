@@ -19,10 +19,14 @@ Tower<Ops>::Tower(const ParameterTable& table, const std::string& name, const To
 }
 
 template <typename Ops>
-TowerActivations<Ops> Tower<Ops>::LayOut(int64_t tokens, int64_t segments, Arena* arena) const {
+TowerActivations<Ops> Tower<Ops>::LayOut(int64_t tokens, int64_t segments, Arena* arena,
+                                         Keep keep) const {
   const int64_t all = tokens + segments * size_.prefix_tokens;
   TowerActivations<Ops> a;
-  for (const Block<Ops>& block : blocks_) a.blocks.push_back(block.LayOut(all, arena));
+  for (const Block<Ops>& block : blocks_) {
+    const bool shares = keep == Keep::kOutputs && !a.blocks.empty();
+    a.blocks.push_back(shares ? a.blocks.front() : block.LayOut(all, arena));
+  }
   a.last = arena->Take<Value>(all * size_.width);
   if (norm_.has_value()) a.norm = norm_->LayOut(all, arena);
   a.head = head_.LayOut(tokens, segments, arena);

@@ -37,6 +37,14 @@ struct TowerActivations {
   const typename Ops::Value* embeddings() const { return head.embedding; }
 };
 
+// What a layout of activations has room for.
+enum class Keep {
+  // What the backward pass reads.
+  kAll,
+  // A forward pass alone, in which all blocks share the room of one.
+  kOutputs,
+};
+
 template <typename Ops = CpuOps>
 struct TowerScratch {
   typename Ops::Value* dx = nullptr;       // [U, D]
@@ -58,7 +66,7 @@ class Tower {
 
   const TowerConfig& size() const { return size_; }
 
-  TowerActivations<Ops> LayOut(int64_t tokens, int64_t segments, Arena* arena) const;
+  TowerActivations<Ops> LayOut(int64_t tokens, int64_t segments, Arena* arena, Keep keep) const;
   TowerScratch<Ops> LayOutScratch(int64_t tokens, int64_t segments, Arena* arena) const;
 
   void Forward(const float* parameters, Segments cu_seqlens,

@@ -90,7 +90,8 @@ class TowerTest : public ::testing::TestWithParam<Variant> {
   Embeddings EmbedAll(const Batch& batch, int threads) const {
     kernels::ThreadPool pool(threads);
     Embeddings embeddings;
-    Embed(table_, state_.parameters.span(), batch, &pool, &embeddings);
+    const auto embedder = MakeCpuEmbedder(&table_, state_.parameters.data(), 1, &pool);
+    EXPECT_TRUE(embedder->Embed(batch, &embeddings).ok());
     return embeddings;
   }
 
@@ -194,6 +195,38 @@ TEST_P(TowerTest, GradientsSaidToBeCompleteStayAsTheyAre) {
   for (const std::vector<float>& complete : told) {
     ASSERT_EQ(complete, std::vector<float>(gradients.begin(), gradients.begin() + complete.size()));
   }
+}
+
+// Five blocks that share their room against a forward pass with room for each.
+TEST_P(TowerTest, AForwardPassAloneHasRoomForOneBlock) {
+  ModelConfig config = config_;
+  config.image.depth = config.text.depth = 5;
+  const ParameterTable table(config);
+  ModelState state(table);
+  InitializeState(table, 3, &state);
+  kernels::ThreadPool pool(1);
+  Embeddings embeddings;
+  const auto embedder = MakeCpuEmbedder(&table, state.parameters.data(), 1, &pool);
+  ASSERT_TRUE(embedder->Embed(batch_, &embeddings).ok());
+  const ImageTower tower(table);
+  Arena count;
+  tower.LayOut(batch_, &count);
+  AlignedBuffer buffer(count.used());
+  Arena arena(buffer.data());
+  const ImageTowerActivations activations = tower.LayOut(batch_, &arena);
+  tower.Forward(state.parameters.data(), batch_, activations, pool);
+  const float* const kept = activations.tower.embeddings();
+  EXPECT_EQ(std::vector<float>(kept, kept + embeddings.images.size()), embeddings.images);
+
+  const auto room = [&](int64_t depth, Keep keep) {
+    config.image.depth = depth;
+    const ParameterTable of_depth(config);
+    Arena counted;
+    ImageTower(of_depth).LayOut(batch_, &counted, keep);
+    return counted.used();
+  };
+  EXPECT_LT(room(1, Keep::kAll), room(5, Keep::kAll));
+  EXPECT_EQ(room(1, Keep::kAll), room(5, Keep::kOutputs));
 }
 
 TEST_P(TowerTest, ABatchOfHolesHasNoEmbeddings) {

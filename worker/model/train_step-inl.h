@@ -4,6 +4,7 @@
 #define NAVIT_WORKER_MODEL_TRAIN_STEP_INL_H_
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -36,6 +37,7 @@ class TrainStep::Impl {
   virtual absl::StatusOr<UpdateResult> Apply(const StepGradients& gradients, double progress,
                                              uint64_t step) = 0;
   virtual StepDiagnosis Diagnose() const = 0;
+  virtual absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder() = 0;
   virtual absl::Status ReadState() = 0;
   virtual absl::Status ReadGradients() = 0;
 };
@@ -135,6 +137,10 @@ class TrainStepOn : public TrainStep::Impl {
       return result;
     }
     return machine_.Update(table_, options_.optimizer, learning_rate);
+  }
+
+  absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder() override {
+    return machine_.MakeEmbedder(table_, options_.micro_batch_tokens);
   }
 
   absl::Status ReadState() override { return machine_.ReadState(); }

@@ -50,6 +50,10 @@ absl::StatusOr<UpdateResult> TrainStep::Apply(const StepGradients& gradients, do
 
 StepDiagnosis TrainStep::Diagnose() const { return impl_->Diagnose(); }
 
+absl::StatusOr<std::unique_ptr<PackEmbedder>> TrainStep::MakeEmbedder() {
+  return impl_->MakeEmbedder();
+}
+
 absl::Status TrainStep::ReadState() { return impl_->ReadState(); }
 absl::Status TrainStep::ReadGradients() { return impl_->ReadGradients(); }
 

@@ -21,6 +21,7 @@
 #include "worker/collective.h"
 #include "worker/model/batch.h"
 #include "worker/model/diagnosis.h"
+#include "worker/model/embed.h"
 #include "worker/model/optimizer.h"
 #include "worker/model/parameters.h"
 
@@ -105,6 +106,11 @@ class TrainStep {
   // attention from its first micro-batch, embeddings from all of them. Nothing is kept for it, and
   // it costs about a forward pass of one pack.
   StepDiagnosis Diagnose() const;
+
+  // The towers with the weights that evaluation uses (ModelState::evaluated), where the step keeps
+  // them: it must be gone before the next Apply, and the step computes nothing meanwhile.
+  // ResourceExhausted, or what is wrong with the device.
+  absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder();
 
   // Brings parameters, moments and average of `state` up to date, which on a device they are not
   // by themselves after Apply.

@@ -210,9 +210,11 @@ absl::StatusOr<DeviceBatch> DeviceBatchBuffer::Fill(const ModelConfig& config, c
   DeviceBatch to;
   Packer packer(std::move(memory_));
   to.count = batch.examples();
-  AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, config.image.head_dim(), &packer,
-              &to.image_cu_seqlens);
-  AddPositions(config, batch, &packer, &to);
+  if (batch.image_tokens() > 0) {
+    AddSegments(batch.image_cu_seqlens, config.image.prefix_tokens, config.image.head_dim(),
+                &packer, &to.image_cu_seqlens);
+    AddPositions(config, batch, &packer, &to);
+  }
   if (config.has_text()) {
     AddSegments(batch.text_cu_seqlens, config.text.prefix_tokens, config.text.head_dim(), &packer,
                 &to.text_cu_seqlens);

@@ -79,7 +79,8 @@ struct DeviceBatch {
 // Device memory for one batch at a time, and pinned memory from which it is filled.
 class DeviceBatchBuffer {
  public:
-  // Queues the copy of `batch` on the stream and says where it will lie, until the next call. The
+  // Queues the copy of `batch`, which may have texts alone, on the stream and says where it will
+  // lie, until the next call. The
   // copy of the call before must be done; what reads its batch need not be, where the stream waits
   // for that. ResourceExhausted.
   absl::StatusOr<DeviceBatch> Fill(const ModelConfig& config, const Batch& batch, Device* device,

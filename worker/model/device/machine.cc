@@ -8,6 +8,7 @@
 #include "kernels/cuda/adamw.h"
 #include "kernels/cuda/convert.h"
 #include "kernels/cuda/ema.h"
+#include "worker/model/device/embed.h"
 
 namespace navit {
 
@@ -16,33 +17,30 @@ using cuda::Bf16;
 
 absl::StatusOr<DeviceMachine> DeviceMachine::Make(const ParameterTable& table, ModelState* state,
                                                   Device* device, cuda::LinearEngine* engine) {
-  DeviceMachine machine(table.config(), state, device);
-  NAVIT_RETURN_IF_ERROR(device->MakeCurrent());
-  NAVIT_ASSIGN_OR_RETURN(machine.compute_, OwnedStream::Make(device));
-  NAVIT_ASSIGN_OR_RETURN(machine.copies_, OwnedStream::Make(device));
-  const size_t bytes = machine.size_ * sizeof(float);
-  for (DeviceBuffer* buffer : {&machine.parameters_, &machine.first_moment_,
-                               &machine.second_moment_, &machine.gradients_}) {
+  const size_t size = state->parameters.size(), bytes = size * sizeof(float);
+  NAVIT_ASSIGN_OR_RETURN(DeviceBuffer parameters, DeviceBuffer::Make(device, bytes));
+  NAVIT_ASSIGN_OR_RETURN(DeviceBuffer weights, DeviceBuffer::Make(device, size * sizeof(Bf16)));
+  NAVIT_ASSIGN_OR_RETURN(DeviceForward forward,
+                         DeviceForward::Make(table.config(), device, engine, Floats(parameters),
+                                             static_cast<Bf16*>(weights.data())));
+  DeviceMachine machine(std::move(forward), state);
+  machine.parameters_ = std::move(parameters);
+  machine.weights_ = std::move(weights);
+  for (DeviceBuffer* buffer :
+       {&machine.first_moment_, &machine.second_moment_, &machine.gradients_}) {
     NAVIT_ASSIGN_OR_RETURN(*buffer, DeviceBuffer::Make(device, bytes));
   }
   if (state->has_average()) {
     NAVIT_ASSIGN_OR_RETURN(machine.average_, DeviceBuffer::Make(device, bytes));
   }
-  NAVIT_ASSIGN_OR_RETURN(machine.weights_,
-                         DeviceBuffer::Make(device, machine.size_ * sizeof(Bf16)));
   NAVIT_ASSIGN_OR_RETURN(
       machine.norm_,
       DeviceBuffer::Make(device, cuda::kGradientNormBlocks * sizeof(double) + 2 * sizeof(float)));
-  NAVIT_RETURN_IF_ERROR(machine.WriteState(engine));
+  NAVIT_RETURN_IF_ERROR(machine.WriteState());
   return machine;
 }
 
-DeviceMachine::~DeviceMachine() {
-  // What is queued must not outlive the buffers; its errors were told.
-  for (const OwnedStream* stream : {&compute_, &copies_}) {
-    if (stream->get() != nullptr) device_->Synchronize(stream->get()).IgnoreError();
-  }
-}
+DeviceMachine::~DeviceMachine() { Drain(); }
 
 std::vector<DeviceMachine::Mirror> DeviceMachine::mirrors() {
   std::vector<Mirror> mirrors = {{&state_->parameters, &parameters_},
@@ -52,34 +50,41 @@ std::vector<DeviceMachine::Mirror> DeviceMachine::mirrors() {
   return mirrors;
 }
 
-absl::Status DeviceMachine::WriteState(cuda::LinearEngine* engine) {
-  const DeviceStream stream = compute_.get();
-  context_ = std::make_unique<DeviceContext>(device_, stream, engine, Floats(parameters_),
-                                             static_cast<Bf16*>(weights_.data()));
-  contrastive_ = std::make_unique<DeviceContrastiveKernels>(context_.get());
+absl::Status DeviceMachine::WriteState() {
+  contrastive_ = std::make_unique<DeviceContrastiveKernels>(&context());
   for (const Mirror& mirror : mirrors()) {
-    NAVIT_RETURN_IF_ERROR(
-        device_->Copy(mirror.device->data(), mirror.host->data(), mirror.device->bytes(), stream));
+    NAVIT_RETURN_IF_ERROR(device()->Copy(mirror.device->data(), mirror.host->data(),
+                                         mirror.device->bytes(), stream()));
   }
   DeviceOps::ToValues(static_cast<int64_t>(size_), parameters(),
-                      static_cast<Bf16*>(weights_.data()), *context_);
+                      static_cast<Bf16*>(weights_.data()), context());
   ZeroGradients();
   return Finish();
+}
+
+absl::StatusOr<std::unique_ptr<PackEmbedder>> DeviceMachine::MakeEmbedder(
+    const ParameterTable& table, int64_t joined_tokens) {
+  // The embedder's streams are not this machine's.
+  NAVIT_RETURN_IF_ERROR(Finish());
+  const bool averaged = state_->has_average();
+  return MakeEmbedderOf(&table, Floats(averaged ? average_ : parameters_),
+                        averaged ? nullptr : static_cast<Bf16*>(weights_.data()), joined_tokens,
+                        device(), engine());
 }
 
 absl::Status DeviceMachine::ReadState() {
   NAVIT_RETURN_IF_ERROR(status());
   for (const Mirror& mirror : mirrors()) {
-    NAVIT_RETURN_IF_ERROR(device_->Copy(mirror.host->data(), mirror.device->data(),
-                                        mirror.device->bytes(), compute_.get()));
+    NAVIT_RETURN_IF_ERROR(device()->Copy(mirror.host->data(), mirror.device->data(),
+                                         mirror.device->bytes(), stream()));
   }
   return Finish();
 }
 
 absl::Status DeviceMachine::ReadGradients() {
   NAVIT_RETURN_IF_ERROR(status());
-  NAVIT_RETURN_IF_ERROR(device_->Copy(state_->gradients.data(), gradients_.data(),
-                                      size_ * sizeof(float), compute_.get()));
+  NAVIT_RETURN_IF_ERROR(
+      device()->Copy(state_->gradients.data(), gradients_.data(), size_ * sizeof(float), stream()));
   return Finish();
 }
 
@@ -94,55 +99,9 @@ DeviceBatch DeviceMachine::Shape(const Batch& batch) {
 }
 
 absl::Status DeviceMachine::Start() {
-  // All calls of the step before were made: Finish waited for them, or the step failed and so does
-  // this one.
-  NAVIT_RETURN_IF_ERROR(status());
-  NAVIT_RETURN_IF_ERROR(device_->MakeCurrent());
-  NAVIT_RETURN_IF_ERROR(Finish());
+  NAVIT_RETURN_IF_ERROR(DeviceForward::Start());
+  // All calls of the step before were made.
   notes_.clear();
-  outputs_.clear();
-  pinned_taken_ = 0;
-  return absl::OkStatus();
-}
-
-absl::Status DeviceMachine::Finish() {
-  // After an error too: what was queued before it must not outlive what it uses.
-  context_->Keep(device_->Synchronize(compute_.get()));
-  return status();
-}
-
-absl::Status DeviceMachine::Load(const Batch& batch, Input* input) {
-  NAVIT_RETURN_IF_ERROR(status());
-  return input->Fill(config_, batch, device_, copies_.get());
-}
-
-absl::StatusOr<float*> DeviceMachine::Reserve(size_t floats, Memory* memory) {
-  NAVIT_RETURN_IF_ERROR(GrowBuffer(floats * sizeof(float), device_, memory));
-  return Floats(*memory);
-}
-
-absl::StatusOr<Bf16*> DeviceMachine::TakePinned(int64_t count) {
-  if (pinned_.size() == pinned_taken_) pinned_.emplace_back();
-  DeviceBuffer& memory = pinned_[pinned_taken_++];
-  NAVIT_RETURN_IF_ERROR(GrowPinnedBuffer(count * sizeof(Bf16), device_, &memory));
-  return static_cast<Bf16*>(memory.data());
-}
-
-absl::Status DeviceMachine::Append(const Bf16* outputs, int64_t count, std::vector<float>* to) {
-  NAVIT_ASSIGN_OR_RETURN(Bf16* const values, TakePinned(count));
-  outputs_.push_back({values, count, to});
-  return device_->Copy(values, outputs, count * sizeof(Bf16), compute_.get());
-}
-
-absl::Status DeviceMachine::TakeOutputs() {
-  NAVIT_RETURN_IF_ERROR(Finish());
-  for (const Output& output : outputs_) {
-    output.to->resize(output.to->size() + output.count);
-    std::transform(output.values, output.values + output.count, output.to->end() - output.count,
-                   cuda::Bf16ToFloat);
-  }
-  outputs_.clear();
-  pinned_taken_ = 0;
   return absl::OkStatus();
 }
 
@@ -150,17 +109,17 @@ absl::StatusOr<const Bf16*> DeviceMachine::OutputGradients(const float* values, 
   NAVIT_ASSIGN_OR_RETURN(Bf16* const pinned, TakePinned(count));
   std::transform(values, values + count, pinned, cuda::FloatToBf16);
   const size_t bytes = count * sizeof(Bf16);
-  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &output_gradients_));
-  NAVIT_RETURN_IF_ERROR(device_->Copy(output_gradients_.data(), pinned, bytes, compute_.get()));
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device(), &output_gradients_));
+  NAVIT_RETURN_IF_ERROR(device()->Copy(output_gradients_.data(), pinned, bytes, stream()));
   return static_cast<const Bf16*>(output_gradients_.data());
 }
 
 void DeviceMachine::ZeroGradients() {
-  DeviceOps::FillZero(static_cast<int64_t>(size_), Floats(gradients_), *context_);
+  DeviceOps::FillZero(static_cast<int64_t>(size_), Floats(gradients_), context());
 }
 
 void DeviceMachine::SetGradient(size_t offset, float value) {
-  context_->Keep(device_->Copy(Floats(gradients_) + offset, &value, sizeof(value), compute_.get()));
+  context().Keep(device()->Copy(Floats(gradients_) + offset, &value, sizeof(value), stream()));
 }
 
 GradientProgress DeviceMachine::Progress(GradientReducer* reducer) {
@@ -169,23 +128,23 @@ GradientProgress DeviceMachine::Progress(GradientReducer* reducer) {
     const auto tell = [](void* note) {
       static_cast<Note*>(note)->reducer->Complete(static_cast<Note*>(note)->complete);
     };
-    context_->Keep(device_->CallOnHost(tell, &notes_.back(), compute_.get()));
+    context().Keep(device()->CallOnHost(tell, &notes_.back(), stream()));
   };
 }
 
 absl::Status DeviceMachine::Norm(double clip_norm, float* norm, float* scale) {
   double* const partial = static_cast<double*>(norm_.data());
   float* const results = reinterpret_cast<float*>(partial + cuda::kGradientNormBlocks);
-  context_->Keep("norm of the gradient",
+  context().Keep("norm of the gradient",
                  cuda::GradientNorm({.count = static_cast<int64_t>(size_),
                                      .grad = Floats(gradients_),
                                      .max_norm = static_cast<float>(clip_norm),
                                      .partial = partial,
                                      .norm = results,
                                      .scale = results + 1},
-                                    compute_.get()));
+                                    stream()));
   float host[2] = {};
-  NAVIT_RETURN_IF_ERROR(device_->Copy(host, results, sizeof(host), compute_.get()));
+  NAVIT_RETURN_IF_ERROR(device()->Copy(host, results, sizeof(host), stream()));
   NAVIT_RETURN_IF_ERROR(Finish());
   *norm = host[0];
   *scale = host[1];
@@ -205,8 +164,8 @@ absl::Status DeviceMachine::PrepareRanges(std::vector<UpdateRange> ranges) {
   pieces_ = static_cast<int64_t>(pieces.size());
   if (pieces.empty()) return absl::OkStatus();
   const size_t bytes = pieces.size() * sizeof(cuda::AdamWPiece);
-  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device_, &piece_));
-  return device_->Copy(piece_.data(), pieces.data(), bytes, compute_.get());
+  NAVIT_RETURN_IF_ERROR(GrowBuffer(bytes, device(), &piece_));
+  return device()->Copy(piece_.data(), pieces.data(), bytes, stream());
 }
 
 absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
@@ -216,7 +175,7 @@ absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
   for (const UpdateRange& range : ranges_) {
     if (!range.rule.frozen) continue;
     DeviceOps::FillZero(static_cast<int64_t>(range.end - range.begin),
-                        Floats(gradients_) + range.begin, *context_);
+                        Floats(gradients_) + range.begin, context());
   }
   UpdateResult result;
   result.learning_rate = learning_rate;
@@ -231,7 +190,7 @@ absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
   ++state_->updates;
   const float* const device_scale =
       reinterpret_cast<float*>(static_cast<double*>(norm_.data()) + cuda::kGradientNormBlocks) + 1;
-  context_->Run("AdamW", cuda::AdamW,
+  context().Run("AdamW", cuda::AdamW,
                 {.pieces = pieces_,
                  .piece = static_cast<const cuda::AdamWPiece*>(piece_.data()),
                  .param = Floats(parameters_),
@@ -247,7 +206,7 @@ absl::StatusOr<UpdateResult> DeviceMachine::Update(const ParameterTable& table,
                  .grad_scale = device_scale});
   NAVIT_RETURN_IF_ERROR(UpdateLossParameters(table, &result.logit_scale));
   if (state_->has_average()) {
-    context_->Run("moving average", cuda::Ema,
+    context().Run("moving average", cuda::Ema,
                   {.count = static_cast<int64_t>(size_),
                    .decay = options.ema_decay,
                    .value = parameters(),
@@ -262,13 +221,13 @@ absl::Status DeviceMachine::UpdateLossParameters(const ParameterTable& table, do
     const ParameterInfo* info = table.FindOrNull(name);
     if (info == nullptr) continue;
     float* const host = state_->parameters.data() + info->offset;
-    float* const device = Floats(parameters_) + info->offset;
-    NAVIT_RETURN_IF_ERROR(device_->Copy(host, device, sizeof(float), compute_.get()));
+    float* const on_device = Floats(parameters_) + info->offset;
+    NAVIT_RETURN_IF_ERROR(device()->Copy(host, on_device, sizeof(float), stream()));
     NAVIT_RETURN_IF_ERROR(Finish());
     if (info->name != "loss.logit_scale") continue;
     *host = std::min(*host, kLargestLogitScale);
     *logit_scale = std::exp(*host);
-    NAVIT_RETURN_IF_ERROR(device_->Copy(device, host, sizeof(float), compute_.get()));
+    NAVIT_RETURN_IF_ERROR(device()->Copy(on_device, host, sizeof(float), stream()));
   }
   return status();
 }

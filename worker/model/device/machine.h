@@ -1,12 +1,9 @@
 // Where a training step's weights and activations are on a GPU: a Machine as cpu_machine.h says.
 //
 // Parameters, their moments and gradients live on the device as fp32, with a copy of the parameters
-// as bf16 for linear layers. Work is queued on one stream, and the copies of inputs to the device,
-// which run beside it, on another (input.h). The host waits for the outputs of the towers (once for
-// all micro-batches, so that it prepares the next one while the device computes) and the
-// contrastive loss, whose steps over ranks are the host's, for the gradients, and for their norm.
-// Buffers, pinned ones too, grow to what the largest step so far needed, so that later steps
-// allocate nothing.
+// as bf16 for linear layers. The host waits for the outputs of the towers (once for all
+// micro-batches, so that it prepares the next one while the device computes) and the contrastive
+// loss, whose steps over ranks are the host's, for the gradients, and for their norm.
 #ifndef NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 #define NAVIT_WORKER_MODEL_DEVICE_MACHINE_H_
 
@@ -14,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,23 +19,18 @@
 #include "absl/types/span.h"
 #include "kernels/cuda/linear.h"
 #include "worker/device/device.h"
-#include "worker/model/device/context.h"
 #include "worker/model/device/contrastive_kernels.h"
-#include "worker/model/device/input.h"
-#include "worker/model/device/ops.h"
+#include "worker/model/device/forward.h"
 #include "worker/model/diagnosis.h"
+#include "worker/model/embed.h"
 #include "worker/model/gradient_reducer.h"
 #include "worker/model/optimizer.h"
 #include "worker/model/tower.h"
 
 namespace navit {
 
-class DeviceMachine {
+class DeviceMachine : public DeviceForward {
  public:
-  using Ops = DeviceOps;
-  using Memory = DeviceBuffer;
-
-  using Input = DeviceInput;
   static constexpr bool kRunsAhead = true;
 
   // Copies `state` to the device. All must outlive the machine. ResourceExhausted: the device has
@@ -50,28 +43,20 @@ class DeviceMachine {
   static DeviceBatch Shape(const Batch& batch);
 
   absl::Status Start();
-  absl::Status status() const { return context_->status(); }
-  absl::Status Finish();
 
-  DeviceContext& context() { return *context_; }
-  const float* parameters() const { return Floats(parameters_); }
   absl::Span<float> gradients() { return {Floats(gradients_), size_}; }
   float LossParameter(size_t offset) const { return state_->parameters.data()[offset]; }
 
   ContrastiveKernels& contrastive() { return *contrastive_; }
 
-  absl::Status Load(const Batch& batch, Input* input);
-  absl::Status Turn(Input* input) { return input->Turn(device_, compute_.get()); }
-  absl::Status Release(Input* input) { return input->Release(device_, compute_.get()); }
-  absl::StatusOr<float*> Reserve(size_t floats, Memory* memory);
-  absl::Status Append(const kernels::cuda::Bf16* outputs, int64_t count, std::vector<float>* to);
-  absl::Status TakeOutputs();
   absl::StatusOr<const kernels::cuda::Bf16*> OutputGradients(const float* values, int64_t count);
   void ZeroGradients();
   void SetGradient(size_t offset, float value);
   GradientProgress Progress(GradientReducer* reducer);
   absl::StatusOr<UpdateResult> Update(const ParameterTable& table, const OptimizerOptions& options,
                                       double learning_rate);
+  absl::StatusOr<std::unique_ptr<PackEmbedder>> MakeEmbedder(const ParameterTable& table,
+                                                             int64_t joined_tokens);
   absl::Status ReadState();
   absl::Status ReadGradients();
 
@@ -86,24 +71,19 @@ class DeviceMachine {
     size_t complete;
   };
 
-  DeviceMachine(const ModelConfig& config, ModelState* state, Device* device)
-      : config_(config), state_(state), device_(device), size_(state->parameters.size()) {}
+  DeviceMachine(DeviceForward forward, ModelState* state)
+      : DeviceForward(std::move(forward)), state_(state), size_(state->parameters.size()) {}
   static float* Floats(const DeviceBuffer& buffer) { return static_cast<float*>(buffer.data()); }
-  absl::Status WriteState(kernels::cuda::LinearEngine* engine);
+  absl::Status WriteState();
   // Prepares AdamW's pieces, unless those of `ranges` are on the device already.
   absl::Status PrepareRanges(std::vector<UpdateRange> ranges);
-  // Pinned memory that nothing else uses until the next Start or TakeOutputs.
-  absl::StatusOr<kernels::cuda::Bf16*> TakePinned(int64_t count);
   // The gradient's norm and the factor of clipping.
   absl::Status Norm(double clip_norm, float* norm, float* scale);
   // The loss's own parameters, which come first, clamped, and on the host too.
   absl::Status UpdateLossParameters(const ParameterTable& table, double* logit_scale);
 
-  ModelConfig config_;
   ModelState* state_;
-  Device* device_;
   size_t size_;
-  OwnedStream compute_, copies_;
   // What of the state lies on both sides.
   struct Mirror {
     AlignedBuffer* host;
@@ -121,18 +101,7 @@ class DeviceMachine {
   // Of the gradient's norm: partial sums, the norm, the factor.
   DeviceBuffer norm_;
   DeviceBuffer output_gradients_;
-  // Outputs that were asked for since the last TakeOutputs.
-  struct Output {
-    const kernels::cuda::Bf16* values;
-    int64_t count;
-    std::vector<float>* to;
-  };
-  std::vector<Output> outputs_;
-  // Of TakePinned, and how many of them are taken.
-  std::vector<DeviceBuffer> pinned_;
-  size_t pinned_taken_ = 0;
   std::deque<Note> notes_;
-  std::unique_ptr<DeviceContext> context_;
   std::unique_ptr<DeviceContrastiveKernels> contrastive_;
 };
 

@@ -1,5 +1,5 @@
-// How training steps keep a device busy: what the host waits for, what is allocated, and that
-// nothing but the waits that are there orders the streams.
+// How training steps and embedders keep a device busy: what the host waits for, what is allocated,
+// and that nothing but the waits that are there orders the streams.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include "kernels/cuda/host_twin/streams.h"
 #include "worker/collective.h"
 #include "worker/collective_threads.h"
+#include "worker/model/device/embed.h"
 #include "worker/model/device/test_machine.h"
 #include "worker/model/device/train_step.h"
 #include "worker/model/device/twin_device.h"
@@ -283,6 +284,35 @@ TEST_F(StreamsTest, EveryOrderThatTheWaitsLeaveGivesTheSameBits) {
     check(seed, kOneSlot);
   }
   for (const uint64_t seed : {kCopiesLate, kPassesLate}) check(seed, kSlotForEach);
+}
+
+// Three batches, with the stream that copies the weights and those of the passes and their inputs
+// as fast as the seed says.
+TEST_F(StreamsTest, EmbedsTheSameBitsInEveryOrderAndAllocatesForTwoBatchesAlone) {
+  ModelState state(table_);
+  InitializeState(table_, 3, &state);
+  const auto embed = [&](uint64_t seed) {
+    kernels::cuda::twin::TakeFindings();
+    TwinDevice device(seed);
+    kernels::cuda::TwinLinearEngine engine;
+    const auto embedder =
+        *MakeDeviceEmbedder(&table_, state.parameters.data(), 64, &device, &engine);
+    Embeddings embeddings;
+    std::vector<int> allocations;
+    for (const Batch& batch : Packs(1)) {
+      EXPECT_TRUE(embedder->Embed(batch, &embeddings).ok());
+      allocations.push_back(device.allocations());
+    }
+    EXPECT_EQ(allocations[1], allocations[2]);
+    EXPECT_EQ(std::vector<std::string>(), kernels::cuda::twin::TakeFindings().texts)
+        << "seed " << seed;
+    std::vector<float> all = std::move(embeddings.images);
+    all.insert(all.end(), embeddings.texts.begin(), embeddings.texts.end());
+    return all;
+  };
+  const std::vector<float> expected = embed(26);  // All at once.
+  EXPECT_EQ(2u * 6 * table_.config().embedding_dim, expected.size());
+  for (uint64_t seed = 0; seed < 26; ++seed) EXPECT_EQ(expected, embed(seed)) << "seed " << seed;
 }
 
 // Without it some order computes something else.
