@@ -48,40 +48,40 @@ namespace HWY_NAMESPACE {
 // exp(scale·row − max), row[keys, columns) 0. Returns the log of Σ exp and sets *inv_sum.
 float SoftmaxRow(float* row, int64_t keys, int64_t columns, float scale, float* inv_sum) {
   const D d;
-  const int64_t lanes = Lanes();
+  const int64_t lanes = Lanes(), whole = keys / lanes * lanes;
+  const auto is_key = hn::FirstN(d, static_cast<size_t>(keys - whole));
   V max_lanes = hn::Set(d, row[0]);
-  for (int64_t j = 0; j + lanes <= keys; j += lanes) {
+  for (int64_t j = 0; j < whole; j += lanes) {
     max_lanes = hn::Max(max_lanes, hn::LoadU(d, row + j));
   }
-  float max = ReduceMax(max_lanes);
-  for (int64_t j = keys / lanes * lanes; j < keys; ++j) max = HWY_MAX(max, row[j]);
-  max *= scale;
+  const V rest = LoadUpTo(row + whole, keys - whole);
+  max_lanes = hn::Max(max_lanes, hn::IfThenElse(is_key, rest, max_lanes));
+  const float max = ReduceMax(max_lanes) * scale;
   const V factor = hn::Set(d, scale), offset = hn::Set(d, max);
-  V sum_lanes = hn::Zero(d);
-  int64_t j = 0;
-  for (; j + lanes <= keys; j += lanes) {
+  V sum_lanes = hn::IfThenElseZero(is_key, Exp(hn::MulSub(rest, factor, offset)));
+  StoreUpTo(sum_lanes, row + whole, keys - whole);
+  for (int64_t j = 0; j < whole; j += lanes) {
     const V p = Exp(hn::MulSub(hn::LoadU(d, row + j), factor, offset));
     hn::StoreU(p, d, row + j);
     sum_lanes = hn::Add(sum_lanes, p);
   }
-  float sum = ReduceAdd(sum_lanes);
-  if (j < keys) {
-    const V p = Exp(hn::MulSub(LoadUpTo(row + j, keys - j), factor, offset));
-    StoreUpTo(p, row + j, keys - j);
-    for (; j < keys; ++j) sum += row[j];
-  }
-  for (; j < columns; ++j) row[j] = 0;
+  for (int64_t j = keys; j < columns; ++j) row[j] = 0;
+  const float sum = ReduceAdd(sum_lanes);
   *inv_sum = 1 / sum;
   return max + std::log(sum);
 }
 
-// Rows of unnormalised probabilities, then out of the rows of `out`.
-void SoftmaxRows(float* scores, int64_t rows, int64_t columns, int64_t first_keys, float scale,
-                 float* inv_sum, float* lse, int64_t lse_row) {
+// Floats from one row of scores to the next: whole cache lines, an odd number of them, so that the
+// rows of a tile lie in different sets of the first-level cache.
+int64_t ScoreStride(int64_t keys) { return ((keys + 15) / 16 | 1) * 16; }
+
+// Unnormalised probabilities of `rows` queries; their sums go out of the rows of `out`.
+void SoftmaxRows(float* scores, int64_t score_row, int64_t rows, int64_t columns,
+                 int64_t first_keys, float scale, float* inv_sum, float* lse, int64_t lse_row) {
   for (int64_t r = 0; r < rows; ++r) {
     // Without causality every row has all keys.
     const int64_t keys = first_keys == 0 ? columns : first_keys + r;
-    lse[r * lse_row] = SoftmaxRow(scores + r * columns, keys, columns, scale, inv_sum + r);
+    lse[r * lse_row] = SoftmaxRow(scores + r * score_row, keys, columns, scale, inv_sum + r);
   }
 }
 
@@ -96,14 +96,15 @@ void ScaleRows(float* out, int64_t rows, int64_t columns, int64_t stride, const 
 }
 
 // p: scores to probabilities exp(scale·p − lse); dp: to scale·p·(dp − delta). Both [rows, columns].
-void BackwardRows(float* p, float* dp, int64_t rows, int64_t columns, int64_t first_keys,
-                  float scale, const float* lse, int64_t lse_row, const float* delta) {
+void BackwardRows(float* p, float* dp, int64_t score_row, int64_t rows, int64_t columns,
+                  int64_t first_keys, float scale, const float* lse, int64_t lse_row,
+                  const float* delta) {
   const D d;
   const V factor = hn::Set(d, scale);
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t keys = first_keys == 0 ? columns : first_keys + r;
-    float* p_row = p + r * columns;
-    float* dp_row = dp + r * columns;
+    float* p_row = p + r * score_row;
+    float* dp_row = dp + r * score_row;
     const V offset = hn::Set(d, lse[r * lse_row]), center = hn::Set(d, delta[r]);
     int64_t j = 0;
     for (; j < keys; j += Lanes()) {
@@ -122,18 +123,17 @@ void BackwardRows(float* p, float* dp, int64_t rows, int64_t columns, int64_t fi
 void ForwardHead(const SegmentAttentionForwardArgs& args, int64_t begin, int64_t end,
                  int64_t head) {
   const int64_t heads = args.heads, dim = args.head_dim, width = heads * dim;
-  const int64_t stride = 3 * width, length = end - begin;
+  const int64_t stride = 3 * width, length = end - begin, score_row = ScoreStride(length);
   const float scale = 1 / std::sqrt(static_cast<float>(dim));
   const float* q = args.qkv + begin * stride + head * dim;
   float* out = args.out + begin * width + head * dim;
   float* lse = args.lse + begin * heads + head;
   const auto [rows_of_all, keys_t, values, scores, inv_sum] =
       AttentionScratch<5>({length * dim, PackedFloats(dim, length), PackedFloats(length, dim),
-                           kQueryBlock * length, kQueryBlock});
+                           kQueryBlock * score_row, kQueryBlock});
   CopyRows(q + width, stride, length, dim, rows_of_all, dim);
   PackB(rows_of_all, 1, dim, dim, length, keys_t);
-  CopyRows(q + 2 * width, stride, length, dim, rows_of_all, dim);
-  PackB(rows_of_all, dim, 1, length, dim, values);
+  PackB(q + 2 * width, stride, 1, length, dim, values);
   CopyRows(q, stride, length, dim, rows_of_all, dim);
   for (int64_t i = 0; i < length; i += kQueryBlock) {
     const int64_t rows = HWY_MIN(kQueryBlock, length - i);
@@ -147,14 +147,14 @@ void ForwardHead(const SegmentAttentionForwardArgs& args, int64_t begin, int64_t
                                    .b_rows = dim,
                                    .b_columns = length,
                                    .c = scores,
-                                   .c_row = keys});
-    SoftmaxRows(scores, rows, keys, args.causal ? i + 1 : 0, scale, inv_sum, lse + i * heads,
-                heads);
+                                   .c_row = score_row});
+    SoftmaxRows(scores, score_row, rows, keys, args.causal ? i + 1 : 0, scale, inv_sum,
+                lse + i * heads, heads);
     PackedProduct<Rows::kStrided>({.m = rows,
                                    .n = dim,
                                    .k = keys,
                                    .a = scores,
-                                   .a_row = keys,
+                                   .a_row = score_row,
                                    .b = values,
                                    .b_rows = length,
                                    .b_columns = dim,
@@ -168,7 +168,7 @@ void ForwardHead(const SegmentAttentionForwardArgs& args, int64_t begin, int64_t
 void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64_t end,
                   int64_t head) {
   const int64_t heads = args.heads, dim = args.head_dim, width = heads * dim;
-  const int64_t stride = 3 * width, length = end - begin;
+  const int64_t stride = 3 * width, length = end - begin, score_row = ScoreStride(length);
   const float scale = 1 / std::sqrt(static_cast<float>(dim));
   const float* q = args.qkv + begin * stride + head * dim;
   const float* out = args.out + begin * width + head * dim;
@@ -182,8 +182,8 @@ void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64
               packed, delta] =
       AttentionScratch<12>({length * dim, PackedFloats(dim, length), PackedFloats(dim, length),
                             PackedFloats(length, dim), block * dim, PackedFloats(block, dim),
-                            block * dim, PackedFloats(block, dim), block * length, block * length,
-                            kKeyBlock * block, block});
+                            block * dim, PackedFloats(block, dim), block * score_row,
+                            block * score_row, kKeyBlock * block, block});
   CopyRows(q + width, stride, length, dim, rows_of_all, dim);
   PackB(rows_of_all, 1, dim, dim, length, keys_t);
   PackB(rows_of_all, dim, 1, length, dim, keys_b);
@@ -207,7 +207,7 @@ void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64
                                    .b_rows = dim,
                                    .b_columns = length,
                                    .c = p,
-                                   .c_row = keys});
+                                   .c_row = score_row});
     PackedProduct<Rows::kStrided>({.m = rows,
                                    .n = keys,
                                    .k = dim,
@@ -217,13 +217,14 @@ void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64
                                    .b_rows = dim,
                                    .b_columns = length,
                                    .c = dp,
-                                   .c_row = keys});
-    BackwardRows(p, dp, rows, keys, args.causal ? i + 1 : 0, scale, lse + i * heads, heads, delta);
+                                   .c_row = score_row});
+    BackwardRows(p, dp, score_row, rows, keys, args.causal ? i + 1 : 0, scale, lse + i * heads,
+                 heads, delta);
     PackedProduct<Rows::kStrided>({.m = rows,
                                    .n = dim,
                                    .k = keys,
                                    .a = dp,
-                                   .a_row = keys,
+                                   .a_row = score_row,
                                    .b = keys_b,
                                    .b_rows = length,
                                    .b_columns = dim,
@@ -236,7 +237,7 @@ void BackwardHead(const SegmentAttentionBackwardArgs& args, int64_t begin, int64
       for (int64_t j = 0; j < keys;) {
         const bool accumulate = j < seen;
         const int64_t count = HWY_MIN(kKeyBlock, (accumulate ? seen : keys) - j);
-        PackA(scores + j, keys, count, rows, packed);
+        PackA(scores + j, score_row, count, rows, packed);
         PackedProduct<Rows::kPacked>({.m = count,
                                       .n = dim,
                                       .k = rows,
