@@ -19,9 +19,9 @@ namespace navit::kernels {
 constexpr int64_t kKBlock = 384;
 constexpr int64_t kColumnBlock = 384;
 constexpr int64_t kRowBlock = 96;
-// Rows of A that are a multiple of this apart (1 KiB) share few sets of the first-level cache, and
-// are copied to ones that do not.
-constexpr int64_t kAliasedStride = 256;
+// Rows of A that are a multiple of this apart (2 KiB) lie in one or two of the 64 sets of the
+// first-level cache, and are copied to ones that do not. Four sets are enough for a tile's.
+constexpr int64_t kAliasedStride = 512;
 constexpr int64_t kPaddedRow = kKBlock + 16;
 
 }  // namespace navit::kernels
@@ -100,8 +100,9 @@ void Gemm(const GemmArgs& args) {
 void Gemm(const GemmArgs& args, ThreadPool& pool) {
   if (args.m == 0 || args.n == 0) return;
   const int64_t column_blocks = (args.n + kColumnBlock - 1) / kColumnBlock;
-  // Packing a block of B costs as much as some rows: rows are cut only for want of tasks.
-  const int64_t wanted = pool.num_threads() == 1 ? 1 : 4 * pool.num_threads();
+  // Every part of the rows packs its block of B again, which costs as much as some rows: rows are
+  // cut only for want of tasks. Three a thread lose little where one thread is slower than another.
+  const int64_t wanted = pool.num_threads() == 1 ? 1 : 3 * pool.num_threads();
   const int64_t row_parts =
       std::max<int64_t>(1, std::min(wanted / column_blocks, args.m / kRowBlock));
   const int64_t part_rows =
