@@ -8,7 +8,8 @@ from tests.cluster import data
 from tests.cluster.cluster import Cluster, wait_until
 
 FOLDER = pathlib.Path(os.environ["TEST_TMPDIR"])
-STEPS = 300
+# More than the job has done, at 10 ms a step, when the last worker is replaced.
+STEPS = 1200
 OLD, NEXT = "0.1.0", "0.2.0"
 
 
