@@ -14,7 +14,7 @@ namespace HWY_NAMESPACE {
 
 // Rows are walked in strips of so many vectors: a strip of one would take a cache line of each row,
 // and come back for the next.
-constexpr int64_t kStrip = 8;
+constexpr int64_t kStrip = 4;
 // Rows lie far apart, where no hardware looks ahead.
 constexpr int64_t kRowsAhead = 8;
 
