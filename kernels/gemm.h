@@ -28,10 +28,8 @@ struct GemmArgs {
   bool accumulate = false;
 };
 
-// On the calling thread. Keeps less than 1 MiB of buffers per thread.
-void Gemm(const GemmArgs& args);
-
-// Cut into blocks of rows and columns, never along k, over the pool.
+// Cut into blocks of rows and columns, never along k, over the pool. Keeps less than 1 MiB of
+// buffers per thread.
 void Gemm(const GemmArgs& args, ThreadPool& pool);
 
 }  // namespace navit::kernels

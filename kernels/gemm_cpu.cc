@@ -90,13 +90,6 @@ void Block(const GemmArgs& args, int64_t m_begin, int64_t m_end, int64_t n_begin
 
 }  // namespace
 
-void Gemm(const GemmArgs& args) {
-  if (args.m == 0) return;
-  for (int64_t j = 0; j < args.n; j += kColumnBlock) {
-    Block(args, 0, args.m, j, std::min(kColumnBlock, args.n - j));
-  }
-}
-
 void Gemm(const GemmArgs& args, ThreadPool& pool) {
   if (args.m == 0 || args.n == 0) return;
   const int64_t column_blocks = (args.n + kColumnBlock - 1) / kColumnBlock;
